@@ -1,0 +1,54 @@
+// Every limit that a peer can run into, in one place, each with its unit and its reason.
+// Operators change the ones that the configuration file names; the others are here to be found.
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace millrace::base {
+
+struct rtmp_limits {
+  // Deadline from accept to a served `connect`, absolute: dribbling bytes does not extend it.
+  std::chrono::milliseconds connect_deadline{10'000};
+  // A connection that neither publishes nor plays is closed after this long.
+  std::chrono::milliseconds idle_connection{30'000};
+  // After a refused publish or play the peer has this long to try something else.
+  std::chrono::milliseconds failed_grace{3'000};
+  // A publisher that sends nothing loses its name after this long.
+  std::chrono::milliseconds publisher_silence{30'000};
+  // A user control PingRequest goes out after this much silence from the peer.
+  std::chrono::milliseconds ping_after{10'000};
+
+  std::uint32_t media_message_bytes = 16u << 20;   // a 4K intra frame is 3 MB; the 24-bit length field ends at 16 MiB
+  std::uint32_t command_message_bytes = 64u << 10;  // connect with every E-RTMP map is under 2 KiB
+  std::uint32_t data_message_bytes = 256u << 10;    // onMetaData; generous for cue points
+  std::size_t partial_bytes = 20u << 20;            // all half-received messages of one connection together
+  std::size_t partial_bytes_unauthorised = 256u << 10;  // the same before publish was accepted
+  std::size_t chunk_streams = 64;                   // real encoders use up to 8
+  std::size_t message_streams = 16;                 // createStream past this answers _error
+  double commands_per_second = 100;                 // sustained …
+  double command_burst = 500;                       // … and at once
+  std::size_t reply_queue_bytes = 256u << 10;       // replies waiting for a peer that does not read
+
+  std::size_t app_bytes = 128;
+  std::size_t stream_name_bytes = 256;
+  std::size_t query_bytes = 1024;
+  std::size_t tc_url_bytes = 2048;
+};
+
+struct amf_limits {
+  std::size_t depth = 16;           // objects in objects
+  std::size_t elements = 256;       // values of one message, all levels together (linear time, bounded memory)
+  std::size_t string_bytes = 64u << 10;
+};
+
+struct hub_limits {
+  // A viewer whose position is older than this jumps to the newest key frame.
+  std::chrono::milliseconds viewer_age{2'000};
+  // What one stream keeps: by age, by bytes, by count; the newest GOP is kept within the byte limit only.
+  std::chrono::milliseconds ring_age{20'000};
+  std::size_t ring_bytes = 64u << 20;
+  std::size_t ring_frames = 8192;
+};
+
+}  // namespace millrace::base

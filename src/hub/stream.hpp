@@ -1,0 +1,143 @@
+// A live stream: one ring of frames, one publisher at most, any number of viewers.
+// Pure and single-threaded: a stream belongs to its publisher's shard.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "base/result.hpp"
+#include "base/send_chain.hpp"
+#include "base/time.hpp"
+#include "media/frame.hpp"
+
+namespace millrace::hub {
+
+class stream;
+class cursor;
+
+// An entry of the ring: the frame and its wire images, encoded at most once each and shared by all viewers.
+class entry {
+ public:
+  explicit entry(media::frame_ptr f) : frame_(std::move(f)) {}
+  [[nodiscard]] const media::frame_ptr& frame() const noexcept { return frame_; }
+  // Wire formats that outputs know. The hub does not encode: the first viewer that needs an image makes it.
+  enum class format : unsigned char { rtmp_chunks, flv_tag, count };
+  template <class Encode>  // base::send_chain encode(const media::frame&)
+  const base::send_chain& image(format f, Encode&& encode) const {
+    auto& slot = images_[static_cast<std::size_t>(f)];
+    if (!slot) slot = encode(*frame_);
+    return *slot;
+  }
+
+ private:
+  media::frame_ptr frame_;
+  mutable std::array<std::optional<base::send_chain>, static_cast<std::size_t>(format::count)> images_;
+};
+using entry_ptr = std::shared_ptr<const entry>;
+
+// What a viewer's owner implements. Called on the stream's thread from publication::flush, begin and end; must not
+// destroy the stream, another cursor or itself: note the fact and act after returning.
+class viewer {
+ public:
+  virtual ~viewer() = default;
+  virtual void on_frames() = 0;             // there is something to read again
+  virtual void on_publisher_gone() = 0;
+  virtual void on_publisher_back() = 0;     // also for the first publisher of a stream that was waited for
+};
+
+// The right to append to a stream; destroying it ends the publication (viewers are told, the name is free at once).
+class publication {
+ public:
+  ~publication();
+  publication(const publication&) = delete;
+  publication& operator=(const publication&) = delete;
+
+  // Rebases the time so that viewers that stayed never see it run backwards, classifies nothing, stores.
+  void append(media::frame&& f);
+  // Tells waiting viewers; once per batch of appends.
+  void flush();
+  [[nodiscard]] const std::shared_ptr<stream>& target() const noexcept { return stream_; }
+
+ private:
+  friend class stream;
+  explicit publication(std::shared_ptr<stream> s);
+  std::shared_ptr<stream> stream_;
+};
+
+struct cursor_policy {
+  std::chrono::milliseconds age_max{2'000};  // older than this: jump to the newest key frame
+};
+
+struct delivery {
+  entry_ptr item;
+  // True for metadata and configuration that this viewer gets ahead of its first frame, or again after a jump: stamped with the time
+  // of the frame that follows, so not the ring's own entry.
+  bool prelude = false;
+};
+
+struct cursor_stats {
+  std::uint64_t delivered = 0;
+  std::uint64_t dropped_slow = 0;   // frames jumped over because the viewer was too slow
+  std::uint64_t jumps = 0;
+};
+
+// A viewer *is* a position in the ring: constant memory whatever the backlog. Must not outlive… it keeps the stream alive itself.
+class cursor {
+ public:
+  cursor(std::shared_ptr<stream> s, viewer& owner, cursor_policy policy);
+  ~cursor();
+  cursor(const cursor&) = delete;
+  cursor& operator=(const cursor&) = delete;
+
+  // The next thing to send, or nothing: then on_frames comes when there is more.
+  // Starts on a key frame (audio at once when the stream has no video), after metadata and configuration.
+  std::optional<delivery> next(base::instant now);
+  // While paused nothing is delivered; on resume the cursor joins anew at the newest key frame.
+  void set_paused(bool paused);
+  void set_tracks(bool audio, bool video);   // video comes back at a key frame, with its configuration
+  [[nodiscard]] const cursor_stats& stats() const noexcept;
+  [[nodiscard]] const std::shared_ptr<stream>& source() const noexcept;
+
+ private:
+  friend class stream;
+  struct state;
+  std::unique_ptr<state> state_;
+};
+
+struct stream_facts {
+  std::string name;
+  bool published = false;
+  std::size_t viewers = 0;
+  std::uint64_t frames = 0;      // appended since the stream object exists
+  std::uint64_t bytes = 0;
+  std::size_t ring_frames = 0;
+  std::size_t ring_bytes = 0;
+  std::size_t gop_count = 0;
+  std::string video_codec, audio_codec;
+};
+
+class stream : public std::enable_shared_from_this<stream> {
+ public:
+  stream(std::string name, const base::hub_limits& limits);
+  ~stream();
+
+  [[nodiscard]] const std::string& name() const noexcept;
+  [[nodiscard]] bool published() const noexcept;
+  [[nodiscard]] stream_facts facts() const;
+
+  // Error kind busy when somebody publishes already.
+  base::result<std::unique_ptr<publication>> publish();
+
+ private:
+  friend class publication;
+  friend class cursor;
+  struct state;
+  std::unique_ptr<state> state_;
+};
+
+}  // namespace millrace::hub

@@ -1,0 +1,41 @@
+// Settings and counters of the QUIC side that others may see. No ngtcp2 type leaves this folder's quic_*.cpp files.
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "net/identity.hpp"
+
+namespace millrace::net {
+
+enum class congestion_control : unsigned char { bbr, cubic };
+
+struct quic_common_options {
+  congestion_control congestion = congestion_control::bbr;
+  std::chrono::milliseconds idle_timeout{30'000};
+};
+
+enum class retry_policy : unsigned char { under_load, always, never };
+
+struct quic_server_options : quic_common_options {
+  quic_secrets secrets;
+  retry_policy retry = retry_policy::under_load;
+  std::size_t retry_above_half_open = 1000;
+  std::chrono::milliseconds handshake_timeout{10'000};
+};
+
+struct quic_client_options : quic_common_options {
+  std::chrono::milliseconds handshake_timeout{3'000};
+  std::chrono::milliseconds keep_alive{10'000};
+};
+
+struct quic_server_counters {
+  std::uint64_t datagrams_received = 0, datagrams_sent = 0;
+  std::uint64_t retries_sent = 0, stateless_resets_sent = 0, version_negotiations_sent = 0;
+  std::uint64_t path_changes = 0;
+  std::size_t connections = 0, half_open = 0;
+};
+
+}  // namespace millrace::net

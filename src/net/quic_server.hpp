@@ -1,0 +1,31 @@
+// The QUIC side of a listener: one UDP socket, one ngtcp2 connection per client.
+#pragma once
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <functional>
+#include <memory>
+
+#include "base/result.hpp"
+#include "net/identity.hpp"
+#include "net/quic_options.hpp"
+#include "net/transport.hpp"
+
+namespace millrace::net {
+
+class quic_server {
+ public:
+  virtual ~quic_server() = default;   // closes every connection that is left with an application close, then the socket
+  [[nodiscard]] virtual std::uint16_t port() const = 0;
+  [[nodiscard]] virtual quic_server_counters counters() const = 0;
+  // Refuses new connections (CONNECTION_REFUSED); what is connected goes on.
+  virtual void stop() = 0;
+};
+
+// Hands over a transport when the client's bidirectional stream 0 has opened (handshake complete); it is not started.
+// `admit(remote)` is asked before any state is made for a new connection; false refuses it. May be empty.
+base::result<std::unique_ptr<quic_server>> quic_listen(boost::asio::io_context& io, boost::asio::ip::udp::endpoint local,
+                                                       std::shared_ptr<const identity> certificate, quic_server_options options,
+                                                       std::function<void(transport_ptr)> on_accept,
+                                                       std::function<bool(const boost::asio::ip::udp::endpoint&)> admit);
+
+}  // namespace millrace::net

@@ -1,0 +1,25 @@
+// TCP and TLS connections from the client's side.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <optional>
+#include <string>
+
+#include "base/result.hpp"
+#include "net/identity.hpp"
+#include "net/transport.hpp"
+
+namespace millrace::net {
+
+struct tcp_connect_options {
+  boost::asio::ip::tcp::endpoint remote;
+  bool tls = false;
+  std::string server_name;
+  bool server_name_is_ip = false;
+  verify_options verify;
+};
+
+// Resolves to a transport whose handshake (TLS included) is complete. Cancellable (asio cancellation slot); error kinds as quic_connect.
+boost::asio::awaitable<base::result<transport_ptr>> tcp_connect(tcp_connect_options options);
+
+}  // namespace millrace::net

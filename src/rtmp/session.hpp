@@ -1,0 +1,186 @@
+// RTMP sessions without I/O: bytes and time in, events and bytes out. Server and client role.
+//
+// Both classes have the four kinds of method of ARCHITECTURE.md, in this order: getters; what happened
+// (`receive`, `on_timer`); commands; what to do (`poll_event`, `poll_output`, `poll_timeout`).
+// The driver's loop after anything that happened: drain poll_event (answering as it goes), then hand poll_output to
+// the transport, then re-arm its timer with poll_timeout.
+// Never blocks, reads no clock, allocates by bytes received. One thread. A session that failed emits `closed` once
+// and ignores everything after it; output queued before (an onStatus that says why) is still to be flushed.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "base/result.hpp"
+#include "base/send_chain.hpp"
+#include "base/time.hpp"
+#include "media/frame.hpp"
+
+namespace millrace::rtmp {
+
+// 8 bytes and more of anything unpredictable: seeds the handshake's random part (RTMP 1.0 section 5.2.3). Passed in,
+// because this layer owns no random source.
+using random_seed = std::uint64_t;
+
+// level/code/description of an onStatus or _error information object (RTMP 1.0 section 7.2.2).
+struct status {
+  std::string level;  // "status", "warning", "error"
+  std::string code;   // "NetStream.Publish.Start", …
+  std::string description;
+};
+
+// ---- events of both roles -------------------------------------------------------------------------------------
+
+// A media or data message of a stream that was accepted. dts_ms is widened per message stream.
+struct frame_received {
+  std::uint32_t msid = 0;
+  media::frame frame;
+};
+// The session is over; nothing further will be emitted. kind `closed` means that the peer ended it in order.
+struct closed {
+  base::error reason;
+};
+
+// ---- server -----------------------------------------------------------------------------------------------------
+
+struct connect_requested {  // answer with accept_connect or reject_connect
+  std::string app;          // as sent, without its query ("live")
+  std::string query;        // of the app or of tcUrl's app part, without '?'
+  std::string tc_url;       // as sent
+  std::string flash_ver;
+  std::string page_url;
+  std::string swf_url;
+  double object_encoding = 0;
+  bool digest_handshake = false;
+};
+struct publish_requested {  // answer with accept_publish or reject_publish
+  std::uint32_t msid = 0;
+  std::string name;         // without its query
+  std::string query;        // without '?'
+  std::string type;         // "live", "record", "append"
+};
+struct play_requested {     // answer with accept_play or reject_play
+  std::uint32_t msid = 0;
+  std::string name;
+  std::string query;
+  double start = -2;        // RTMP 1.0 section 7.2.2.1: -2 live or recorded, -1 live only, >= 0 recorded
+};
+struct publish_ended { std::uint32_t msid = 0; };  // FCUnpublish, closeStream, deleteStream or the end of the session; once
+struct play_ended { std::uint32_t msid = 0; };     // closeStream, deleteStream, or the end of the session; once
+struct pause_requested { std::uint32_t msid = 0; bool pause = false; };  // already answered
+struct receive_changed { std::uint32_t msid = 0; bool audio = true; bool video = true; };
+
+using server_event = std::variant<connect_requested, publish_requested, play_requested, publish_ended, play_ended,
+                                  pause_requested, receive_changed, frame_received, closed>;
+
+struct server_config {
+  base::rtmp_limits limits;
+  base::amf_limits amf;
+  std::uint32_t window_acknowledgement_size = 5'000'000;  // bytes
+};
+
+class server_session {
+ public:
+  server_session(const server_config& config, base::instant now, random_seed seed);
+  ~server_session();
+  server_session(server_session&&) noexcept;
+  server_session& operator=(server_session&&) noexcept;
+
+  [[nodiscard]] bool is_closed() const;
+  [[nodiscard]] bool connected() const;             // accept_connect was called
+  [[nodiscard]] std::uint64_t bytes_received() const;
+  [[nodiscard]] std::uint64_t media_dropped() const;  // media for no accepted publication (P8)
+
+  void receive(base::instant now, base::bytes_view bytes);
+  void on_timer(base::instant now);
+  // The transport says that the peer is gone: emits what is still to end, then `closed`.
+  void on_transport_closed(base::error why);
+
+  void accept_connect();
+  void reject_connect(status why);                   // _error, then the session closes
+  void accept_publish(std::uint32_t msid);           // StreamBegin, NetStream.Publish.Start
+  void reject_publish(std::uint32_t msid, status why);
+  void accept_play(std::uint32_t msid);              // StreamBegin, Play.Reset, Play.Start, RtmpSampleAccess, Data.Start
+  void reject_play(std::uint32_t msid, status why);
+  // The publisher of the stream that msid plays left / came back: onStatus UnpublishNotify / PublishNotify, StreamEOF / StreamBegin.
+  void notify_unpublish(std::uint32_t msid);
+  void notify_publish(std::uint32_t msid);
+  void end_play(std::uint32_t msid, status why);     // e.g. NetStream.Play.Stop; the connection lives on
+  void end_publish(std::uint32_t msid, status why);  // the server takes the name away
+  // Sends one frame to a player. `wire` is the frame's shared wire_image for wire_msid, or null; it is used when it fits
+  // and encoded anew otherwise.
+  void send(std::uint32_t msid, const media::frame& frame, const base::send_chain* wire);
+  void close(base::error why);
+
+  std::optional<server_event> poll_event();
+  base::send_chain poll_output();
+  std::optional<base::instant> poll_timeout() const;
+
+ private:
+  class impl;
+  std::unique_ptr<impl> impl_;
+};
+
+// ---- client -----------------------------------------------------------------------------------------------------
+
+enum class client_role : unsigned char { publish, play, connect_only };
+
+struct client_config {
+  client_role role = client_role::publish;
+  std::string app;          // as it goes into connect, query included if the URI had one there
+  std::string tc_url;
+  std::string stream_name;  // as it goes into publish/play, query included
+  std::string flash_ver;    // empty: "FMLE/3.0 (compatible; millrace/…)" for publishers, "LNX 9,0,124,2" form for players
+  // Send createStream behind connect without waiting for its answer (protocol.md 3). Saves a round trip; every server
+  // reads commands in order, but old ones with asynchronous authentication may not like it: the dialler's choice.
+  bool pipeline = true;
+  bool digest_handshake = false;
+  base::rtmp_limits limits;
+  base::amf_limits amf;
+  double play_start = -2;
+  std::uint32_t buffer_ms = 1000;   // SetBufferLength sent by players
+};
+
+struct connected {};                                   // NetConnection.Connect.Success
+struct started { std::uint32_t msid = 0; status info; };  // NetStream.Publish.Start / NetStream.Play.Start
+struct status_received { std::uint32_t msid = 0; status info; };  // any other onStatus while running (UnpublishNotify, …)
+struct stream_ended { std::uint32_t msid = 0; };       // StreamEOF or Play.Stop: the publisher left; may come back
+// The server said no: kind is denied, busy, not_found, unsupported or protocol by the code and text it sent. `closed` follows.
+struct rejected { status info; base::error reason; };
+
+using client_event = std::variant<connected, started, status_received, stream_ended, rejected, frame_received, closed>;
+
+class client_session {
+ public:
+  client_session(client_config config, base::instant now, random_seed seed);
+  ~client_session();
+  client_session(client_session&&) noexcept;
+  client_session& operator=(client_session&&) noexcept;
+
+  [[nodiscard]] bool is_closed() const;
+  [[nodiscard]] bool running() const;                   // started was emitted
+  [[nodiscard]] std::uint32_t msid() const;             // valid once running
+  [[nodiscard]] std::uint64_t bytes_acknowledged() const;  // last Acknowledgement of the peer, widened
+
+  void receive(base::instant now, base::bytes_view bytes);
+  void on_timer(base::instant now);
+  void on_transport_closed(base::error why);
+
+  void send(const media::frame& frame);                 // publisher; a data frame named onMetaData goes out with @setDataFrame
+  void end();                                           // FCUnpublish + deleteStream (publisher), deleteStream (player); flush, then close the transport
+  void close(base::error why);
+
+  std::optional<client_event> poll_event();
+  base::send_chain poll_output();
+  std::optional<base::instant> poll_timeout() const;
+
+ private:
+  class impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace millrace::rtmp
