@@ -42,7 +42,7 @@ else()
     set(BUILD_TESTING OFF CACHE BOOL "" FORCE)
     # ngtcp2 wants optimisation in every preset: an unoptimised QUIC stack distorts every timing around it.
     set(CMAKE_C_FLAGS "${CMAKE_C_FLAGS} -O2")
-    add_subdirectory(${MILLRACE_NGTCP2_SOURCE} ${CMAKE_BINARY_DIR}/ngtcp2 EXCLUDE_FROM_ALL)
+    add_subdirectory(${MILLRACE_NGTCP2_SOURCE} ${CMAKE_BINARY_DIR}/ngtcp2 EXCLUDE_FROM_ALL SYSTEM)
   endfunction()
   millrace_add_ngtcp2()
   file(STRINGS ${CMAKE_BINARY_DIR}/ngtcp2/lib/includes/ngtcp2/version.h ngtcp2_version REGEX "define NGTCP2_VERSION ")

@@ -1,10 +1,17 @@
 # The program, one binary with commands; and the tests that need all of it.
 file(GLOB cli_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/cli/*.cpp)
+set(cli_tests ${cli_sources})
+list(FILTER cli_sources EXCLUDE REGEX "_test\\.cpp$")
+list(FILTER cli_tests INCLUDE REGEX "_test\\.cpp$")
 if(cli_sources)
   add_executable(millrace ${cli_sources})
   target_link_libraries(millrace PRIVATE millrace_options millrace::server millrace::client CLI11::CLI11 spdlog::spdlog)
   target_compile_definitions(millrace PRIVATE MILLRACE_VERSION="${PROJECT_VERSION}")
   install(TARGETS millrace RUNTIME DESTINATION bin)
+endif()
+if(MILLRACE_TESTS AND cli_tests)
+  millrace_test(millrace_cli_test ${cli_tests} ${PROJECT_SOURCE_DIR}/src/cli/exit_status.cpp ${PROJECT_SOURCE_DIR}/src/cli/console.cpp)
+  target_link_libraries(millrace_cli_test PRIVATE millrace::client)
 endif()
 
 file(GLOB wire_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/test/wire/*_test.cpp)

@@ -49,6 +49,11 @@ struct hub_limits {
   std::chrono::milliseconds ring_age{20'000};
   std::size_t ring_bytes = 64u << 20;
   std::size_t ring_frames = 8192;
+  // What is kept for late viewers beside the ring: codec configurations (tracks times kinds), data messages by
+  // name, and how large one of them may be. What is past these passes through but is not kept.
+  std::size_t kept_configs = 64;
+  std::size_t kept_data_names = 32;
+  std::size_t kept_record_bytes = 256u << 10;
 };
 
 }  // namespace millrace::base

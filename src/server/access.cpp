@@ -1,0 +1,155 @@
+#include "server/access.hpp"
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+
+namespace millrace::server {
+namespace ip = boost::asio::ip;
+
+base::result<std::vector<address_range>> address_range::parse(std::string_view text) {
+  const auto one = [](auto network) {
+    address_range range;
+    range.network_ = network;
+    return range;
+  };
+  if (text == "loopback") {
+    return std::vector{one(ip::make_network_v4("127.0.0.0/8")), one(ip::make_network_v6("::1/128"))};
+  }
+  if (text == "all") return std::vector{one(ip::make_network_v4("0.0.0.0/0")), one(ip::make_network_v6("::/0"))};
+  boost::system::error_code failed;
+  const std::string written(text);
+  if (text.find('/') == std::string_view::npos) {
+    const auto address = ip::make_address(written, failed);
+    if (!failed && address.is_v4()) return std::vector{one(ip::network_v4(address.to_v4(), 32))};
+    if (!failed) return std::vector{one(ip::network_v6(address.to_v6(), 128))};
+  } else if (text.find(':') != std::string_view::npos) {
+    const auto network = ip::make_network_v6(written, failed);
+    if (!failed) return std::vector{one(network.canonical())};
+  } else {
+    const auto network = ip::make_network_v4(written, failed);
+    if (!failed) return std::vector{one(network.canonical())};
+  }
+  return base::error{base::error_kind::usage,
+                     "\"" + written + "\" is no address range: write 10.0.0.0/8, 2001:db8::/32, a single address, loopback or all"};
+}
+
+bool address_range::contains(const ip::address& address) const {
+  ip::address plain = address;
+  if (plain.is_v6() && plain.to_v6().is_v4_mapped()) plain = ip::make_address_v4(ip::v4_mapped, plain.to_v6());
+  if (const auto* v4 = std::get_if<ip::network_v4>(&network_)) {
+    return plain.is_v4() && ip::network_v4(plain.to_v4(), v4->prefix_length()).canonical() == *v4;
+  }
+  const auto& v6 = std::get<ip::network_v6>(network_);
+  return plain.is_v6() && ip::network_v6(plain.to_v6(), v6.prefix_length()).canonical() == v6;
+}
+
+access_rules default_access_rules() {
+  access_rules rules;
+  rules.publish_allow = *address_range::parse("loopback");
+  return rules;
+}
+
+std::optional<std::string_view> query_parameter(std::string_view query, std::string_view name) {
+  while (!query.empty()) {
+    const auto end = query.find('&');
+    const auto part = query.substr(0, end);
+    if (part.size() > name.size() && part.starts_with(name) && part[name.size()] == '=') return part.substr(name.size() + 1);
+    if (end == std::string_view::npos) break;
+    query.remove_prefix(end + 1);
+  }
+  return std::nullopt;
+}
+
+std::string without_secrets(std::string_view query) {
+  std::string out;
+  bool first = true;
+  while (true) {
+    const auto end = query.find('&');
+    const auto part = query.substr(0, end);
+    if (!first) out += '&';
+    first = false;
+    out += part.starts_with("key=") ? std::string_view("key=***") : part;
+    if (end == std::string_view::npos) return out;
+    query.remove_prefix(end + 1);
+  }
+}
+
+// Greedy matching with one point to return to: linear in practice, bounded by |pattern| x |text| of names that are limited anyway.
+bool matches_pattern(std::string_view pattern, std::string_view text) {
+  std::size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      resume = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++resume;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+namespace {
+
+bool any_contains(const std::vector<address_range>& ranges, const ip::address& address) {
+  return std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) { return range.contains(address); });
+}
+
+// Time does not depend on where the texts differ; it may depend on the length.
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace
+
+access_decision may_publish(const access_rules& rules, const ip::address& from, std::string_view stream, std::string_view query) {
+  const auto given = query_parameter(query, "key");
+  bool needs_key = false;
+  for (const auto& key : rules.publish_keys) {
+    if (!matches_pattern(key.pattern, stream)) continue;
+    needs_key = true;
+    if (given && equal_in_constant_time(*given, key.secret)) return {true, "key of \"" + key.pattern + "\""};
+  }
+  if (given && needs_key) return {false, "wrong key"};
+  if (any_contains(rules.publish_allow, from)) return {true, "address rule"};
+  if (needs_key) return {false, "this stream needs its key: append ?key=… to the stream name"};
+  return {false, "publishing from this address is not allowed: allow it or set a key in the server's [publish] section"};
+}
+
+access_decision may_play(const access_rules& rules, const ip::address& from) {
+  if (rules.play_allow.empty() || any_contains(rules.play_allow, from)) return {true, "address rule"};
+  return {false, "playing from this address is not allowed"};
+}
+
+bool failure_guard::locked_out(const ip::address& address, base::instant now) {
+  const auto found = records_.find(address);
+  if (found == records_.end()) return false;
+  auto& times = found->second.times;
+  while (!times.empty() && now - times.front() > window) times.pop_front();
+  if (times.empty()) {
+    records_.erase(found);
+    return false;
+  }
+  return times.size() >= failures_max;
+}
+
+void failure_guard::failed(const ip::address& address, base::instant now) {
+  if (records_.size() >= addresses_max) forget_old(now);
+  auto& times = records_[address].times;
+  times.push_back(now);
+  if (times.size() > failures_max) times.pop_front();
+}
+
+void failure_guard::forget_old(base::instant now) {
+  std::erase_if(records_, [&](const auto& item) { return now - item.second.times.back() > window; });
+  if (records_.size() >= addresses_max) records_.erase(records_.begin());
+}
+
+}  // namespace millrace::server

@@ -1,0 +1,77 @@
+// Who may publish and who may play. Secure by default: publishing from outside loopback needs a rule or a key.
+#pragma once
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/network_v4.hpp>
+#include <boost/asio/ip/network_v6.hpp>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+
+namespace millrace::server {
+
+// One address range: "10.0.0.0/8", "2001:db8::/32", a single address, "loopback" or "all".
+class address_range {
+ public:
+  // Error (kind usage) names the text and shows the forms.
+  static base::result<std::vector<address_range>> parse(std::string_view text);
+  // IPv4-mapped IPv6 addresses count as their IPv4 form.
+  [[nodiscard]] bool contains(const boost::asio::ip::address& address) const;
+
+ private:
+  std::variant<boost::asio::ip::network_v4, boost::asio::ip::network_v6> network_;
+};
+
+// A secret for the streams whose "app/name" matches a pattern; '*' stands for any run of characters.
+struct stream_key {
+  std::string pattern;
+  std::string secret;
+};
+
+struct access_rules {
+  std::vector<address_range> publish_allow;  // may publish without a key
+  std::vector<stream_key> publish_keys;      // "?key=SECRET" behind the stream name lets anybody publish
+  std::vector<address_range> play_allow;     // may play; empty means everybody
+};
+access_rules default_access_rules();  // publish: loopback; play: all
+
+struct access_decision {
+  bool allowed = false;
+  std::string why;  // for the log and, without secrets, for the peer
+};
+
+// The first value of `name` in a query ("a=1&key=x"), percent-encoding left as sent.
+std::optional<std::string_view> query_parameter(std::string_view query, std::string_view name);
+// The query with the value of "key" replaced by "***": what may be logged.
+std::string without_secrets(std::string_view query);
+bool matches_pattern(std::string_view pattern, std::string_view text);
+
+access_decision may_publish(const access_rules& rules, const boost::asio::ip::address& from, std::string_view stream, std::string_view query);
+access_decision may_play(const access_rules& rules, const boost::asio::ip::address& from);
+
+// Slows down guessing: after 10 refusals within a minute an address is refused unheard. One thread.
+class failure_guard {
+ public:
+  [[nodiscard]] bool locked_out(const boost::asio::ip::address& address, base::instant now);
+  void failed(const boost::asio::ip::address& address, base::instant now);
+
+ private:
+  static constexpr std::size_t failures_max = 10;
+  static constexpr std::chrono::seconds window{60};
+  static constexpr std::size_t addresses_max = 10'000;  // forgets the oldest addresses first beyond this
+  struct record {
+    std::deque<base::instant> times;
+  };
+  void forget_old(base::instant now);
+  std::map<boost::asio::ip::address, record> records_;
+};
+
+}  // namespace millrace::server

@@ -1,0 +1,74 @@
+#include "server/access.hpp"
+
+#include <gtest/gtest.h>
+
+namespace millrace::server {
+namespace {
+
+using boost::asio::ip::make_address;
+
+TEST(access, denies_publishing_outside_loopback_by_default) {
+  const auto rules = default_access_rules();
+  EXPECT_TRUE(may_publish(rules, make_address("127.0.0.1"), "live/a", "").allowed);
+  EXPECT_TRUE(may_publish(rules, make_address("127.9.9.9"), "live/a", "").allowed);
+  EXPECT_TRUE(may_publish(rules, make_address("::1"), "live/a", "").allowed);
+  EXPECT_TRUE(may_publish(rules, make_address("::ffff:127.0.0.1"), "live/a", "").allowed);
+  EXPECT_FALSE(may_publish(rules, make_address("192.0.2.1"), "live/a", "").allowed);
+  EXPECT_FALSE(may_publish(rules, make_address("::ffff:192.0.2.1"), "live/a", "").allowed);
+  EXPECT_FALSE(may_publish(rules, make_address("2001:db8::1"), "live/a", "").allowed);
+  EXPECT_TRUE(may_play(rules, make_address("192.0.2.1")).allowed);
+}
+
+TEST(access, a_key_opens_its_own_streams_only) {
+  auto rules = default_access_rules();
+  rules.publish_keys = {{"live/*", "correct horse"}};
+  const auto far = make_address("192.0.2.1");
+  EXPECT_TRUE(may_publish(rules, far, "live/a", "x=1&key=correct horse").allowed);
+  EXPECT_FALSE(may_publish(rules, far, "live/a", "key=correct hors").allowed);
+  EXPECT_FALSE(may_publish(rules, far, "live/a", "").allowed);
+  EXPECT_FALSE(may_publish(rules, far, "other/a", "key=correct horse").allowed);
+  EXPECT_FALSE(may_publish(rules, make_address("127.0.0.1"), "live/a", "key=wrong").allowed) << "a wrong key is never waved through";
+}
+
+TEST(access, ranges_of_both_families) {
+  const auto v4 = *address_range::parse("10.1.2.3/8");
+  EXPECT_TRUE(v4[0].contains(make_address("10.255.0.1")));
+  EXPECT_FALSE(v4[0].contains(make_address("11.0.0.1")));
+  const auto v6 = *address_range::parse("2001:db8::/32");
+  EXPECT_TRUE(v6[0].contains(make_address("2001:db8:1::1")));
+  EXPECT_FALSE(v6[0].contains(make_address("10.0.0.1")));
+  const auto wrong = address_range::parse("10.0.0.0/33");
+  ASSERT_FALSE(wrong);
+  EXPECT_NE(wrong.error().text.find("10.0.0.0/33"), std::string::npos);
+}
+
+TEST(access, query_parameters_match_whole_names) {
+  EXPECT_EQ(query_parameter("akey=1&key=2&key=3", "key"), "2");
+  EXPECT_EQ(query_parameter("keys=1", "key"), std::nullopt);
+  EXPECT_EQ(without_secrets("a=1&key=hidden&b=2"), "a=1&key=***&b=2");
+  EXPECT_EQ(without_secrets(""), "");
+}
+
+TEST(access, patterns) {
+  EXPECT_TRUE(matches_pattern("live/*", "live/a/b"));
+  EXPECT_TRUE(matches_pattern("*", ""));
+  EXPECT_TRUE(matches_pattern("a*c*e", "abcde"));
+  EXPECT_FALSE(matches_pattern("live/*", "Live/a"));
+  EXPECT_FALSE(matches_pattern("a", "ab"));
+}
+
+TEST(failure_guard, locks_out_after_ten_and_forgets_after_a_minute) {
+  failure_guard guard;
+  const auto who = make_address("192.0.2.1");
+  base::instant now{};
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_FALSE(guard.locked_out(who, now));
+    guard.failed(who, now);
+  }
+  EXPECT_TRUE(guard.locked_out(who, now));
+  EXPECT_FALSE(guard.locked_out(make_address("192.0.2.2"), now));
+  EXPECT_FALSE(guard.locked_out(who, now + std::chrono::seconds(61)));
+}
+
+}  // namespace
+}  // namespace millrace::server

@@ -1,0 +1,273 @@
+#include "server/config.hpp"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <sstream>
+
+#include "base/nearest.hpp"
+
+namespace millrace::server {
+namespace {
+
+using base::error_kind;
+
+// One key of the file: how its value gets into the configuration. An empty text from `read` means success.
+struct setting {
+  std::function<std::string(config&, const toml::node&)> read;
+};
+using settings = std::map<std::string, setting, std::less<>>;
+
+template <class T>
+setting number(T config::*group, auto T::*field, std::int64_t least, std::int64_t most) {
+  return {[=](config& c, const toml::node& node) -> std::string {
+    const auto value = node.value_exact<std::int64_t>();
+    if (!value || *value < least || *value > most) return fmt::format("takes a whole number from {} to {}", least, most);
+    auto& target = (c.*group).*field;
+    target = static_cast<std::decay_t<decltype(target)>>(*value);
+    return {};
+  }};
+}
+
+template <class T>
+setting seconds(T config::*group, std::chrono::milliseconds T::*field) {
+  return {[=](config& c, const toml::node& node) -> std::string {
+    const auto value = node.value<double>();
+    if (!value || *value <= 0 || *value > 86'400) return "takes seconds, more than 0 and at most 86400";
+    (c.*group).*field = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
+    return {};
+  }};
+}
+
+setting text(std::function<std::string(config&, const std::string&)> take) {
+  return {[take = std::move(take)](config& c, const toml::node& node) -> std::string {
+    const auto value = node.value_exact<std::string>();
+    if (!value) return "takes a text in quotes";
+    return take(c, *value);
+  }};
+}
+
+setting flag(bool config::*field) {
+  return {[=](config& c, const toml::node& node) -> std::string {
+    const auto value = node.value_exact<bool>();
+    if (!value) return "takes true or false";
+    c.*field = *value;
+    return {};
+  }};
+}
+
+// A text or a list of texts.
+setting texts(std::function<std::string(config&, const std::vector<std::string>&)> take) {
+  return {[take = std::move(take)](config& c, const toml::node& node) -> std::string {
+    std::vector<std::string> all;
+    if (const auto one = node.value_exact<std::string>()) {
+      all.push_back(*one);
+    } else if (const auto* list = node.as_array()) {
+      for (const auto& item : *list) {
+        const auto value = item.value_exact<std::string>();
+        if (!value) return "takes a text or a list of texts";
+        all.push_back(*value);
+      }
+    } else {
+      return "takes a text or a list of texts";
+    }
+    return take(c, all);
+  }};
+}
+
+std::string take_ranges(std::vector<address_range>& to, const std::vector<std::string>& from) {
+  to.clear();
+  for (const auto& one : from) {
+    auto ranges = address_range::parse(one);
+    if (!ranges) return std::move(ranges).error().text;
+    to.insert(to.end(), ranges->begin(), ranges->end());
+  }
+  return {};
+}
+
+template <class E>
+setting choice(E config::*field, std::vector<std::pair<std::string, E>> choices) {
+  return text([=](config& c, const std::string& value) -> std::string {
+    std::string names;
+    for (const auto& [name, member] : choices) {
+      if (name == value) {
+        c.*field = member;
+        return {};
+      }
+      names += (names.empty() ? "\"" : ", \"") + name + "\"";
+    }
+    return "takes one of " + names;
+  });
+}
+
+std::string take_keys(config& c, const toml::node& node) {
+  const auto* table = node.as_table();
+  if (table == nullptr) return "takes a table: [publish.keys] with lines like \"live/*\" = \"secret\"";
+  for (const auto& [pattern, secret] : *table) {
+    const auto value = secret.value_exact<std::string>();
+    if (!value || value->size() < 8) return fmt::format("\"{}\" takes a secret of at least 8 characters in quotes", pattern.str());
+    c.access.publish_keys.push_back({std::string(pattern.str()), *value});
+  }
+  return {};
+}
+
+const settings& known_settings() {
+  static const settings all = {
+      {"listen", texts([](config& c, const std::vector<std::string>& values) -> std::string {
+         c.listen.clear();
+         for (const auto& one : values) {
+           auto address = net::parse_listen_address(one);
+           if (!address) return std::move(address).error().text;
+           c.listen.push_back(*address);
+         }
+         return {};
+       })},
+      {"state", text([](config& c, const std::string& v) { c.state_directory = v; return std::string(); })},
+      {"log_level", text([](config& c, const std::string& v) -> std::string {
+         if (v != "debug" && v != "info" && v != "warning" && v != "error") return "takes \"debug\", \"info\", \"warning\" or \"error\"";
+         c.log_level = v;
+         return {};
+       })},
+      {"tls.enabled", flag(&config::tls)},
+      {"tls.certificate", text([](config& c, const std::string& v) { c.certificate = v; return std::string(); })},
+      {"tls.key", text([](config& c, const std::string& v) { c.key = v; return std::string(); })},
+      {"quic.enabled", flag(&config::quic)},
+      {"quic.congestion", choice<net::congestion_control>(&config::congestion, {{"bbr", net::congestion_control::bbr}, {"cubic", net::congestion_control::cubic}})},
+      {"quic.retry", choice<net::retry_policy>(&config::retry, {{"under-load", net::retry_policy::under_load},
+                                                                {"always", net::retry_policy::always},
+                                                                {"never", net::retry_policy::never}})},
+      {"quic.idle_timeout_s", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value<double>();
+         if (!value || *value < 1 || *value > 600) return "takes seconds from 1 to 600";
+         c.quic_idle_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
+         return {};
+       }}},
+      {"publish.allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.access.publish_allow, v); })},
+      {"publish.keys", {take_keys}},
+      {"play.allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.access.play_allow, v); })},
+      {"limits.connect_s", seconds(&config::rtmp, &base::rtmp_limits::connect_deadline)},
+      {"limits.idle_connection_s", seconds(&config::rtmp, &base::rtmp_limits::idle_connection)},
+      {"limits.publisher_silence_s", seconds(&config::rtmp, &base::rtmp_limits::publisher_silence)},
+      {"limits.media_message_bytes", number(&config::rtmp, &base::rtmp_limits::media_message_bytes, 65'536, 16'777'215)},
+      {"limits.viewer_age_s", seconds(&config::hub, &base::hub_limits::viewer_age)},
+      {"limits.ring_s", seconds(&config::hub, &base::hub_limits::ring_age)},
+      {"limits.ring_bytes", number(&config::hub, &base::hub_limits::ring_bytes, 1 << 20, std::int64_t{1} << 34)},
+      {"limits.connections_per_address", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value_exact<std::int64_t>();
+         if (!value || *value < 1 || *value > 1'000'000) return "takes a whole number from 1 to 1000000";
+         c.connections_per_address_max = static_cast<std::size_t>(*value);
+         return {};
+       }}},
+  };
+  return all;
+}
+
+std::string read_table(config& c, const toml::table& table, const std::string& prefix, toml::source_position& at) {
+  const auto& known = known_settings();
+  for (const auto& [key, node] : table) {
+    const std::string path = prefix.empty() ? std::string(key.str()) : prefix + "." + std::string(key.str());
+    at = key.source().begin;
+    if (const auto found = known.find(path); found != known.end()) {
+      auto wrong = found->second.read(c, node);
+      if (!wrong.empty()) return fmt::format("{}: {}", path, wrong);
+      continue;
+    }
+    const bool is_section = std::any_of(known.begin(), known.end(), [&](const auto& k) { return k.first.starts_with(path + "."); });
+    if (is_section && node.is_table()) {
+      auto wrong = read_table(c, *node.as_table(), path, at);
+      if (!wrong.empty()) return wrong;
+      continue;
+    }
+    std::vector<std::string_view> names;
+    for (const auto& k : known) names.push_back(k.first);
+    return fmt::format("{} is no setting; did you mean {}? (millrace serve --print-config shows all)", path, base::nearest(path, names));
+  }
+  return {};
+}
+
+}  // namespace
+
+base::result<config> parse_config(std::string_view toml_text, std::string_view file_name) {
+  config c;
+  toml::table table;
+  try {  // start-up only: the library reports syntax errors this way
+    table = toml::parse(toml_text, file_name);
+  } catch (const toml::parse_error& wrong) {
+    return base::error{error_kind::usage, fmt::format("{}:{}: {}", file_name, wrong.source().begin.line, wrong.description())};
+  }
+  toml::source_position at;
+  if (auto wrong = read_table(c, table, "", at); !wrong.empty()) {
+    return base::error{error_kind::usage, fmt::format("{}:{}: {}", file_name, at.line, wrong)};
+  }
+  if (c.certificate.empty() != c.key.empty()) {
+    return base::error{error_kind::usage, fmt::format("{}: tls.certificate and tls.key go together; {} is missing", file_name,
+                                                      c.key.empty() ? "tls.key" : "tls.certificate")};
+  }
+  return c;
+}
+
+base::result<config> load_config(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) {
+    return base::error{error_kind::local, fmt::format("configuration file {}: {}", file.string(), std::strerror(errno))};
+  }
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in) return base::error{error_kind::local, fmt::format("configuration file {}: cannot be read", file.string())};
+  return parse_config(text.str(), file.string());
+}
+
+base::result<std::filesystem::path> state_directory(const config& c) {
+  if (!c.state_directory.empty()) return c.state_directory;
+  if (const char* systemd = std::getenv("STATE_DIRECTORY"); systemd != nullptr && *systemd != 0) return std::filesystem::path(systemd);
+  if (const char* xdg = std::getenv("XDG_STATE_HOME"); xdg != nullptr && *xdg == '/') return std::filesystem::path(xdg) / "millrace";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') return std::filesystem::path(home) / ".local/state/millrace";
+  return base::error{error_kind::local, "no place for the certificate and secrets: give --state DIR (HOME is not set)"};
+}
+
+std::string_view example_config() {
+  return R"(# millrace.toml - every setting with its default. Command-line options win over this file.
+
+listen = ["[::]:1935"]        # one TCP and one UDP port each: rtmp, rtmps and rtmpq together; [::] takes IPv4 too
+# state = "/var/lib/millrace" # self-signed certificate and QUIC secrets; default $STATE_DIRECTORY or ~/.local/state/millrace
+log_level = "info"            # debug, info, warning, error
+
+[tls]
+enabled = true                # rtmps on the same TCP port
+# certificate = "/etc/millrace/fullchain.pem"   # both or neither; neither: self-signed on first start
+# key = "/etc/millrace/privkey.pem"
+
+[quic]
+enabled = true                # rtmpq on the UDP port of the same number
+congestion = "bbr"            # bbr, cubic
+retry = "under-load"          # under-load, always, never (address validation, RFC 9000 section 8.1.2)
+idle_timeout_s = 30
+
+[publish]
+allow = ["loopback"]          # may publish without a key: ranges, addresses, "loopback", "all"
+[publish.keys]                # "app/name" patterns: publish to NAME?key=SECRET from anywhere
+# "live/*" = "at least 8 characters"
+
+[play]
+allow = ["all"]
+
+[limits]
+connect_s = 10                # from accept to a served connect
+idle_connection_s = 30        # neither publishing nor playing
+publisher_silence_s = 30      # then the name is free again
+media_message_bytes = 16777215
+viewer_age_s = 2              # a viewer further behind jumps to the newest key frame
+ring_s = 20                   # what one stream keeps
+ring_bytes = 67108864
+connections_per_address = 100 # loopback is not counted
+)";
+}
+
+}  // namespace millrace::server

@@ -1,0 +1,43 @@
+// What `millrace serve` can be told: the embedded defaults, then a TOML file, then the command line.
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "base/result.hpp"
+#include "net/listener.hpp"
+#include "server/access.hpp"
+
+namespace millrace::server {
+
+struct config {
+  std::vector<net::listen_address> listen;   // empty: every address, port 1935
+  std::filesystem::path state_directory;     // empty: $STATE_DIRECTORY (systemd), $XDG_STATE_HOME/millrace or ~/.local/state/millrace
+  std::filesystem::path certificate, key;    // both or neither; neither: self-signed in the state directory
+  bool quic = true;
+  bool tls = true;
+  net::congestion_control congestion = net::congestion_control::bbr;
+  net::retry_policy retry = net::retry_policy::under_load;
+  std::chrono::milliseconds quic_idle_timeout{30'000};
+  std::string log_level = "info";            // debug, info, warning, error
+  access_rules access = default_access_rules();
+  base::rtmp_limits rtmp;
+  base::amf_limits amf;
+  base::hub_limits hub;
+  std::size_t connections_per_address_max = 100;
+};
+
+// Errors (kind usage) name file, line, key and what the key takes; an unknown key is an error that suggests the nearest one.
+base::result<config> parse_config(std::string_view toml, std::string_view file_name);
+base::result<config> load_config(const std::filesystem::path& file);
+
+// Fills what was left open from the environment. Error (kind local) when no state directory can be found.
+base::result<std::filesystem::path> state_directory(const config& c);
+
+// Every key with its default and one line of help, itself a valid file: `millrace serve --print-config`.
+std::string_view example_config();
+
+}  // namespace millrace::server

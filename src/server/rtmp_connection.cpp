@@ -1,0 +1,330 @@
+#include "server/rtmp_connection.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include "base/escape.hpp"
+#include "base/log.hpp"
+#include "rtmp/wire_image.hpp"
+
+namespace millrace::server {
+namespace log = base::log;
+using base::escaped;
+
+namespace {
+
+// A reader that takes nothing at all for this long is gone, whatever its TCP stack says.
+constexpr std::chrono::seconds no_progress_max{10};
+// Guessing keys costs a second a try.
+constexpr std::chrono::seconds refusal_delay{1};
+
+base::instant now() { return std::chrono::steady_clock::now(); }
+
+boost::asio::ip::address address_of(const std::string& endpoint) {
+  const auto colon = endpoint.rfind(':');
+  auto host = endpoint.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  boost::system::error_code ignored;
+  auto address = boost::asio::ip::make_address(host, ignored);
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) address = boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
+  return address;
+}
+
+}  // namespace
+
+// A viewer of one stream on one message stream. Notified by the hub inside the publisher's turn: pulls at once, ends nothing.
+class rtmp_connection::player final : public hub::viewer {
+ public:
+  player(rtmp_connection& connection, std::uint32_t msid, std::shared_ptr<hub::stream> source, hub::cursor_policy policy)
+      : connection_(connection), msid_(msid), cursor_(std::move(source), *this, policy) {}
+
+  void on_frames() override { connection_.pump(); }
+  void on_publisher_gone() override {
+    connection_.pump();  // what is left of the publication goes out before the notice
+    connection_.session_.notify_unpublish(msid_);
+    connection_.flush();
+  }
+  void on_publisher_back() override {
+    connection_.session_.notify_publish(msid_);
+    connection_.flush();
+  }
+  hub::cursor& cursor() { return cursor_; }
+
+ private:
+  rtmp_connection& connection_;
+  const std::uint32_t msid_;
+  hub::cursor cursor_;
+};
+
+rtmp_connection::rtmp_connection(shard_context& shard, net::transport_ptr transport, std::uint64_t id, std::function<void()> on_done)
+    : shard_(shard),
+      transport_(std::move(transport)),
+      id_(id),
+      on_done_(std::move(on_done)),
+      session_(rtmp::server_config{shard.settings.rtmp, shard.settings.amf}, now(), shard.random()),
+      timer_(shard.io),
+      last_writable_(now()) {
+  remote_ = transport_->facts().remote;
+  remote_address_ = address_of(remote_);
+}
+
+rtmp_connection::~rtmp_connection() {
+  if (transport_) transport_->abort();
+}
+
+void rtmp_connection::start() {
+  log::debug("#{} {} from {}", id_, rtmp_scheme(transport_->kind()), remote_);
+  transport_->start(*this);
+  arm_timer();
+}
+
+void rtmp_connection::shut_down(const std::string& why) {
+  if (!transport_) return;
+  for (auto& [msid, viewer] : players_) session_.end_play(msid, {"status", "NetStream.Play.Stop", why});
+  for (auto& [msid, publication] : publications_) session_.end_publish(msid, {"status", "NetStream.Unpublish.Success", why});
+  flush();
+  finish(net::close_code::no_error, why);
+}
+
+// ---- what happened ----------------------------------------------------------------------------------------------
+
+void rtmp_connection::on_receive(base::bytes_view bytes) {
+  session_.receive(now(), bytes);
+  handle_events();
+}
+
+void rtmp_connection::on_receive_done() {
+  for (auto& [msid, publication] : publications_) publication->flush();
+  turn();
+}
+
+void rtmp_connection::on_writable() {
+  last_writable_ = now();
+  pump();
+}
+
+void rtmp_connection::on_closed(const net::close_info& info) {
+  transport_.reset();
+  log::debug("#{} {}: transport closed: {}", id_, remote_, escaped(info.reason.text));
+  session_.on_transport_closed(info.reason);
+  handle_events();
+}
+
+void rtmp_connection::on_path_changed(const std::string& remote, std::chrono::milliseconds gap) {
+  log::info("#{} path changed: {} is now {}, silent for {} ms before", id_, remote_, remote, gap.count());
+  remote_ = remote;
+  remote_address_ = address_of(remote);
+  // A rule about addresses has to hold for the new address too (protocol.md 7: IP-bound policy is checked again).
+  if (!may_play(shard_.settings.access, remote_address_).allowed && !players_.empty()) {
+    shut_down("playing from the new address is not allowed");
+  }
+}
+
+void rtmp_connection::on_timer() {
+  timer_due_ = base::instant::max();
+  if (!transport_) return;
+  const auto at = now();
+  if (!players_.empty() && transport_->send_budget() == 0 && at - last_writable_ > no_progress_max) {
+    log::info("#{} {}: takes no data for {} s, closed", id_, remote_, no_progress_max.count());
+    transport_->abort();
+    transport_.reset();
+    session_.on_transport_closed({base::error_kind::timeout, "no progress in writing"});
+    handle_events();
+    return;
+  }
+  session_.on_timer(at);
+  turn();
+}
+
+void rtmp_connection::turn() {
+  handle_events();
+  flush();
+  arm_timer();
+}
+
+void rtmp_connection::handle_events() {
+  while (auto event = session_.poll_event()) {
+    std::visit([this](auto& e) { handle(e); }, *event);
+  }
+}
+
+// ---- events -----------------------------------------------------------------------------------------------------
+
+void rtmp_connection::handle(rtmp::connect_requested& e) {
+  app_ = e.app;
+  log::debug("#{} rtmp connect app=\"{}\" tcUrl=\"{}\" flashVer=\"{}\" transport={}", id_, escaped(e.app), escaped(e.tc_url, 2048),
+             escaped(e.flash_ver), transport_ ? rtmp_scheme(transport_->kind()) : "");
+  session_.accept_connect();
+}
+
+void rtmp_connection::handle(rtmp::publish_requested& e) {
+  const auto name = stream_name(e.name);
+  log::debug("#{} rtmp publish app=\"{}\" name=\"{}\" query=\"{}\"", id_, escaped(app_), escaped(e.name), escaped(without_secrets(e.query), 1024));
+  const auto at = now();
+  if (shard_.failures.locked_out(remote_address_, at)) {
+    refuse_later(e.msid, "NetStream.Publish.Denied", "too many refused attempts from this address: wait a minute", true);
+    return;
+  }
+  const auto decision = may_publish(shard_.settings.access, remote_address_, name, e.query);
+  if (!decision.allowed) {
+    shard_.failures.failed(remote_address_, at);
+    log::warning("#{} {}: publish {} refused: {}", id_, remote_, escaped(name), decision.why);
+    refuse_later(e.msid, "NetStream.Publish.Denied", decision.why, true);
+    return;
+  }
+  accept_publish(e, name);
+}
+
+void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std::string& name) {
+  auto publication = shard_.streams.open(name)->publish();
+  if (!publication) {
+    log::info("#{} {}: publish {} refused: {}", id_, remote_, escaped(name), escaped(publication.error().text));
+    session_.reject_publish(e.msid, {"error", "NetStream.Publish.BadName", publication.error().text});
+    return;
+  }
+  publications_[e.msid] = std::move(*publication);
+  session_.accept_publish(e.msid);
+  log::info("#{} {}: publishes {} over {}", id_, remote_, escaped(name), transport_ ? rtmp_scheme(transport_->kind()) : "");
+}
+
+void rtmp_connection::handle(rtmp::play_requested& e) {
+  const auto name = stream_name(e.name);
+  log::debug("#{} rtmp play app=\"{}\" name=\"{}\" query=\"{}\"", id_, escaped(app_), escaped(e.name), escaped(without_secrets(e.query), 1024));
+  const auto decision = may_play(shard_.settings.access, remote_address_);
+  if (!decision.allowed) {
+    log::warning("#{} {}: play {} refused: {}", id_, remote_, escaped(name), decision.why);
+    refuse_later(e.msid, "NetStream.Play.Failed", decision.why, false);
+    return;
+  }
+  session_.accept_play(e.msid);
+  players_.erase(e.msid);
+  last_writable_ = now();
+  players_.emplace(e.msid, std::make_unique<player>(*this, e.msid, shard_.streams.open(name), hub::cursor_policy{shard_.settings.hub.viewer_age}));
+  log::info("#{} {}: plays {} over {}", id_, remote_, escaped(name), transport_ ? rtmp_scheme(transport_->kind()) : "");
+  pump();
+}
+
+void rtmp_connection::refuse_later(std::uint32_t msid, std::string code, std::string why, bool publishing) {
+  auto timer = std::make_shared<boost::asio::steady_timer>(shard_.io, refusal_delay);
+  refusals_[msid] = timer;
+  timer->async_wait([weak = weak_from_this(), timer, msid, code = std::move(code), why = std::move(why), publishing](boost::system::error_code failed) {
+    const auto self = weak.lock();
+    if (failed || !self || !self->transport_) return;
+    self->refusals_.erase(msid);
+    if (publishing) {
+      self->session_.reject_publish(msid, {"error", code, why});
+    } else {
+      self->session_.reject_play(msid, {"error", code, why});
+    }
+    self->turn();
+  });
+}
+
+void rtmp_connection::handle(rtmp::publish_ended& e) {
+  refusals_.erase(e.msid);
+  const auto found = publications_.find(e.msid);
+  if (found == publications_.end()) return;
+  log::info("#{} {}: unpublishes {}", id_, remote_, escaped(found->second->target()->name()));
+  publications_.erase(found);
+}
+
+void rtmp_connection::handle(rtmp::play_ended& e) {
+  refusals_.erase(e.msid);
+  const auto found = players_.find(e.msid);
+  if (found == players_.end()) return;
+  const auto& stats = found->second->cursor().stats();
+  log::info("#{} {}: stops playing {}: {} frames sent, {} dropped in {} jumps because it was slow", id_, remote_,
+            escaped(found->second->cursor().source()->name()), stats.delivered, stats.dropped_slow, stats.jumps);
+  players_.erase(found);
+}
+
+void rtmp_connection::handle(rtmp::pause_requested& e) {
+  if (const auto found = players_.find(e.msid); found != players_.end()) {
+    found->second->cursor().set_paused(e.pause);
+    pump();
+  }
+}
+
+void rtmp_connection::handle(rtmp::receive_changed& e) {
+  if (const auto found = players_.find(e.msid); found != players_.end()) {
+    found->second->cursor().set_tracks(e.audio, e.video);
+    pump();
+  }
+}
+
+void rtmp_connection::handle(rtmp::frame_received& e) {
+  if (const auto found = publications_.find(e.msid); found != publications_.end()) found->second->append(std::move(e.frame));
+}
+
+void rtmp_connection::handle(rtmp::closed& e) {
+  const bool orderly = e.reason.kind == base::error_kind::closed;
+  if (orderly) {
+    log::debug("#{} {}: closed: {}", id_, remote_, escaped(e.reason.text));
+  } else {
+    log::info("#{} {}: closed: {}: {}", id_, remote_, base::name(e.reason.kind), escaped(e.reason.text));
+  }
+  flush();
+  finish(orderly ? net::close_code::no_error : net::close_code::general_error, e.reason.text);
+}
+
+// ---- output -----------------------------------------------------------------------------------------------------
+
+void rtmp_connection::pump() {
+  if (!transport_ || pumping_ || players_.empty()) return;
+  pumping_ = true;  // send() may not re-enter, but a cursor's jump may notify
+  const auto at = now();
+  std::size_t budget = transport_->send_budget();
+  base::send_chain out;
+  bool more = true;
+  while (more && budget > 0) {
+    more = false;
+    for (auto& [msid, viewer] : players_) {
+      auto next = viewer->cursor().next(at);
+      if (!next) continue;
+      more = true;
+      const auto& frame = *next->item->frame();
+      session_.send(msid, frame, &next->item->image(hub::entry::format::rtmp_chunks, [](const media::frame& f) { return rtmp::encode_wire(f); }));
+      auto bytes = session_.poll_output();
+      budget -= std::min(budget, bytes.size());
+      out.append(std::move(bytes));
+    }
+  }
+  pumping_ = false;
+  if (!out.empty()) transport_->send(std::move(out));
+}
+
+void rtmp_connection::flush() {
+  auto out = session_.poll_output();
+  if (transport_ && !out.empty()) transport_->send(std::move(out));
+}
+
+void rtmp_connection::arm_timer() {
+  if (!transport_) return;
+  auto due = session_.poll_timeout().value_or(base::instant::max());
+  if (!players_.empty()) due = std::min(due, now() + std::chrono::seconds(1));
+  if (due == base::instant::max() || due >= timer_due_) return;  // an earlier one is armed: it will look again
+  timer_due_ = due;
+  timer_.expires_at(due);
+  timer_.async_wait([weak = weak_from_this()](boost::system::error_code failed) {
+    if (const auto self = weak.lock(); self && !failed) self->on_timer();
+  });
+}
+
+void rtmp_connection::finish(net::close_code code, const std::string& why) {
+  timer_.cancel();
+  refusals_.clear();
+  drop_streams();
+  if (transport_) {
+    transport_->close(code, why);
+    transport_.reset();
+  }
+  // Posted: the owner destroys this object, and we may be deep inside its own callbacks.
+  if (on_done_) boost::asio::post(shard_.io, std::exchange(on_done_, nullptr));
+}
+
+// A publication that ends tells its viewers, and those may belong to this very connection: take them off the maps first.
+void rtmp_connection::drop_streams() {
+  auto players = std::exchange(players_, {});
+  auto publications = std::exchange(publications_, {});
+}
+
+}  // namespace millrace::server

@@ -1,0 +1,87 @@
+// One RTMP peer of the server: the one file that knows net, rtmp and hub.
+#pragma once
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "hub/directory.hpp"
+#include "net/transport.hpp"
+#include "rtmp/session.hpp"
+#include "server/access.hpp"
+#include "server/config.hpp"
+
+namespace millrace::server {
+
+// What all connections of a shard share. Outlives them.
+struct shard_context {
+  boost::asio::io_context& io;
+  const config& settings;
+  hub::directory& streams;
+  failure_guard& failures;
+  std::function<std::uint64_t()> random;
+};
+
+// Life: made with an accepted transport, start(), … until `on_done` is called (posted, once); the owner then drops it. One thread.
+// Bytes come in through transport_handler, frames go out by pulling from cursors as far as the transport's send budget
+// reaches, so that whatever is not handed over can still be dropped as whole messages.
+class rtmp_connection final : public net::transport_handler, public std::enable_shared_from_this<rtmp_connection> {
+ public:
+  rtmp_connection(shard_context& shard, net::transport_ptr transport, std::uint64_t id, std::function<void()> on_done);
+  ~rtmp_connection() override;
+
+  void start();
+  // Ends in order: players are told, output is flushed within the transport's linger limit.
+  void shut_down(const std::string& why);
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+
+ private:
+  class player;
+
+  void on_receive(base::bytes_view bytes) override;
+  void on_receive_done() override;
+  void on_writable() override;
+  void on_closed(const net::close_info& info) override;
+  void on_path_changed(const std::string& remote, std::chrono::milliseconds gap) override;
+
+  void turn();              // events, output, timer: after anything that happened
+  void handle_events();
+  void handle(rtmp::connect_requested& e);
+  void handle(rtmp::publish_requested& e);
+  void handle(rtmp::play_requested& e);
+  void handle(rtmp::publish_ended& e);
+  void handle(rtmp::play_ended& e);
+  void handle(rtmp::pause_requested& e);
+  void handle(rtmp::receive_changed& e);
+  void handle(rtmp::frame_received& e);
+  void handle(rtmp::closed& e);
+  void accept_publish(const rtmp::publish_requested& e, const std::string& name);
+  void refuse_later(std::uint32_t msid, std::string code, std::string why, bool publishing);
+  void pump();              // frames from cursors to the transport, as far as its budget reaches
+  void flush();
+  void arm_timer();
+  void on_timer();
+  void finish(net::close_code code, const std::string& why);
+  void drop_streams();
+  [[nodiscard]] std::string stream_name(const std::string& name) const { return app_ + "/" + name; }
+
+  shard_context& shard_;
+  net::transport_ptr transport_;     // null once finished
+  const std::uint64_t id_;
+  std::function<void()> on_done_;
+  rtmp::server_session session_;
+  boost::asio::steady_timer timer_;
+  base::instant timer_due_ = base::instant::max();
+  base::instant last_writable_;      // slow readers are closed after a while without progress
+  std::string remote_;
+  boost::asio::ip::address remote_address_;
+  std::string app_;
+  std::map<std::uint32_t, std::unique_ptr<hub::publication>> publications_;
+  std::map<std::uint32_t, std::unique_ptr<player>> players_;
+  std::map<std::uint32_t, std::shared_ptr<boost::asio::steady_timer>> refusals_;  // answers held back for a second
+  bool pumping_ = false;
+};
+
+}  // namespace millrace::server

@@ -1,0 +1,53 @@
+// The server: listeners, streams and connections of one process, on one io_context (one shard).
+#pragma once
+#include <boost/asio/io_context.hpp>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "hub/directory.hpp"
+#include "net/listener.hpp"
+#include "server/config.hpp"
+#include "server/rtmp_connection.hpp"
+
+namespace millrace::server {
+
+class server {
+ public:
+  // Opens everything or nothing; errors (kind local, usage) say what to do. `io` outlives the server.
+  static base::result<std::unique_ptr<server>> open(boost::asio::io_context& io, config settings);
+  ~server();
+
+  [[nodiscard]] std::vector<std::string> addresses() const;
+  [[nodiscard]] std::uint16_t port() const;            // of the first listener
+  [[nodiscard]] const net::identity* certificate() const { return identity_.get(); }
+  [[nodiscard]] std::size_t connections() const { return connections_.size(); }
+  [[nodiscard]] hub::directory& streams() { return streams_; }
+  [[nodiscard]] net::listener_counters counters() const;
+
+  // Stops accepting and ends every connection in order; `done` is called when all are gone, at the latest after 2 s.
+  void shut_down(std::function<void()> done);
+
+ private:
+  server(boost::asio::io_context& io, config settings);
+  base::result<void> listen();
+  void accept(net::transport_ptr transport);
+  void finish_if_empty();
+
+  boost::asio::io_context& io_;
+  config settings_;
+  hub::directory streams_;
+  failure_guard failures_;
+  shard_context shard_;
+  std::shared_ptr<const net::identity> identity_;
+  std::vector<std::unique_ptr<net::listener>> listeners_;
+  std::map<std::uint64_t, std::shared_ptr<rtmp_connection>> connections_;
+  std::uint64_t next_id_ = 1;
+  std::function<void()> on_empty_;
+  boost::asio::steady_timer deadline_;
+  std::shared_ptr<server*> alive_ = std::make_shared<server*>(this);
+};
+
+}  // namespace millrace::server
