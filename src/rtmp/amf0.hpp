@@ -36,10 +36,10 @@ class value {
   template <class T>
     requires std::is_constructible_v<variant_type, T> && (!std::is_same_v<std::decay_t<T>, value>) && (!std::is_integral_v<std::decay_t<T>> || std::is_same_v<std::decay_t<T>, bool>) && (!std::is_convertible_v<T, const char*>)
   value(T v) : v_(std::move(v)) {}                       // NOLINT: implicit by design
-  value(const char* text) : v_(std::string(text)) {}     // NOLINT
+  value(const char* text);                               // NOLINT
   template <class N>
     requires std::is_integral_v<N> && (!std::is_same_v<N, bool>)
-  value(N n) : v_(static_cast<double>(n)) {}             // NOLINT
+  value(N n);                                            // NOLINT
 
   [[nodiscard]] const variant_type& get() const noexcept { return v_; }
   [[nodiscard]] variant_type& get() noexcept { return v_; }
@@ -60,6 +60,12 @@ struct member {
   std::string name;
   value val;
 };
+
+// Out of the class, because clang wants `member` to be complete where a variant is built.
+inline value::value(const char* text) : v_(std::string(text)) {}
+template <class N>
+  requires std::is_integral_v<N> && (!std::is_same_v<N, bool>)
+value::value(N n) : v_(static_cast<double>(n)) {}
 
 // Reads one value and moves `from` past it. Strings are bytes as sent (UTF-8 is not checked here). `elements_left` is shared by
 // all values of one message, so call with one counter per message. An object end that is missing at the end of the input

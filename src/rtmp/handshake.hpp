@@ -30,6 +30,8 @@ class server_handshake {
   std::vector<std::uint8_t> poll_output();
 
  private:
+  void answer_c1(base::instant now);
+
   std::uint64_t seed_;
   std::vector<std::uint8_t> in_;
   std::vector<std::uint8_t> out_;
@@ -49,10 +51,15 @@ class client_handshake {
   base::result<std::size_t> receive(base::instant now, base::bytes_view bytes);
   [[nodiscard]] bool c2_sent() const noexcept { return c2_sent_; }
   [[nodiscard]] bool done() const noexcept { return done_; }
+  [[nodiscard]] bool digest() const noexcept { return server_digest_; }  // the server answered in the digest form
+  [[nodiscard]] bool echo_mismatch() const noexcept { return echo_mismatch_; }  // S2 neither echoed nor signed C1: tolerated
   std::vector<std::uint8_t> poll_output();
 
  private:
-  bool digest_;
+  void answer_s1();
+
+  bool digest_;  // wished for
+  std::uint64_t seed_;
   std::vector<std::uint8_t> in_;
   std::vector<std::uint8_t> out_;
   std::vector<std::uint8_t> c1_;
@@ -60,6 +67,8 @@ class client_handshake {
   bool s1_done_ = false;
   bool c2_sent_ = false;
   bool done_ = false;
+  bool server_digest_ = false;
+  bool echo_mismatch_ = false;
 };
 
 }  // namespace millrace::rtmp

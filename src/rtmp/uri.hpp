@@ -17,9 +17,10 @@ enum class fallback : unsigned char { none, rtmps, rtmp };
 enum class quic_identifier : unsigned char { none, in_scheme, in_query };
 
 struct uri_options {
-  // The preset string: one exact, whole query parameter "name=value". "quic=1" is always accepted as an alias.
+  // The preset string: one exact, whole query parameter "name=value". With "-only" behind it there is no fallback.
+  // "quic=1" is always accepted as an alias of the first.
   std::string identifier = "transport=quic";
-  // --fallback on the command line; overrides the URI's own parameter when set.
+  // --fallback on the command line; overrides what the URI itself says (fallback=, …-only) when set.
   std::optional<fallback> fallback_override;
 };
 
@@ -38,12 +39,13 @@ struct uri {
   bool use_tls_when_tcp = false; // what the TCP attempt speaks
   fallback fall_back_to = fallback::none;
   std::string pin;               // lower-case hex SHA-256 of the SPKI, or empty
+  bool slash_behind_app = false; // "rtmp://host/app/": no stream, but the plain form keeps the '/'
 
   // The plain form: scheme replaced, our control parameters deleted, everything else byte for byte. Idempotent.
   [[nodiscard]] std::string plain() const;
   // Same bytes whatever the transport: "rtmp://host[:port]/app".
   [[nodiscard]] std::string tc_url() const;
-  // stream plus "?query" when there is one: what goes into publish and play.
+  // stream plus "?query" when there is one: what goes into publish and play. Empty without a stream.
   [[nodiscard]] std::string stream_name() const;
   // For logs and progress lines: the plain form with the stream name's query values and the last path segment hidden if
   // `hide_key`; scheme as written.

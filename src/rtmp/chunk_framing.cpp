@@ -1,0 +1,156 @@
+#include "rtmp/chunk_framing.hpp"
+
+#include <algorithm>
+
+#include "rtmp/control.hpp"
+
+namespace millrace::rtmp {
+
+chunk_framing::chunk_framing(server_role, const base::rtmp_limits& limits, base::instant now, std::uint64_t seed)
+    : handshake_(server_handshake(seed)),
+      reader_(limits, limits.partial_bytes_unauthorised),
+      started_(now),
+      last_received_(now),
+      next_ping_(now) {}
+
+// A client chose its server, so it grants the full partial limit at once. C0 and C1 are ready to go.
+chunk_framing::chunk_framing(client_role role, const base::rtmp_limits& limits, base::instant now, std::uint64_t seed)
+    : handshake_(client_handshake(seed, role.digest)),
+      reader_(limits, limits.partial_bytes),
+      started_(now),
+      last_received_(now),
+      next_ping_(now) {
+  out_.push_back(base::slice(std::get<client_handshake>(handshake_).poll_output()));
+}
+
+bool chunk_framing::ready() const {
+  if (const auto* server = std::get_if<server_handshake>(&handshake_)) return server->done();
+  return std::get<client_handshake>(handshake_).c2_sent();
+}
+
+bool chunk_framing::digest_handshake() const {
+  const auto* server = std::get_if<server_handshake>(&handshake_);
+  return server && server->digest();
+}
+
+void chunk_framing::begin_receive(base::instant now, std::size_t count) {
+  if (count == 0) return;
+  bytes_received_ += count;
+  last_received_ = now;
+  if (ping_after_) next_ping_ = now + *ping_after_;
+}
+
+base::result<std::optional<message>> chunk_framing::next(base::instant now, base::bytes_view& bytes) {
+  const bool open = std::visit([](const auto& h) { return h.done(); }, handshake_);
+  if (!open) {
+    auto used = std::visit([&](auto& h) { return h.receive(now, bytes); }, handshake_);
+    out_.push_back(base::slice(std::visit([](auto& h) { return h.poll_output(); }, handshake_)));
+    if (!used) return std::move(used).error().within("handshake");
+    bytes = bytes.subspan(*used);
+    if (!std::visit([](const auto& h) { return h.done(); }, handshake_)) return std::optional<message>{};
+  }
+  while (true) {
+    auto m = reader_.next(bytes);
+    if (!m || !*m) return m;
+    switch ((*m)->type) {
+      case message_type::acknowledgement:
+      case message_type::window_acknowledgement_size:
+      case message_type::set_peer_bandwidth: {
+        if (auto ok = on_control(**m); !ok) return ok.error();
+        continue;
+      }
+      case message_type::user_control: {
+        const auto event = parse_user_control(**m);
+        if (!event) return event.error();
+        if (event->known && event->event == user_event::ping_request) write(make_user_control(user_event::ping_response, event->value));
+        return m;
+      }
+      default: return m;
+    }
+  }
+}
+
+base::result<void> chunk_framing::on_control(const message& m) {
+  const auto value = parse_control(m);
+  if (!value) return value.error();
+  switch (m.type) {
+    case message_type::acknowledgement:
+      // 32 bits of a count that goes on past 4 GiB; an older value changes nothing.
+      if (const auto step = static_cast<std::int32_t>(*value - static_cast<std::uint32_t>(bytes_acknowledged_)); step > 0) {
+        bytes_acknowledged_ += static_cast<std::uint32_t>(step);
+      }
+      break;
+    case message_type::window_acknowledgement_size:
+      if (*value != 0) peer_window_ = *value;
+      break;
+    case message_type::set_peer_bandwidth: {
+      // Section 5.4.5. A missing limit type is read as hard.
+      const auto type = m.payload.size() > 4 ? m.payload.view()[4] : std::uint8_t{0};
+      auto window = *value;
+      if (window == 0 || type > static_cast<std::uint8_t>(bandwidth_limit::dynamic)) break;
+      if (type == static_cast<std::uint8_t>(bandwidth_limit::dynamic) && !peer_hard_limit_) break;
+      if (type == static_cast<std::uint8_t>(bandwidth_limit::soft)) {
+        window = std::min(window, our_window_ != 0 ? our_window_ : window);
+      } else {
+        peer_hard_limit_ = window;
+      }
+      if (window != our_window_ && ready()) set_window(window);
+      break;
+    }
+    default: break;
+  }
+  return {};
+}
+
+// Once for each batch of bytes: a peer that asks for tiny windows gets one answer a batch and not more.
+void chunk_framing::acknowledge() {
+  if (!ready() || bytes_received_ - acknowledged_to_peer_ < peer_window_) return;
+  acknowledged_to_peer_ = bytes_received_;
+  write(make_control(message_type::acknowledgement, static_cast<std::uint32_t>(bytes_received_)));
+}
+
+void chunk_framing::enable_pings(base::instant now, std::chrono::milliseconds after) {
+  ping_after_ = after;
+  last_received_ = now;
+  next_ping_ = now + after;
+}
+
+bool chunk_framing::on_timer(base::instant now) {
+  if (!ping_after_) return true;
+  if (now >= last_received_ + 3 * *ping_after_) return false;
+  if (now >= next_ping_) {
+    const auto since_start = std::chrono::duration_cast<std::chrono::milliseconds>(now - started_).count();
+    write(make_user_control(user_event::ping_request, static_cast<std::uint32_t>(since_start)));
+    next_ping_ = now + *ping_after_;
+  }
+  return true;
+}
+
+std::optional<base::instant> chunk_framing::poll_timeout() const {
+  if (!ping_after_) return std::nullopt;
+  return std::min(next_ping_, last_received_ + 3 * *ping_after_);
+}
+
+void chunk_framing::write(const message& m) {
+  auto encoded = writer_.encode(m);
+  reply_bytes_ += encoded.size();
+  out_.append(std::move(encoded));
+}
+
+void chunk_framing::write_media(const base::send_chain& wire) { out_.append(wire); }
+
+void chunk_framing::set_window(std::uint32_t bytes) {
+  our_window_ = bytes;
+  write(make_control(message_type::window_acknowledgement_size, bytes));
+}
+
+void chunk_framing::announce_chunk_size(std::uint32_t size) { out_.append(writer_.announce_chunk_size(size)); }
+
+base::send_chain chunk_framing::poll_output() {
+  reply_bytes_ = 0;
+  auto out = std::move(out_);
+  out_ = {};
+  return out;
+}
+
+}  // namespace millrace::rtmp

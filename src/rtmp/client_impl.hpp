@@ -1,0 +1,67 @@
+// The inside of client_session: client_session.cpp (life, time, media), client_commands.cpp (the dialogue).
+#pragma once
+#include <deque>
+#include <string>
+
+#include "rtmp/chunk_framing.hpp"
+#include "rtmp/command.hpp"
+#include "rtmp/media_message.hpp"
+#include "rtmp/session.hpp"
+
+namespace millrace::rtmp {
+
+class client_session::impl {
+ public:
+  impl(client_config config, base::instant now, random_seed seed);
+
+  enum class phase : unsigned char {
+    handshaking,  // until C2 is sent
+    connecting,   // connect was sent
+    opening,      // connect was answered, createStream and publish or play are on their way
+    running,      // started was emitted (connect_only: connected)
+    closed,
+  };
+
+  // client_session.cpp
+  void receive(base::instant now, base::bytes_view bytes);
+  void on_timer(base::instant now);
+  std::optional<base::instant> poll_timeout() const;
+  void send(const media::frame& frame);
+  void end();
+  void fail(base::error why);
+
+  phase phase_ = phase::handshaking;
+  std::uint32_t msid_ = 0;
+  std::deque<client_event> events_;
+  chunk_framing framing_;
+
+ private:
+  // client_session.cpp
+  void on_message(const message& m);
+  void on_user_control(const message& m);
+  void on_media(const message& m);
+  void reject(const status& info, const amf0::value* object);
+  void begin_running(const status& info);
+  void mark_stream_ended();
+
+  // client_commands.cpp
+  void write_connect();
+  void write_create_stream();
+  void write_start();
+  void on_command(const message& m);
+  void on_result(const command& c);
+  void on_error(const command& c);
+  void on_status(const command& c);
+
+  client_config config_;
+  base::instant now_;
+  base::instant deadline_;  // of the step under way, until running
+  // Transaction ids; 0 = not sent.
+  double create_stream_sent_ = 0;
+  double start_sent_ = 0;
+  bool stream_ended_ = false;  // stream_ended was emitted and nothing came since
+  frame_builder frames_;
+  std::uint64_t dropped_ = 0;
+};
+
+}  // namespace millrace::rtmp

@@ -1,0 +1,52 @@
+// Audio, video, data and aggregate messages to frames. Both roles.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "media/frame.hpp"
+#include "rtmp/message.hpp"
+
+namespace millrace::rtmp {
+
+// Widens the 32-bit milliseconds of one message stream. The first value is taken as it is; each later one is the nearest to
+// the last (serial arithmetic), so the clock runs on across 2^32 and small steps back stay small.
+class dts_clock {
+ public:
+  std::int64_t widen(std::uint32_t timestamp);
+
+ private:
+  std::int64_t last_ms_ = 0;
+  bool begun_ = false;
+  bool counts_31_bits_ = false;  // the peer was seen to wrap at 2^31
+};
+
+// The parts of an aggregate message (RTMP 1.0 section 7.1.6), which share its payload. The time of a part is the message's time plus
+// the part's distance from the first part; absolute times inside therefore come out right as well. Parts that are
+// neither audio, video nor data are left out. Error when a size runs past the message.
+base::result<std::vector<message>> split_aggregate(const message& m);
+
+// A data message without "@setDataFrame".
+struct data_body {
+  std::string name;     // empty when the message does not begin with a string
+  base::slice payload;  // begins with that string
+  bool clear = false;   // @clearDataFrame
+};
+data_body read_data(const message& m);
+
+class frame_builder {
+ public:
+  // Appends what `m` holds; `dropped` counts the messages that are no frame: data without a name, @clearDataFrame (late viewers
+  // then get the last metadata still, which is harmless), and what senders tell only their peer (|RtmpSampleAccess, onStatus).
+  base::result<void> build(base::instant now, const message& m, std::vector<media::frame>& out, std::uint64_t& dropped);
+
+ private:
+  void build_one(base::instant now, const message& m, std::vector<media::frame>& out, std::uint64_t& dropped);
+  dts_clock clock_;
+};
+
+// The data frame as it goes to a server: "@setDataFrame" in front of onMetaData, which is how servers know what to keep.
+base::slice with_set_data_frame(const base::slice& payload);
+
+}  // namespace millrace::rtmp

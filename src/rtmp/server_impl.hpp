@@ -1,0 +1,116 @@
+// The inside of server_session, shared by the files that implement it by concern: server_session.cpp (life, time), server_connect.cpp
+// (connection commands), server_stream.cpp (publish, play, media).
+#pragma once
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "rtmp/chunk_framing.hpp"
+#include "rtmp/command.hpp"
+#include "rtmp/media_message.hpp"
+#include "rtmp/session.hpp"
+
+namespace millrace::rtmp {
+
+class server_session::impl {
+ public:
+  impl(const server_config& config, base::instant now, random_seed seed);
+
+  enum class phase : unsigned char { handshaking, connect_pending, connected, closed };
+  // What a message stream is used for. A pending use waits for the driver's answer.
+  enum class use : unsigned char { idle, publish_pending, publishing, play_pending, playing };
+
+  struct message_stream {
+    use used = use::idle;
+    std::string name;   // without its query
+    bool reset = true;  // play: NetStream.Play.Reset is wanted
+    bool audio = true, video = true, paused = false;
+    base::instant last_media{};  // publishing
+    frame_builder frames;
+  };
+
+  // server_session.cpp
+  void receive(base::instant now, base::bytes_view bytes);
+  void on_timer(base::instant now);
+  std::optional<base::instant> poll_timeout() const;
+  // Ends everything. With `tell`, a connected peer gets the reason as NetConnection.Connect.Closed first.
+  void fail(base::error why, bool tell = true);
+
+  // server_connect.cpp
+  void accept_connect();
+  void reject_connect(const status& why);
+
+  // server_stream.cpp
+  void accept_publish(std::uint32_t msid);
+  void reject(std::uint32_t msid, use pending, const status& why);
+  void accept_play(std::uint32_t msid);
+  void notify(std::uint32_t msid, bool publishing);
+  void end_by_server(std::uint32_t msid, use active, const status& why);
+  void send(std::uint32_t msid, const media::frame& frame, const base::send_chain* wire);
+
+  phase phase_ = phase::handshaking;
+  std::deque<server_event> events_;
+  chunk_framing framing_;
+  std::uint64_t media_dropped_ = 0;
+
+ private:
+  // server_session.cpp
+  void on_message(message&& m);
+  bool charge();
+  void hold(message&& m, bool media);
+  void drain_held();
+  [[nodiscard]] std::optional<base::instant> idle_deadline() const;
+  void mark_idle(bool failed);
+  [[nodiscard]] bool in_use() const;
+  void write_status(std::uint32_t msid, std::string_view level, std::string_view code, std::string_view description);
+
+  // server_connect.cpp
+  void on_command(const message& m);
+  void on_connect(const command& c);
+  void on_connection_command(const command& c);
+  void on_create_stream(const command& c);
+  void answer(const command& c, const amf0::value& value);
+  void write_connect_result();
+
+  // server_stream.cpp
+  void on_publish(const command& c);
+  void on_play(const command& c);
+  void on_play2(const command& c);
+  void request_play(const command& c, const std::string& name, double start, bool reset);
+  void on_pause(const command& c);
+  void on_receive_track(const command& c, bool audio);
+  void on_unpublish_name(const command& c);
+  void on_delete_stream(const command& c);
+  void end_use(std::uint32_t msid, message_stream& s);
+  void on_media(const message& m);
+  message_stream* find(std::uint32_t msid);
+
+  server_config config_;
+  base::instant started_;
+  base::instant now_;
+
+  // connect
+  double connect_transaction_ = 0;
+  bool fourcc_asked_ = false;       // the client sent fourCcList
+  bool fourcc_maps_asked_ = false;  // or one of the maps
+
+  std::map<std::uint32_t, message_stream> streams_;
+  std::uint32_t next_msid_ = 1;
+  std::vector<std::uint32_t> free_msids_;  // deleted ones, to be used again so that most players sit on wire_msid
+
+  // One request waits for the driver at a time, so that answers cannot be mistaken; what must come after it waits here.
+  bool request_pending_ = false;
+  bool draining_ = false;
+  std::deque<message> held_;
+  std::size_t held_bytes_ = 0;
+
+  // Token bucket of commands.
+  double tokens_;
+  base::instant tokens_at_;
+
+  base::instant idle_since_;
+  bool idle_after_failure_ = false;
+};
+
+}  // namespace millrace::rtmp

@@ -1,0 +1,198 @@
+// What a peer cannot make the server session do (doc: limits), and its clock.
+#include <gmock/gmock.h>
+
+#include "support/rtmp_peer.hpp"
+
+namespace millrace::rtmp {
+namespace {
+
+using namespace std::chrono_literals;
+using test::scripted_client;
+using ::testing::HasSubstr;
+
+TEST(server_limits, H9_handshake_and_connect_deadline_is_absolute) {
+  scripted_client dribbler({}, false);
+  for (int i = 0; i < 9; ++i) {
+    dribbler.send_bytes(test::bytes{3});
+    dribbler.advance(1s);
+  }
+  dribbler.advance(999ms);
+  EXPECT_FALSE(dribbler.server.is_closed());
+  dribbler.advance(1ms);
+  ASSERT_TRUE(dribbler.closed_by());
+  EXPECT_EQ(dribbler.closed_by()->kind, base::error_kind::timeout);
+  EXPECT_THAT(dribbler.closed_by()->text, HasSubstr("no handshake"));
+
+  scripted_client mute;
+  EXPECT_EQ(mute.server.poll_timeout(), test::at(10s));
+  mute.advance(10s);
+  EXPECT_THAT(mute.closed_by()->text, HasSubstr("no connect within 10000 ms"));
+
+  scripted_client undecided;  // a connect that nobody answers is not served either
+  undecided.accept = false;
+  undecided.connect();
+  undecided.advance(10s);
+  EXPECT_TRUE(undecided.server.is_closed());
+}
+
+TEST(server_limits, H1_not_rtmp) {
+  scripted_client c({}, false);
+  c.send_bytes(base::as_bytes("GET / HTTP/1.1\r\n"));
+  ASSERT_TRUE(c.closed_by());
+  EXPECT_EQ(c.closed_by()->kind, base::error_kind::protocol);
+  EXPECT_THAT(c.closed_by()->text, HasSubstr("HTTP"));
+}
+
+TEST(server_limits, idle_connection) {
+  scripted_client c;
+  c.connect();
+  for (int i = 0; i < 29; ++i) {
+    c.advance(1s);
+    c.call("frobnicate", 0);  // noise is no use
+  }
+  EXPECT_FALSE(c.server.is_closed());
+  c.advance(1s);
+  EXPECT_THAT(c.closed_by()->text, HasSubstr("neither publishing nor playing"));
+}
+
+TEST(server_limits, idle_counts_again_after_the_last_use) {
+  scripted_client c;
+  c.connect();
+  c.advance(20s);
+  c.play();
+  for (int i = 0; i < 10; ++i) {
+    c.advance(9s);
+    c.send(make_user_control(user_event::ping_response, 0));
+  }
+  EXPECT_FALSE(c.server.is_closed());
+  c.call("deleteStream", 0, {1.0});
+  EXPECT_EQ(c.server.poll_timeout(), std::min(c.now + 30s, c.now + 10s));  // idle, or the ping before it
+  c.advance(20s);
+  c.send(make_user_control(user_event::ping_response, 0));
+  c.advance(10s);
+  EXPECT_TRUE(c.server.is_closed());
+}
+
+TEST(server_limits, command_rate) {
+  scripted_client c;
+  c.connect();
+  int sent = 0;
+  while (!c.server.is_closed() && sent < 1000) {
+    c.call("releaseStream", 0, {"a"});
+    ++sent;
+  }
+  EXPECT_EQ(sent, 500);  // connect was the first of the burst; the one past it closes
+  EXPECT_EQ(c.closed_by()->kind, base::error_kind::limit);
+
+  scripted_client steady;
+  steady.connect();
+  for (int i = 0; i < 2000 && !steady.server.is_closed(); ++i) {
+    steady.advance(10ms);
+    steady.send(make_user_control(user_event::ping_request, 1));
+  }
+  EXPECT_FALSE(steady.server.is_closed());  // 100/s for 20 s
+
+  scripted_client pings;
+  pings.connect();
+  for (int i = 0; i < 600; ++i) pings.send(make_user_control(user_event::ping_request, 1));
+  EXPECT_TRUE(pings.server.is_closed());
+}
+
+TEST(server_limits, reply_queue) {
+  server_config config;
+  config.limits.command_burst = 1e9;
+  scripted_client c(config);
+  c.connect();
+  const auto call = encode_chunks(make_command(0, "x", 5, amf0::null{}), 128).flatten();
+  std::size_t sent = 0;
+  while (!c.server.is_closed() && sent < (10u << 20)) {  // never polled
+    c.server.receive(c.now, call);
+    sent += call.size();
+  }
+  EXPECT_TRUE(c.server.is_closed());
+  EXPECT_LT(c.server.poll_output().size(), 2 * config.limits.reply_queue_bytes);
+}
+
+TEST(server_limits, partial_bytes_before_and_after_publish) {
+  const auto large = test::media_message(message_type::video, 1, 0, test::bytes(300'000, 0x27));
+  scripted_client before;
+  before.connect();
+  before.send(large);
+  ASSERT_TRUE(before.closed_by());
+  EXPECT_EQ(before.closed_by()->kind, base::error_kind::limit);
+  EXPECT_THAT(before.closed_by()->text, HasSubstr("unfinished messages hold more than 262144 bytes"));
+
+  scripted_client after;
+  after.connect();
+  after.publish();
+  after.send(large);
+  EXPECT_EQ(after.all<frame_received>().size(), 1u);
+}
+
+TEST(server_limits, what_waits_for_a_decision_is_bounded) {
+  scripted_client media;
+  media.connect();
+  media.accept = false;
+  media.publish();
+  for (int i = 0; i < 100; ++i) media.send(test::media_message(message_type::video, 1, 0, test::bytes(10'000, 0x27)));
+  EXPECT_FALSE(media.server.is_closed());
+  EXPECT_EQ(media.server.media_dropped(), 100u - 26u);
+  media.server.accept_publish(1);
+  media.settle();
+  EXPECT_EQ(media.all<frame_received>().size(), 26u);
+
+  server_config config;
+  config.limits.command_burst = 1e9;
+  scripted_client commands(config);
+  commands.accept = false;
+  commands.connect();
+  for (int i = 0; i < 600; ++i) commands.call("releaseStream", 0, {"a"});
+  EXPECT_EQ(commands.closed_by()->kind, base::error_kind::limit);
+}
+
+TEST(server_limits, amf_limits_reach_commands) {
+  server_config config;
+  config.amf.depth = 3;
+  scripted_client c(config);
+  c.connect();
+  amf0::value deep = amf0::null{};
+  for (int i = 0; i < 10; ++i) deep = amf0::object{{{"a", deep}}};
+  c.call("x", 1, {deep});
+  EXPECT_EQ(c.closed_by()->kind, base::error_kind::limit);
+}
+
+TEST(server_limits, nothing_happens_after_the_end) {
+  scripted_client c;
+  c.connect();
+  c.publish();
+  c.server.close({base::error_kind::closed, "bye"});
+  c.settle();
+  const auto events = c.events.size();
+  const auto sent = c.raw_output.size();
+  c.server.accept_connect();
+  c.server.accept_publish(1);
+  c.server.reject_publish(1, {});
+  c.server.accept_play(1);
+  c.server.notify_publish(1);
+  c.server.end_play(1, {});
+  c.server.end_publish(1, {});
+  c.server.close({base::error_kind::internal, "x"});
+  c.publish("b");
+  c.advance(1h);
+  EXPECT_EQ(c.events.size(), events);
+  EXPECT_EQ(c.raw_output.size(), sent);
+}
+
+TEST(server_limits, answers_to_nothing_are_ignored) {
+  scripted_client c;
+  c.server.accept_connect();
+  c.server.accept_publish(1);
+  c.server.reject_connect({});
+  c.server.accept_play(0);
+  c.settle();
+  EXPECT_TRUE(c.raw_output.empty());
+  EXPECT_FALSE(c.server.connected());
+}
+
+}  // namespace
+}  // namespace millrace::rtmp

@@ -1,0 +1,218 @@
+#include <algorithm>
+
+#include "rtmp/server_impl.hpp"
+
+namespace millrace::rtmp {
+namespace {
+
+// Messages that may wait for the driver's answer to a request, beside the bytes of partial_bytes_unauthorised.
+constexpr std::size_t held_messages_max = 512;
+
+bool is_command(message_type type) { return type == message_type::command_amf0 || type == message_type::command_amf3; }
+
+bool is_media(message_type type) {
+  return type == message_type::audio || type == message_type::video || type == message_type::aggregate || type == message_type::data_amf0 ||
+         type == message_type::data_amf3;
+}
+
+std::string milliseconds(std::chrono::milliseconds value) { return std::to_string(value.count()) + " ms"; }
+
+}  // namespace
+
+server_session::impl::impl(const server_config& config, base::instant now, random_seed seed)
+    : framing_(chunk_framing::server_role{}, config.limits, now, seed),
+      config_(config),
+      started_(now),
+      now_(now),
+      tokens_(config.limits.command_burst),
+      tokens_at_(now),
+      idle_since_(now) {}
+
+void server_session::impl::receive(base::instant now, base::bytes_view bytes) {
+  if (phase_ == phase::closed) return;
+  now_ = now;
+  framing_.begin_receive(now, bytes.size());
+  while (phase_ != phase::closed) {
+    auto m = framing_.next(now, bytes);
+    if (!m) return fail(std::move(m).error());
+    if (!*m) break;
+    on_message(std::move(**m));
+    if (phase_ != phase::closed && framing_.reply_bytes() > config_.limits.reply_queue_bytes) {
+      return fail({base::error_kind::limit,
+                   "replies that the peer does not read exceed " + std::to_string(config_.limits.reply_queue_bytes) + " bytes"});
+    }
+  }
+  if (phase_ != phase::closed) framing_.acknowledge();
+}
+
+void server_session::impl::on_message(message&& m) {
+  if (m.type == message_type::user_control) {
+    charge();  // pings were answered by the framing; nothing else here concerns a server
+    return;
+  }
+  const bool media = is_media(m.type);
+  if (!media && !is_command(m.type)) return;  // shared objects and unknown types are no concern of a live server
+  if (!media && !charge()) return;
+  const auto* s = media ? find(m.msid) : nullptr;
+  if (request_pending_ && !(s && s->used == use::publishing)) return hold(std::move(m), media);
+  if (media) return on_media(m);
+  on_command(m);
+}
+
+// One command's worth of the rate limit; closes the session when nothing is left.
+bool server_session::impl::charge() {
+  const auto passed = std::chrono::duration<double>(now_ - tokens_at_).count();
+  tokens_ = std::min(config_.limits.command_burst, tokens_ + passed * config_.limits.commands_per_second);
+  tokens_at_ = now_;
+  if (tokens_ >= 1) {
+    tokens_ -= 1;
+    return true;
+  }
+  fail({base::error_kind::limit, "too many commands"});
+  return false;
+}
+
+void server_session::impl::hold(message&& m, bool media) {
+  if (held_bytes_ + m.payload.size() > config_.limits.partial_bytes_unauthorised || held_.size() >= held_messages_max) {
+    if (!media) return fail({base::error_kind::limit, "too many commands while an earlier one is being decided"});
+    ++media_dropped_;
+    return;
+  }
+  held_bytes_ += m.payload.size();
+  held_.push_back(std::move(m));
+}
+
+// The request was answered: what waited behind it goes on, up to the next request.
+void server_session::impl::drain_held() {
+  if (draining_) return;  // an answer may come while we are here
+  draining_ = true;
+  while (!request_pending_ && phase_ != phase::closed && !held_.empty()) {
+    auto m = std::move(held_.front());
+    held_.pop_front();
+    held_bytes_ -= m.payload.size();
+    if (is_media(m.type)) {
+      on_media(m);
+    } else {
+      on_command(m);
+    }
+  }
+  draining_ = false;
+}
+
+bool server_session::impl::in_use() const {
+  return std::any_of(streams_.begin(), streams_.end(), [](const auto& s) { return s.second.used != use::idle; });
+}
+
+// From now on the idle rule counts, unless something is still in use.
+void server_session::impl::mark_idle(bool failed) {
+  idle_since_ = now_;
+  idle_after_failure_ = failed;
+}
+
+std::optional<base::instant> server_session::impl::idle_deadline() const {
+  if (phase_ != phase::connected || in_use()) return std::nullopt;
+  return idle_since_ + (idle_after_failure_ ? config_.limits.failed_grace : config_.limits.idle_connection);
+}
+
+void server_session::impl::on_timer(base::instant now) {
+  if (phase_ == phase::closed) return;
+  now_ = now;
+  const auto& limits = config_.limits;
+  if (phase_ != phase::connected) {
+    if (now >= started_ + limits.connect_deadline) {
+      fail({base::error_kind::timeout, std::string(phase_ == phase::handshaking && !framing_.ready() ? "no handshake" : "no connect") +
+                                           " within " + milliseconds(limits.connect_deadline)});
+    }
+    return;
+  }
+  if (!framing_.on_timer(now)) return fail({base::error_kind::timeout, "ping timeout"}, false);
+  bool silent = false;
+  for (auto& [msid, s] : streams_) {
+    if (s.used != use::publishing || now < s.last_media + limits.publisher_silence) continue;
+    silent = true;
+    const auto text = "nothing was published for " + milliseconds(limits.publisher_silence);
+    write_status(msid, "status", "NetStream.Publish.Idle", text);
+    end_use(msid, s);
+  }
+  // An encoder that hangs does not know that its name is gone, so it loses the connection too, unless others depend on it.
+  if (silent && !in_use()) return fail({base::error_kind::timeout, "publisher silent for " + milliseconds(limits.publisher_silence)});
+  if (const auto deadline = idle_deadline(); deadline && now >= *deadline) {
+    fail({base::error_kind::timeout, idle_after_failure_ ? "nothing was tried after a refusal"
+                                                         : "neither publishing nor playing for " + milliseconds(limits.idle_connection)});
+  }
+}
+
+std::optional<base::instant> server_session::impl::poll_timeout() const {
+  if (phase_ == phase::closed) return std::nullopt;
+  if (phase_ != phase::connected) return started_ + config_.limits.connect_deadline;
+  std::optional<base::instant> first = framing_.poll_timeout();
+  const auto earlier = [&first](std::optional<base::instant> at) {
+    if (at && (!first || *at < *first)) first = at;
+  };
+  earlier(idle_deadline());
+  for (const auto& [msid, s] : streams_) {
+    if (s.used == use::publishing) earlier(s.last_media + config_.limits.publisher_silence);
+  }
+  return first;
+}
+
+void server_session::impl::fail(base::error why, bool tell) {
+  if (phase_ == phase::closed) return;
+  for (auto& [msid, s] : streams_) {
+    if (s.used == use::publish_pending || s.used == use::publishing) events_.push_back(publish_ended{msid});
+    if (s.used == use::play_pending || s.used == use::playing) events_.push_back(play_ended{msid});
+    s.used = use::idle;
+  }
+  if (tell && phase_ == phase::connected) {
+    write_status(0, why.kind == base::error_kind::closed ? "status" : "error", "NetConnection.Connect.Closed", why.text);
+  }
+  phase_ = phase::closed;
+  held_.clear();
+  held_bytes_ = 0;
+  events_.push_back(closed{std::move(why)});
+}
+
+void server_session::impl::write_status(std::uint32_t msid, std::string_view level, std::string_view code, std::string_view description) {
+  framing_.write(make_on_status(msid, {std::string(level), std::string(code), std::string(description)}));
+}
+
+// ---- the public face --------------------------------------------------------------------------------------------
+
+server_session::server_session(const server_config& config, base::instant now, random_seed seed)
+    : impl_(std::make_unique<impl>(config, now, seed)) {}
+server_session::~server_session() = default;
+server_session::server_session(server_session&&) noexcept = default;
+server_session& server_session::operator=(server_session&&) noexcept = default;
+
+bool server_session::is_closed() const { return impl_->phase_ == impl::phase::closed; }
+bool server_session::connected() const { return impl_->phase_ == impl::phase::connected; }
+std::uint64_t server_session::bytes_received() const { return impl_->framing_.bytes_received(); }
+std::uint64_t server_session::media_dropped() const { return impl_->media_dropped_; }
+
+void server_session::receive(base::instant now, base::bytes_view bytes) { impl_->receive(now, bytes); }
+void server_session::on_timer(base::instant now) { impl_->on_timer(now); }
+void server_session::on_transport_closed(base::error why) { impl_->fail(std::move(why), false); }
+
+void server_session::accept_connect() { impl_->accept_connect(); }
+void server_session::reject_connect(status why) { impl_->reject_connect(why); }
+void server_session::accept_publish(std::uint32_t msid) { impl_->accept_publish(msid); }
+void server_session::reject_publish(std::uint32_t msid, status why) { impl_->reject(msid, impl::use::publish_pending, why); }
+void server_session::accept_play(std::uint32_t msid) { impl_->accept_play(msid); }
+void server_session::reject_play(std::uint32_t msid, status why) { impl_->reject(msid, impl::use::play_pending, why); }
+void server_session::notify_unpublish(std::uint32_t msid) { impl_->notify(msid, false); }
+void server_session::notify_publish(std::uint32_t msid) { impl_->notify(msid, true); }
+void server_session::end_play(std::uint32_t msid, status why) { impl_->end_by_server(msid, impl::use::playing, why); }
+void server_session::end_publish(std::uint32_t msid, status why) { impl_->end_by_server(msid, impl::use::publishing, why); }
+void server_session::send(std::uint32_t msid, const media::frame& frame, const base::send_chain* wire) { impl_->send(msid, frame, wire); }
+void server_session::close(base::error why) { impl_->fail(std::move(why)); }
+
+std::optional<server_event> server_session::poll_event() {
+  if (impl_->events_.empty()) return std::nullopt;
+  auto event = std::move(impl_->events_.front());
+  impl_->events_.pop_front();
+  return event;
+}
+base::send_chain server_session::poll_output() { return impl_->framing_.poll_output(); }
+std::optional<base::instant> server_session::poll_timeout() const { return impl_->poll_timeout(); }
+
+}  // namespace millrace::rtmp

@@ -1,0 +1,215 @@
+// Publish, play and media of the server role (RTMP 1.0 section 7.2.2).
+#include <algorithm>
+
+#include "rtmp/control.hpp"
+#include "rtmp/names.hpp"
+#include "rtmp/server_impl.hpp"
+#include "rtmp/wire_image.hpp"
+
+namespace millrace::rtmp {
+
+server_session::impl::message_stream* server_session::impl::find(std::uint32_t msid) {
+  const auto found = streams_.find(msid);
+  return found == streams_.end() ? nullptr : &found->second;
+}
+
+// ---- publish ----------------------------------------------------------------------------------------------------
+
+void server_session::impl::on_publish(const command& c) {
+  auto* s = find(c.msid);
+  if (!s) {
+    write_status(c.msid, "error", "NetStream.Publish.Failed", "no such message stream: createStream first");
+    return mark_idle(true);
+  }
+  if (s->used == use::publishing) {  // the publication that is there goes on
+    return write_status(c.msid, "error", "NetStream.Publish.BadName", "this message stream publishes already");
+  }
+  if (s->used == use::playing) return write_status(c.msid, "error", "NetStream.Publish.Failed", "this message stream plays");
+
+  publish_requested r;
+  r.msid = c.msid;
+  std::tie(r.name, r.query) = split_query(c.text_arg(0));
+  r.type = c.text_arg(1);
+  if (r.type != "record" && r.type != "append") r.type = "live";
+  auto bad = bad_name("stream name", r.name, config_.limits.stream_name_bytes);
+  if (!bad) bad = bad_query(r.query, config_.limits.query_bytes);
+  if (bad) {
+    write_status(c.msid, "error", "NetStream.Publish.BadName", *bad);
+    return mark_idle(true);
+  }
+  s->used = use::publish_pending;
+  s->name = r.name;
+  request_pending_ = true;
+  events_.push_back(std::move(r));
+}
+
+void server_session::impl::accept_publish(std::uint32_t msid) {
+  auto* s = find(msid);
+  if (phase_ != phase::connected || !s || s->used != use::publish_pending) return;
+  request_pending_ = false;
+  s->used = use::publishing;
+  s->last_media = now_;
+  s->frames = {};
+  framing_.set_partial_limit(config_.limits.partial_bytes);
+  framing_.write(make_user_control(user_event::stream_begin, msid));
+  write_status(msid, "status", "NetStream.Publish.Start", s->name + " is now published");
+  drain_held();
+}
+
+void server_session::impl::reject(std::uint32_t msid, use pending, const status& why) {
+  auto* s = find(msid);
+  if (phase_ != phase::connected || !s || s->used != pending) return;
+  request_pending_ = false;
+  s->used = use::idle;
+  framing_.write(make_on_status(msid, why));
+  mark_idle(true);
+  drain_held();
+}
+
+void server_session::impl::on_unpublish_name(const command& c) {
+  const auto name = split_query(c.text_arg(0)).first;
+  for (auto& [msid, s] : streams_) {
+    if (s.used == use::publishing && s.name == name) {
+      end_use(msid, s);
+      break;
+    }
+  }
+  framing_.write(make_command(0, "onFCUnpublish", 0, amf0::null{}, {information({"status", "NetStream.Unpublish.Success", name})}));
+  answer(c, amf0::undefined{});
+}
+
+void server_session::impl::on_delete_stream(const command& c) {
+  const auto msid = to_id(c.number_arg(0, -1));
+  auto* s = msid ? find(*msid) : nullptr;
+  if (!s) return;  // gone already, or never there: nothing to end
+  end_use(*msid, *s);
+  streams_.erase(*msid);
+  free_msids_.push_back(*msid);
+}
+
+// The peer is done with what the stream was used for.
+void server_session::impl::end_use(std::uint32_t msid, message_stream& s) {
+  if (s.used == use::publishing) {
+    events_.push_back(publish_ended{msid});
+    write_status(msid, "status", "NetStream.Unpublish.Success", s.name + " is no longer published");
+    mark_idle(false);
+  } else if (s.used == use::playing) {
+    events_.push_back(play_ended{msid});
+    mark_idle(false);
+  }
+  s.used = use::idle;
+  s.frames = {};
+}
+
+// ---- media ------------------------------------------------------------------------------------------------------
+
+void server_session::impl::on_media(const message& m) {
+  auto* s = find(m.msid);
+  if (!s || s->used != use::publishing) {
+    ++media_dropped_;
+    return;
+  }
+  s->last_media = now_;
+  std::vector<media::frame> frames;
+  if (auto ok = s->frames.build(now_, m, frames, media_dropped_); !ok) return fail(std::move(ok).error());
+  for (auto& f : frames) events_.push_back(frame_received{m.msid, std::move(f)});
+}
+
+// ---- play -------------------------------------------------------------------------------------------------------
+
+void server_session::impl::on_play(const command& c) { request_play(c, c.text_arg(0), c.number_arg(1, -2), c.boolean_arg(3, true)); }
+
+// Section 7.2.2.2: a switch to another stream, described by an object. We switch at once, whatever the wished transition.
+void server_session::impl::on_play2(const command& c) {
+  const auto* options = c.arg(0);
+  const auto* name = options ? options->find("streamName") : nullptr;
+  const auto* start = options ? options->find("start") : nullptr;
+  request_play(c, name && name->text() ? *name->text() : std::string(), start && start->number() ? *start->number() : -2, true);
+}
+
+void server_session::impl::request_play(const command& c, const std::string& full_name, double start, bool reset) {
+  auto* s = find(c.msid);
+  if (!s || s->used == use::publishing) {
+    write_status(c.msid, "error", "NetStream.Play.Failed",
+                 s ? "this message stream publishes" : "no such message stream: createStream first");
+    return mark_idle(true);
+  }
+  end_use(c.msid, *s);  // a second play on one message stream switches
+  play_requested r;
+  r.msid = c.msid;
+  std::tie(r.name, r.query) = split_query(full_name);
+  // FFmpeg and librtmp count in milliseconds, so their -2000 and -1000 are the -2 and -1 of the specification.
+  r.start = start >= 0 ? start : start == -1 || start == -1000 ? -1 : -2;
+  auto bad = bad_name("stream name", r.name, config_.limits.stream_name_bytes);
+  if (!bad) bad = bad_query(r.query, config_.limits.query_bytes);
+  if (bad) {
+    write_status(c.msid, "error", "NetStream.Play.Failed", *bad);
+    return mark_idle(true);
+  }
+  s->used = use::play_pending;
+  s->name = r.name;
+  s->reset = reset;
+  s->audio = s->video = true;
+  s->paused = false;
+  request_pending_ = true;
+  events_.push_back(std::move(r));
+}
+
+void server_session::impl::accept_play(std::uint32_t msid) {
+  auto* s = find(msid);
+  if (phase_ != phase::connected || !s || s->used != use::play_pending) return;
+  request_pending_ = false;
+  s->used = use::playing;
+  framing_.write(make_user_control(user_event::stream_begin, msid));
+  if (s->reset) write_status(msid, "status", "NetStream.Play.Reset", "Playing and resetting " + s->name);
+  write_status(msid, "status", "NetStream.Play.Start", "Started playing " + s->name);
+  framing_.write(make_data(msid, {"|RtmpSampleAccess", true, true}));
+  framing_.write(make_data(msid, {"onStatus", amf0::object{{{"code", "NetStream.Data.Start"}}}}));
+  drain_held();
+}
+
+void server_session::impl::notify(std::uint32_t msid, bool publishing) {
+  auto* s = find(msid);
+  if (phase_ != phase::connected || !s || s->used != use::playing) return;
+  framing_.write(make_user_control(publishing ? user_event::stream_begin : user_event::stream_eof, msid));
+  write_status(msid, "status", publishing ? "NetStream.Play.PublishNotify" : "NetStream.Play.UnpublishNotify",
+               s->name + (publishing ? " is now published" : " is no longer published"));
+}
+
+void server_session::impl::end_by_server(std::uint32_t msid, use active, const status& why) {
+  auto* s = find(msid);
+  if (phase_ != phase::connected || !s || s->used != active) return;
+  s->used = use::idle;
+  if (active == use::playing) framing_.write(make_user_control(user_event::stream_eof, msid));
+  framing_.write(make_on_status(msid, why));
+  mark_idle(active == use::publishing);
+}
+
+void server_session::impl::on_pause(const command& c) {
+  auto* s = find(c.msid);
+  if (!s || s->used != use::playing) return;
+  s->paused = c.boolean_arg(0, true);
+  write_status(c.msid, "status", s->paused ? "NetStream.Pause.Notify" : "NetStream.Unpause.Notify",
+               (s->paused ? "Pausing " : "Unpausing ") + s->name);
+  events_.push_back(pause_requested{c.msid, s->paused});
+}
+
+void server_session::impl::on_receive_track(const command& c, bool audio) {
+  auto* s = find(c.msid);
+  if (!s || s->used != use::playing) return;
+  (audio ? s->audio : s->video) = c.boolean_arg(0, true);
+  events_.push_back(receive_changed{c.msid, s->audio, s->video});
+}
+
+void server_session::impl::send(std::uint32_t msid, const media::frame& frame, const base::send_chain* wire) {
+  auto* s = find(msid);
+  if (phase_ != phase::connected || !s || s->used != use::playing || s->paused) return;
+  if ((frame.kind == media::frame_kind::audio && !s->audio) || (frame.kind == media::frame_kind::video && !s->video)) return;
+  if (wire && msid == wire_msid) {
+    framing_.write_media(*wire);
+  } else {
+    framing_.write_media(encode_wire(frame, msid));
+  }
+}
+
+}  // namespace millrace::rtmp
