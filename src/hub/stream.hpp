@@ -57,7 +57,9 @@ class publication {
   publication(const publication&) = delete;
   publication& operator=(const publication&) = delete;
 
-  // Rebases the time so that viewers that stayed never see it run backwards, classifies nothing, stores.
+  // Rebases the time so that viewers that stayed never see it run backwards, classifies nothing, stores. With no viewer
+  // left from before, times stay as they come and the old ring goes. A configuration equal to the one in effect is not
+  // stored again (L2); "@clearDataFrame" takes a kept data message away and goes no further.
   void append(media::frame&& f);
   // Tells waiting viewers; once per batch of appends.
   void flush();
@@ -94,10 +96,17 @@ class cursor {
   cursor(const cursor&) = delete;
   cursor& operator=(const cursor&) = delete;
 
-  // The next thing to send, or nothing: then on_frames comes when there is more.
-  // Starts on a key frame (audio at once when the stream has no video), after metadata and configuration.
+  // The next thing to send, or nothing: then on_frames comes when there is more. Call it after making the cursor and after
+  // resuming too: on_frames announces what was appended after that. Allocates nothing but what all viewers of a join share.
+  // Starts on the newest key frame, after metadata and configuration. Without one in the ring it starts from now, with
+  // audio at once (a player that waits for a picture is not silent) and video from the next key frame.
+  // Too slow (see cursor_policy): jumps to the newest key frame if that is ahead; otherwise video is left out until the
+  // next key frame while audio, configuration and data go on; without video, jumps to the live edge. Configuration
+  // follows a jump only if it changed in what was jumped over. A viewer still reading the GOP it joined at is not too slow
+  // for the age it started with, only for falling a further age_max behind its best.
   std::optional<delivery> next(base::instant now);
-  // While paused nothing is delivered; on resume the cursor joins anew at the newest key frame.
+  // While paused nothing is delivered; on resume the cursor joins anew at the newest key frame, unless it has passed
+  // that already: then it goes on where it was, or, if that is too old, with audio from now and video from the next key frame.
   void set_paused(bool paused);
   void set_tracks(bool audio, bool video);   // video comes back at a key frame, with its configuration
   [[nodiscard]] const cursor_stats& stats() const noexcept;
@@ -116,7 +125,7 @@ struct stream_facts {
   std::uint64_t frames = 0;      // appended since the stream object exists
   std::uint64_t bytes = 0;
   std::size_t ring_frames = 0;
-  std::size_t ring_bytes = 0;
+  std::size_t ring_bytes = 0;    // payload
   std::size_t gop_count = 0;
   std::string video_codec, audio_codec;
 };

@@ -16,12 +16,16 @@ struct tag_info {
   bool config = false;
   bool disposable = false;
   bool end_of_sequence = false;
-  bool metadata = false;    // E-RTMP video Metadata packet (HDR)
+  bool metadata = false;    // E-RTMP video Metadata packet (HDR); also `config`
+  bool multichannel = false;  // E-RTMP MultichannelConfig; also `config`
+  bool multitrack = false;  // E-RTMP Multitrack: what is said here is said of its first track
+  std::uint8_t track_id = 0;  // of the first track; 0 is the default track and every message that is not multitrack
   std::uint8_t legacy_codec = 0;  // CodecID or SoundFormat when not enhanced
   std::uint32_t fourcc = 0;       // when enhanced; 0 for ManyTracksManyCodecs
   std::int32_t composition_ms = 0;  // signed 24 bit, legacy AVC and enhanced CodedFrames of avc1/hvc1/vvc1
 };
 
+// An empty audio message (a mark of silence, E-RTMP v2) names no codec, so it is not `valid` either: it is no error all the same.
 tag_info inspect_video(base::bytes_view payload);
 tag_info inspect_audio(base::bytes_view payload);
 

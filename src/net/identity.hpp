@@ -11,11 +11,11 @@ namespace millrace::net {
 
 // Loaded once, shared by the TLS and the QUIC side. Immutable; reloading makes a new one.
 struct identity {
-  std::string certificate_pem;   // chain, leaf first
-  std::string key_pem;           // secret: never logged, file mode 0600
-  std::string pin;               // lower-case hex SHA-256 of the leaf's SubjectPublicKeyInfo
-  bool self_signed_here = false; // made by us
-  std::string not_after;         // "2027-11-24"
+  std::string certificate_pem;    // chain, leaf first
+  std::string key_pem;            // secret: never logged, file mode 0600
+  std::string pin;                // lower-case hex SHA-256 of the leaf's SubjectPublicKeyInfo
+  bool self_signed_here = false;  // made by us
+  std::string not_after;          // "2027-11-24"
   std::vector<std::string> names;
 };
 
@@ -34,8 +34,8 @@ base::result<quic_secrets> load_quic_secrets(const std::filesystem::path& state_
 
 // How a client checks the server (protocol.md 1). A pin replaces the chain and name check; `insecure` replaces everything.
 struct verify_options {
-  std::string ca_file;        // empty: the system's store
-  std::string pin;            // empty: none
+  std::string ca_file;  // empty: the system's store
+  std::string pin;      // empty: none
   bool insecure = false;
 };
 

@@ -15,7 +15,7 @@
 namespace millrace::net {
 
 struct listen_address {
-  std::string host;         // "0.0.0.0", "::", "127.0.0.1"; "::" takes IPv4 too
+  std::string host;           // "0.0.0.0", "::", "127.0.0.1"; "::" takes IPv4 too
   std::uint16_t port = 1935;  // 0: any free one, the same for TCP and UDP
 };
 // "ADDR:PORT", "[v6]:PORT", ":PORT", "ADDR", "PORT".
@@ -23,14 +23,14 @@ base::result<listen_address> parse_listen_address(std::string_view text);
 
 struct listener_options {
   listen_address address;
-  bool tcp = true;          // plain RTMP accepted on TCP
-  bool tls = true;          // TLS accepted on the same TCP port
+  bool tcp = true;  // plain RTMP accepted on TCP
+  bool tls = true;  // TLS accepted on the same TCP port
   bool quic = true;
-  std::shared_ptr<const identity> certificate;   // needed for tls and quic
+  std::shared_ptr<const identity> certificate;  // needed for tls and quic
   quic_server_options quic_options;
   std::chrono::milliseconds handshake_deadline{10'000};  // first byte and TLS handshake
   std::size_t handshaking_max = 1000;
-  std::size_t connections_per_address_max = 100;         // per IPv4 address or IPv6 /64; loopback is not counted
+  std::size_t connections_per_address_max = 100;  // per IPv4 address or IPv6 /64; loopback is not counted
 };
 
 struct listener_counters {
@@ -44,15 +44,16 @@ using accept_handler = std::function<void(transport_ptr)>;
 
 class listener {
  public:
-  virtual ~listener() = default;    // closes the sockets; accepted transports live on (QUIC ones keep the UDP socket)
+  virtual ~listener() = default;  // closes the sockets; accepted transports live on (QUIC ones keep the UDP socket)
   [[nodiscard]] virtual std::uint16_t port() const = 0;
-  [[nodiscard]] virtual std::vector<std::string> addresses() const = 0;   // "rtmp://0.0.0.0:1935", "rtmps://…", "rtmpq://…"
+  [[nodiscard]] virtual std::vector<std::string> addresses() const = 0;  // "rtmp://0.0.0.0:1935", "rtmps://…", "rtmpq://…"
   [[nodiscard]] virtual listener_counters counters() const = 0;
   // Stops accepting; what is connected goes on.
   virtual void stop() = 0;
 };
 
-// Errors (kind local) say which socket failed and what to do: "udp 0.0.0.0:1935 is in use: stop the other server or pick --listen ADDR:PORT".
+// Errors (kind local) say which socket failed and what to do: "udp 0.0.0.0:1935 is in use: stop the other server or pick --listen
+// ADDR:PORT".
 base::result<std::unique_ptr<listener>> listen(boost::asio::io_context& io, listener_options options, accept_handler on_accept);
 
 }  // namespace millrace::net

@@ -15,6 +15,7 @@ enum class congestion_control : unsigned char { bbr, cubic };
 struct quic_common_options {
   congestion_control congestion = congestion_control::bbr;
   std::chrono::milliseconds idle_timeout{30'000};
+  std::string alpn = "rtmp";   // the byte-stream mapping; tests play a peer that speaks something else
 };
 
 enum class retry_policy : unsigned char { under_load, always, never };

@@ -1,0 +1,41 @@
+// What push, pull, bridge and probe have in common on the command line.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "base/result.hpp"
+#include "client/link.hpp"
+#include "rtmp/uri.hpp"
+
+namespace millrace::cli {
+
+struct client_options {
+  std::string url;
+  std::string ca_file;
+  bool insecure = false;
+  std::string pin;
+  std::string fallback;
+  std::string congestion = "bbr";
+  std::string identifier = "transport=quic";
+  double timeout_s = 10;
+};
+
+void add_client_options(CLI::App& command, client_options& into);
+
+base::result<rtmp::uri_options> uri_options_of(const client_options& o);
+// Checks what the options say (--pin, --ca) and warns loudly about --insecure.
+base::result<client::link_settings> settings_of(const client_options& o);
+// Puts --pin in place of the URI's.
+void apply_pin(const client_options& o, rtmp::uri& uri);
+
+// Global flags, valid once the command line was parsed.
+struct global_options {
+  bool verbose = false;
+  bool quiet = false;
+};
+global_options& globals();
+
+// Under the help of every client command.
+extern const char* const url_help;
+
+}  // namespace millrace::cli

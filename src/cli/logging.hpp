@@ -1,0 +1,16 @@
+// base::log goes to standard error through spdlog.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/log.hpp"
+
+namespace millrace::cli {
+
+// Call once, before any thread starts. Servers get a time in front, other commands their name ("millrace push: …").
+void start_logging(std::string_view command, base::log::level least);
+void set_level(base::log::level least);
+std::optional<base::log::level> parse_level(std::string_view word);  // "debug", "info", "warning", "error"
+
+}  // namespace millrace::cli

@@ -1,0 +1,145 @@
+// millrace serve: the media server.
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "cli/commands.hpp"
+#include "cli/exit_status.hpp"
+#include "cli/logging.hpp"
+#include "server/server.hpp"
+
+namespace millrace::cli {
+namespace {
+
+namespace log = base::log;
+
+struct serve_options {
+  std::string config_file;
+  std::vector<std::string> listen;
+  bool no_quic = false;
+  bool no_tls = false;
+  std::string state;
+  std::string certificate, key;
+  std::string log_level;
+  std::vector<std::string> publish_allow;
+  bool print_config = false;
+};
+
+base::result<server::config> settings_from(const serve_options& o) {
+  server::config c;
+  if (!o.config_file.empty()) {
+    auto loaded = server::load_config(o.config_file);
+    if (!loaded) return std::move(loaded).error();
+    c = std::move(*loaded);
+  }
+  if (!o.listen.empty()) c.listen.clear();
+  for (const auto& text : o.listen) {
+    auto address = net::parse_listen_address(text);
+    if (!address) return std::move(address).error().within("--listen");
+    c.listen.push_back(*address);
+  }
+  if (o.no_quic) c.quic = false;
+  if (o.no_tls) c.tls = false;
+  if (!o.state.empty()) c.state_directory = o.state;
+  if (o.certificate.empty() != o.key.empty()) {
+    return base::error{base::error_kind::usage, "--cert and --key go together: " + std::string(o.key.empty() ? "--key" : "--cert") + " is missing"};
+  }
+  if (!o.certificate.empty()) {
+    c.certificate = o.certificate;
+    c.key = o.key;
+  }
+  if (!o.log_level.empty()) c.log_level = o.log_level;
+  if (!o.publish_allow.empty()) c.access.publish_allow.clear();
+  for (const auto& text : o.publish_allow) {
+    auto ranges = server::address_range::parse(text);
+    if (!ranges) return std::move(ranges).error().within("--allow-publish");
+    c.access.publish_allow.insert(c.access.publish_allow.end(), ranges->begin(), ranges->end());
+  }
+  return c;
+}
+
+// One descriptor per connection: take what the hard limit gives.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+std::string ready_line(const server::server& s) {
+  std::string line = "ready:";
+  for (const auto& address : s.addresses()) line += " " + address;
+  if (const auto* certificate = s.certificate()) {
+    line += " pin=" + certificate->pin + (certificate->self_signed_here ? " (self-signed, valid until " : " (valid until ") + certificate->not_after + ")";
+  }
+  return line;
+}
+
+int run_serve(const serve_options& o) {
+  if (o.print_config) {
+    std::cout << server::example_config();
+    return 0;
+  }
+  auto settings = settings_from(o);
+  if (!settings) return fail("serve", settings.error());
+  if (auto level = parse_level(settings->log_level)) set_level(*level);
+  raise_descriptor_limit();
+  std::signal(SIGPIPE, SIG_IGN);
+
+  boost::asio::io_context io(1);
+  auto opened = server::server::open(io, std::move(*settings));
+  if (!opened) return fail("serve", opened.error());
+  auto& s = **opened;
+
+  boost::asio::signal_set signals(io, SIGINT, SIGTERM);
+  boost::asio::steady_timer flushing(io);
+  signals.async_wait([&](boost::system::error_code failed, int) {
+    if (failed) return;
+    signals.async_wait([&](boost::system::error_code, int) { io.stop(); });  // the second one does not wait
+    s.shut_down([&] {
+      // Sessions are over; transports may still have an "ended" to deliver.
+      flushing.expires_after(std::chrono::milliseconds(100));
+      flushing.async_wait([&](boost::system::error_code) { io.stop(); });
+    });
+  });
+  log::info("{}", ready_line(s));
+  io.run();
+  log::info("stopped");
+  return 0;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, int& status) {
+  auto options = std::make_shared<serve_options>();
+  auto* command = app.add_subcommand("serve", "Run the media server: RTMP, RTMPS and RTMP over QUIC on one port");
+  command->add_option("-c,--config", options->config_file, "Configuration file (TOML); --print-config shows every setting")->option_text("FILE");
+  command->add_option("--listen", options->listen, "Address and port, TCP and UDP alike; may be given several times [[::]:1935]")->option_text("ADDR:PORT");
+  command->add_flag("--no-quic", options->no_quic, "TCP only: rtmp and rtmps");
+  command->add_flag("--no-tls", options->no_tls, "No rtmps on the TCP port");
+  command->add_option("--state", options->state, "Where the self-signed certificate and the QUIC secrets are kept")->option_text("DIR");
+  command->add_option("--cert", options->certificate, "Certificate chain, PEM (default: self-signed, its pin is printed)")->option_text("FILE");
+  command->add_option("--key", options->key, "Private key of --cert, PEM")->option_text("FILE");
+  command->add_option("--allow-publish", options->publish_allow, "Who may publish without a key: range, address, loopback, all [loopback]")->option_text("RANGE");
+  command->add_option("--log-level", options->log_level, "debug, info, warning or error [info]")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->option_text("LEVEL");
+  command->add_flag("--print-config", options->print_config, "Print a configuration file with every setting and its default");
+  command->footer(
+      "The line that says \"ready\" names every address and the certificate's pin.\n"
+      "Publish from OBS:     server rtmp://HOST/live, stream key NAME\n"
+      "Publish over QUIC:    millrace push FILE 'rtmpq://HOST/live/NAME?pin=PIN'\n"
+      "Publishing from other hosts is refused until --allow-publish or a key in [publish.keys] allows it.");
+  command->callback([options, &status] { status = run_serve(*options); });
+}
+
+}  // namespace millrace::cli

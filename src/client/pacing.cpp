@@ -1,0 +1,70 @@
+#include "client/pacing.hpp"
+
+#include <algorithm>
+
+namespace millrace::client {
+namespace {
+
+// The pause between the last frame of one timeline and the first of the next: about one frame, so that players neither see two
+// frames at one time nor wait.
+constexpr std::int64_t joint_ms = 40;
+
+}  // namespace
+
+base::instant pacer::due(std::int64_t dts_ms, base::instant now) {
+  if (anchored_ && (dts_ms - last_dts_ms_ > ahead_ms_max || dts_ms - last_dts_ms_ < -back_ms_max)) anchored_ = false;
+  if (!anchored_) {
+    anchored_ = true;
+    anchor_ = now;
+    anchor_dts_ms_ = dts_ms;
+  }
+  last_dts_ms_ = dts_ms;
+  return anchor_ + std::chrono::milliseconds(dts_ms - anchor_dts_ms_);
+}
+
+std::int64_t loop_clock::map(media::frame_kind kind, std::int64_t dts_ms) {
+  if (kind == media::frame_kind::data) {
+    // Metadata stands in front with time 0 whatever the media's times are, so it must not become the origin.
+    return first_ms_ ? std::max(offset_ms_, offset_ms_ + dts_ms - *first_ms_) : offset_ms_;
+  }
+  if (!first_ms_) first_ms_ = dts_ms;
+  const auto mapped = std::max(offset_ms_, offset_ms_ + dts_ms - *first_ms_);
+  auto& t = of(kind);
+  // Frames of one time (a configuration and its first picture) say nothing about the duration.
+  if (t.seen && mapped > t.last) t.duration = mapped - t.last;
+  t.last = mapped;
+  t.seen = true;
+  return mapped;
+}
+
+void loop_clock::next_pass() {
+  std::int64_t end = offset_ms_;
+  for (auto& t : tracks_) {
+    if (t.seen) end = std::max(end, t.last + (t.duration > 0 ? t.duration : joint_ms));
+  }
+  offset_ms_ = end;
+  first_ms_.reset();
+}
+
+std::int64_t output_clock::map(media::frame_kind kind, std::int64_t dts_ms) {
+  // A step of more than a pacer's limits inside one session is a publisher that came back with another clock.
+  if (joined_ && (dts_ms - newest_in_ms_ > pacer::ahead_ms_max || dts_ms - newest_in_ms_ < -pacer::back_ms_max)) joined_ = false;
+  if (!joined_) {
+    if (kind == media::frame_kind::data) return newest_out_ms_;  // its time says nothing about the media's
+    shift_ms_ = (started_ ? newest_out_ms_ + joint_ms : 0) - dts_ms;
+    joined_ = true;
+    started_ = true;
+    newest_in_ms_ = dts_ms;
+  }
+  newest_in_ms_ = std::max(newest_in_ms_, dts_ms);
+  auto out = std::max<std::int64_t>(0, dts_ms + shift_ms_);
+  if (kind != media::frame_kind::data) {
+    auto& last = last_out_ms_[kind == media::frame_kind::audio ? 0 : 1];
+    out = std::max(out, last);
+    last = out;
+  }
+  newest_out_ms_ = std::max(newest_out_ms_, out);
+  return out;
+}
+
+}  // namespace millrace::client

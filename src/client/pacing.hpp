@@ -1,0 +1,69 @@
+// When the frames of a file are due, and what their times become. Pure.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "base/time.hpp"
+#include "media/frame.hpp"
+
+namespace millrace::client {
+
+// Turns decoding times into points of the clock: the first frame is due at once, each later one as much later as its time says.
+// Late frames are due immediately, so a source that stumbled catches up.
+class pacer {
+ public:
+  // Times that jump ahead by more than this, or back by more than `back_ms_max`, are a new timeline, not a pause to sit out.
+  static constexpr std::int64_t ahead_ms_max = 10'000;
+  static constexpr std::int64_t back_ms_max = 1'000;
+
+  // Asking again for the same frame gives the same answer.
+  base::instant due(std::int64_t dts_ms, base::instant now);
+  // The next frame is due at once whatever its time (after an interruption).
+  void restart() noexcept { anchored_ = false; }
+
+ private:
+  bool anchored_ = false;
+  base::instant anchor_{};
+  std::int64_t anchor_dts_ms_ = 0;
+  std::int64_t last_dts_ms_ = 0;
+};
+
+// The times that a publisher sends: they start at 0 and go on across the passes of a looped file, where every pass begins
+// one frame duration after the end of the one before.
+class loop_clock {
+ public:
+  std::int64_t map(media::frame_kind kind, std::int64_t dts_ms);
+  void next_pass();
+
+ private:
+  struct track {
+    std::int64_t last = 0;      // as mapped
+    std::int64_t duration = 0;  // distance of the last two
+    bool seen = false;
+  };
+  track& of(media::frame_kind kind) { return kind == media::frame_kind::audio ? tracks_[0] : tracks_[1]; }
+
+  std::array<track, 2> tracks_;
+  std::optional<std::int64_t> first_ms_;  // of the first audio or video frame of this pass
+  std::int64_t offset_ms_ = 0;            // what it is mapped to
+};
+
+// The times of a file that is being written while sessions come and go: from 0, never backwards within a kind, and without the
+// hole or step that a reconnect or a restarted publisher brings.
+class output_clock {
+ public:
+  std::int64_t map(media::frame_kind kind, std::int64_t dts_ms);
+  // A new session: the next frame goes right behind what is written, whatever its time.
+  void restart() noexcept { joined_ = false; }
+
+ private:
+  std::int64_t shift_ms_ = 0;
+  bool joined_ = false;
+  bool started_ = false;
+  std::int64_t newest_in_ms_ = 0;
+  std::int64_t newest_out_ms_ = 0;
+  std::array<std::int64_t, 2> last_out_ms_{0, 0};
+};
+
+}  // namespace millrace::client

@@ -1,0 +1,119 @@
+#include "client/pacing.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace millrace::client {
+namespace {
+using media::frame_kind;
+using std::chrono::milliseconds;
+const base::instant t0 = base::instant{} + std::chrono::hours(1);
+
+TEST(pacer, spreads_frames_by_their_times) {
+  pacer p;
+  EXPECT_EQ(p.due(5000, t0), t0);
+  EXPECT_EQ(p.due(5040, t0), t0 + milliseconds(40));
+  EXPECT_EQ(p.due(5040, t0 + milliseconds(10)), t0 + milliseconds(40)) << "asking again changes nothing";
+  EXPECT_EQ(p.due(5020, t0 + milliseconds(41)), t0 + milliseconds(20)) << "a small step back is an interleaved track";
+  EXPECT_EQ(p.due(6000, t0 + milliseconds(5000)), t0 + milliseconds(1000)) << "late frames are due in the past: at once";
+}
+
+TEST(pacer, does_not_sit_out_a_jump) {
+  pacer p;
+  EXPECT_EQ(p.due(0, t0), t0);
+  EXPECT_EQ(p.due(3'600'000, t0 + milliseconds(7)), t0 + milliseconds(7));
+  EXPECT_EQ(p.due(3'600'040, t0 + milliseconds(7)), t0 + milliseconds(47));
+  EXPECT_EQ(p.due(100, t0 + milliseconds(50)), t0 + milliseconds(50)) << "nor burst after a step back";
+}
+
+TEST(pacer, starts_over_after_an_interruption) {
+  pacer p;
+  EXPECT_EQ(p.due(0, t0), t0);
+  p.restart();
+  EXPECT_EQ(p.due(400, t0 + milliseconds(9000)), t0 + milliseconds(9000));
+}
+
+TEST(loop_clock, starts_at_zero_and_keeps_distances) {
+  loop_clock c;
+  EXPECT_EQ(c.map(frame_kind::data, 0), 0);
+  EXPECT_EQ(c.map(frame_kind::video, 3'600'000), 0);
+  EXPECT_EQ(c.map(frame_kind::audio, 3'600'010), 10);
+  EXPECT_EQ(c.map(frame_kind::video, 3'600'040), 40);
+}
+
+TEST(loop_clock, a_start_before_the_first_frame_is_clamped) {
+  loop_clock c;
+  EXPECT_EQ(c.map(frame_kind::video, 1000), 0);
+  EXPECT_EQ(c.map(frame_kind::audio, 980), 0);
+}
+
+TEST(loop_clock, passes_join_by_the_longest_track_and_its_frame_duration) {
+  loop_clock c;
+  std::vector<std::int64_t> video;
+  std::int64_t last = -1;
+  for (int pass = 0; pass < 3; ++pass) {
+    if (pass > 0) c.next_pass();
+    for (int i = 0; i < 25; ++i) {
+      for (const auto kind : {frame_kind::video, frame_kind::audio}) {
+        const auto mapped = c.map(kind, 200 + i * 40);
+        EXPECT_GE(mapped, last);
+        last = mapped;
+        if (kind == frame_kind::video) video.push_back(mapped);
+      }
+    }
+  }
+  ASSERT_EQ(video.size(), 75U);
+  for (std::size_t i = 1; i < video.size(); ++i) EXPECT_EQ(video[i] - video[i - 1], 40) << i;
+}
+
+TEST(loop_clock, configuration_at_the_time_of_its_frame_does_not_shorten_the_pass) {
+  loop_clock c;
+  c.map(frame_kind::video, 0);
+  c.map(frame_kind::video, 40);
+  c.map(frame_kind::video, 40);
+  c.next_pass();
+  EXPECT_EQ(c.map(frame_kind::video, 0), 80);
+}
+
+TEST(loop_clock, a_pass_of_one_frame_still_moves_on) {
+  loop_clock c;
+  for (std::int64_t pass = 0; pass < 5; ++pass) {
+    EXPECT_EQ(c.map(frame_kind::video, 77), pass * 40);
+    c.next_pass();
+  }
+}
+
+TEST(output_clock, starts_at_zero_and_follows) {
+  output_clock c;
+  EXPECT_EQ(c.map(frame_kind::data, 99'000), 0);
+  EXPECT_EQ(c.map(frame_kind::video, 100'000), 0);
+  EXPECT_EQ(c.map(frame_kind::audio, 99'990), 0);
+  EXPECT_EQ(c.map(frame_kind::video, 100'040), 40);
+  EXPECT_EQ(c.map(frame_kind::audio, 100'012), 12);
+}
+
+TEST(output_clock, goes_on_behind_the_end_after_a_reconnect) {
+  output_clock c;
+  c.map(frame_kind::video, 500'000);
+  EXPECT_EQ(c.map(frame_kind::video, 501'000), 1000);
+  c.restart();
+  EXPECT_EQ(c.map(frame_kind::data, 0), 1000);
+  EXPECT_EQ(c.map(frame_kind::video, 0), 1040) << "the restarted server's stream begins at 0";
+  EXPECT_EQ(c.map(frame_kind::audio, 20), 1060);
+  c.restart();
+  EXPECT_EQ(c.map(frame_kind::audio, 4'000'000'000), 1100);
+}
+
+TEST(output_clock, T9_a_step_inside_a_session_joins_and_stays_monotonic) {
+  output_clock c;
+  c.map(frame_kind::video, 10'000);
+  EXPECT_EQ(c.map(frame_kind::video, 10'040), 40);
+  EXPECT_EQ(c.map(frame_kind::video, 10'000), 40) << "a small step back is held";
+  EXPECT_EQ(c.map(frame_kind::video, 0), 80) << "a large one joins";
+  EXPECT_EQ(c.map(frame_kind::video, 40), 120);
+  EXPECT_EQ(c.map(frame_kind::video, 900'000), 160) << "and so does a jump ahead";
+}
+
+}  // namespace
+}  // namespace millrace::client

@@ -1,0 +1,252 @@
+#include "client/pull.hpp"
+
+#include <boost/asio/post.hpp>
+#include <algorithm>
+#include <utility>
+
+#include "base/log.hpp"
+#include "media/flv.hpp"
+
+namespace millrace::client {
+namespace {
+
+namespace log = base::log;
+using std::chrono::milliseconds;
+
+// The FLV header says which tracks there are, and players believe it: it waits for the second one this long.
+constexpr milliseconds header_wait{1000};
+constexpr std::size_t header_frames_max = 256;
+// A reader slower than the stream: stop reading the network at the first, go on below output's own mark. The server then drops
+// for us, at key frames.
+constexpr std::size_t output_bytes_max = 4U << 20;
+// A server that shuts down ends its streams as a leaving publisher would, and then closes. It may come back within this time.
+constexpr std::chrono::seconds publisher_return{15};
+// After the publisher left, a connection that is going to be closed is closed within this time.
+constexpr milliseconds close_wait{500};
+// What a stuck reader may cost at the end.
+constexpr std::chrono::seconds ending_max{5};
+constexpr milliseconds tick_every{100};
+
+base::instant clock_now() { return std::chrono::steady_clock::now(); }
+
+}  // namespace
+
+pull::pull(boost::asio::io_context& io, pull_options options, std::function<void(base::result<void>)> done)
+    : io_(io),
+      options_(std::move(options)),
+      done_(std::move(done)),
+      backoff_(random_bits()),
+      tick_timer_(io),
+      retry_timer_(io),
+      started_at_(clock_now()) {}
+
+pull::~pull() {
+  if (link_) link_->close();
+}
+
+base::result<void> pull::start() {
+  auto opened = output::open(io_, options_.path, [this] { on_output(); });
+  if (!opened) return std::move(opened).error();
+  output_ = std::move(*opened);
+  dial();
+  tick();
+  return {};
+}
+
+void pull::stop() {
+  if (!ending_) end({});
+}
+
+void pull::dial() {
+  state_ = link_state::connecting;
+  link_ = link::open(io_, {options_.target, rtmp::client_role::play, {}}, options_.link, *this);
+}
+
+void pull::on_link_started(const rtmp::status&) {
+  const auto facts = link_->facts();
+  transport_ = facts ? std::string(net::name(facts->kind)) : "";
+  why_ = link_->story().why;
+  log::info("playing {}, {}", options_.target.display(true), link_->describe());
+  state_ = link_state::live;
+  ++sessions_;
+  backoff_.reset();
+  clock_.restart();
+  if (paused_) link_->pause_receive(true);
+}
+
+void pull::on_link_frame(media::frame f) {
+  if (ending_) return;
+  if (f.kind != media::frame_kind::data) publisher_left_at_ = {};
+  if (header_written_) {
+    write(std::move(f));
+    return;
+  }
+  if (f.kind == media::frame_kind::audio) has_audio_ = true;
+  if (f.kind == media::frame_kind::video) has_video_ = true;
+  if (waiting_.empty()) waiting_since_ = clock_now();
+  waiting_.push_back(std::move(f));
+  if ((has_audio_ && has_video_) || waiting_.size() >= header_frames_max) decide_header();
+}
+
+void pull::decide_header() {
+  if (header_written_ || !(has_audio_ || has_video_)) return;
+  header_written_ = true;
+  batch_.push_back(media::flv::encode_header(has_audio_, has_video_));
+  for (auto& f : std::exchange(waiting_, {})) write(std::move(f));
+}
+
+void pull::write(media::frame f) {
+  f.dts_ms = clock_.map(f.kind, f.dts_ms);
+  position_ms_ = std::max(position_ms_, f.dts_ms);
+  ++frames_;
+  bytes_ += f.payload.size();
+  batch_.append(media::flv::encode_tag(f));
+}
+
+void pull::on_link_frames_done() {
+  if (batch_.empty()) return;
+  output_->write(std::exchange(batch_, {}));
+  if (!paused_ && output_->queued_bytes() > output_bytes_max && link_) {
+    paused_ = true;
+    log::debug("the output is slow: not reading the network for now");
+    link_->pause_receive(true);
+  }
+}
+
+void pull::on_output() {
+  if (completed_) return;
+  if (auto failure = output_->failure()) {
+    // A player that was closed is a normal end.
+    if (failure->kind == base::error_kind::closed) log::info("{}", failure->text);
+    if (!ending_) end(failure->kind == base::error_kind::closed ? base::result<void>() : base::result<void>(std::move(*failure)));
+    complete();
+    return;
+  }
+  if (output_->finished()) {
+    complete();
+    return;
+  }
+  if (paused_) {
+    paused_ = false;
+    if (link_) link_->pause_receive(false);
+  }
+}
+
+void pull::on_link_status(const rtmp::status& info) {
+  if (info.code != "NetStream.Play.Start" && info.code != "NetStream.Play.Reset") log::info("server: {} {}", info.code, info.description);
+}
+
+void pull::on_link_stream_ended() {
+  if (ending_ || publisher_left_at_ != base::instant{}) return;
+  if (options_.stay) {
+    log::info("the publisher left; waiting for its return");
+    clock_.restart();
+    return;
+  }
+  // Not yet the end: tick() decides, unless the connection goes down as well.
+  publisher_left_at_ = clock_now();
+  publisher_left_in_ = sessions_;
+}
+
+void pull::on_link_down(const link_end& end_of_link) {
+  link_.reset();
+  if (ending_) return;
+  on_link_frames_done();
+  last_error_ = end_of_link.reason.text;
+  const bool first = sessions_ == 0;
+  if (!worth_retrying(end_of_link.reason.kind) || !(first ? options_.keep_trying : options_.reconnect)) {
+    const bool in_order = publisher_left_at_ != base::instant{} && end_of_link.reason.kind == base::error_kind::closed;
+    end(in_order ? base::result<void>() : base::result<void>(end_of_link.reason));
+    return;
+  }
+  const auto wait = backoff_.next();
+  log::warning("{}; trying again in {:.1f} s", end_of_link.reason.text, std::chrono::duration<double>(wait).count());
+  state_ = link_state::waiting_to_retry;
+  transport_.clear();
+  retry_at_ = clock_now() + wait;
+  retry_timer_.expires_at(retry_at_);
+  retry_timer_.async_wait([this](const boost::system::error_code& failure) {
+    if (!failure && !ending_) dial();
+  });
+}
+
+void pull::tick() {
+  tick_timer_.expires_after(tick_every);
+  tick_timer_.async_wait([this](const boost::system::error_code& failure) {
+    if (failure || completed_) return;
+    const auto now = clock_now();
+    if (ending_) {
+      if (now - ending_since_ > ending_max) {
+        if (outcome_) outcome_ = base::error{base::error_kind::local, "the reader of the output does not read: the end is missing"};
+        complete();
+        return;
+      }
+    } else {
+      if (!waiting_.empty() && now - waiting_since_ >= header_wait) {
+        decide_header();
+        on_link_frames_done();
+      }
+      if (publisher_left_at_ != base::instant{}) {
+        // Still connected: the publisher alone left. Disconnected: perhaps the server restarts.
+        const bool still_connected = link_ && link_->running() && sessions_ == publisher_left_in_;
+        const base::duration patience = still_connected ? base::duration(close_wait) : base::duration(publisher_return);
+        if (now - publisher_left_at_ >= patience) {
+          log::info("the publisher left");
+          end({});
+        }
+      }
+    }
+    tick();
+  });
+}
+
+progress pull::report() {
+  const auto now = clock_now();
+  progress p;
+  p.state = ending_ ? link_state::ending : state_;
+  p.running = std::chrono::duration_cast<milliseconds>(now - started_at_);
+  p.position = milliseconds(position_ms_);
+  p.frames = frames_;
+  p.bytes = bytes_;
+  p.bits_per_second = 8 * rate_.update(bytes_, now);
+  if (link_) {
+    if (const auto facts = link_->facts()) {
+      p.rtt = facts->rtt;
+      p.loss_percent = loss_.update(facts->packets_sent, facts->packets_lost);
+    }
+  }
+  if (output_) p.queue_bytes = output_->queued_bytes();
+  p.transport = transport_;
+  p.why = why_;
+  p.reconnects = sessions_ > 0 ? sessions_ - 1 : 0;
+  if (state_ == link_state::waiting_to_retry) p.retry_in = std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(retry_at_ - now));
+  p.last_error = last_error_;
+  return p;
+}
+
+void pull::end(base::result<void> outcome) {
+  if (ending_) return;
+  ending_ = true;
+  ending_since_ = clock_now();
+  outcome_ = std::move(outcome);
+  retry_timer_.cancel();
+  if (link_) {
+    // The link may be calling us right now; it stays until it has returned.
+    boost::asio::post(io_, [keep = std::exchange(link_, nullptr)] {
+      keep->end();
+      keep->close();
+    });
+  }
+  decide_header();
+  if (!batch_.empty()) output_->write(std::exchange(batch_, {}));
+  output_->finish();
+}
+
+void pull::complete() {
+  if (completed_) return;
+  completed_ = true;
+  tick_timer_.cancel();
+  boost::asio::post(io_, [done = done_, outcome = outcome_] { done(outcome); });
+}
+
+}  // namespace millrace::client

@@ -1,0 +1,314 @@
+#include "client/push.hpp"
+
+#include <boost/asio/post.hpp>
+#include <algorithm>
+#include <utility>
+
+#include "base/log.hpp"
+
+namespace millrace::client {
+namespace {
+
+namespace log = base::log;
+using std::chrono::milliseconds;
+
+// As fast as possible still means bounded: so much is in our hands at a time.
+constexpr std::size_t fast_bytes_max = 2U << 20;
+constexpr milliseconds tick_every{100};
+constexpr std::chrono::seconds ending_max{10};
+
+base::instant clock_now() { return std::chrono::steady_clock::now(); }
+
+publish_queue::limits queue_limits(const push_options& options) {
+  auto limits = options.queue;
+  // Without pacing nothing is ever late, and nothing may be lost.
+  if (!options.realtime) limits.age_max = std::chrono::hours(24);
+  return limits;
+}
+
+}  // namespace
+
+push::push(boost::asio::io_context& io, push_options options, std::function<void(base::result<void>)> done)
+    : io_(io),
+      options_(std::move(options)),
+      done_(std::move(done)),
+      queue_(queue_limits(options_)),
+      backoff_(random_bits()),
+      due_timer_(io),
+      tick_timer_(io),
+      retry_timer_(io),
+      started_at_(clock_now()) {}
+
+push::~push() {
+  if (link_) link_->close();
+}
+
+void push::start() {
+  // The input comes first: a file that is no media must not disturb a server.
+  input_ = std::make_unique<input>(io_, options_.input, [this] { on_input(); });
+}
+
+void push::stop() {
+  if (finished_) return;
+  stopping_ = true;
+  if (link_ && link_->running()) {
+    begin_ending();
+  } else {
+    finish({});
+  }
+}
+
+void push::on_input() {
+  if (finished_) return;
+  if (state_ == link_state::waiting_for_input) {
+    if (input_->ended()) {
+      auto failure = input_->failure();
+      finish(failure ? base::result<void>(std::move(*failure)) : base::result<void>());
+      return;
+    }
+    const auto what = input_->description();
+    log::info("input {}{}{}", options_.input.path == "-" ? "standard input" : options_.input.path, what.empty() ? "" : ": ", what);
+    dial();
+    tick();
+    return;
+  }
+  pump();
+}
+
+void push::dial() {
+  state_ = link_state::connecting;
+  link_ = link::open(io_, {options_.target, rtmp::client_role::publish, {}}, options_.link, *this);
+}
+
+void push::on_link_started(const rtmp::status&) {
+  const auto facts = link_->facts();
+  transport_ = facts ? std::string(net::name(facts->kind)) : "";
+  why_ = link_->story().why;
+  log::info("publishing to {}, {}", options_.target.display(true), link_->describe());
+  state_ = link_state::live;
+  ++sessions_;
+  backoff_.reset();
+  if (sessions_ > 1) {
+    const auto now = clock_now();
+    queue_.suspend();
+    queue_.resume(now);
+    if (!live_input()) {
+      // A file waited meanwhile. It goes on where a decoder can begin.
+      skipping_ = queue_.waiting_for_key();
+      pacer_.restart();
+    }
+  }
+  if (stopping_) {
+    begin_ending();
+  } else {
+    pump();
+  }
+}
+
+bool push::take_input(base::instant now) {
+  const auto* f = input_->front();
+  if (f == nullptr) return false;
+  const bool running = link_ && link_->running();
+  if (!running && !live_input()) return false;  // a file can wait, a live source cannot
+  if (skipping_ && running) {
+    auto skipped = input_->pop();
+    if (skipped.key) {
+      skipping_ = false;
+      pacer_.restart();
+      static_cast<void>(pacer_.due(skipped.dts_ms, now));
+    } else if (!skipped.config && skipped.kind != media::frame_kind::data) {
+      ++skipped_;
+      return true;
+    }
+    queue_.push(std::move(skipped), now);
+    return true;
+  }
+  if (options_.realtime) {
+    // Metadata carries no time of its own worth waiting for.
+    const auto due = f->kind == media::frame_kind::data ? now : pacer_.due(f->dts_ms, now);
+    if (due > now) {
+      arm(due);
+      return false;
+    }
+  } else if (queue_.bytes() + (link_ ? link_->queued_bytes() : 0) >= fast_bytes_max) {
+    return false;  // on_writable goes on
+  }
+  queue_.push(input_->pop(), now);
+  return true;
+}
+
+void push::pump() {
+  if (finished_ || state_ == link_state::ending || state_ == link_state::waiting_for_input) return;
+  for (;;) {
+    const auto now = clock_now();
+    // Bounded batches: as fast as possible must not starve the sockets.
+    bool more = true;
+    for (int i = 0; i < 64 && more; ++i) more = take_input(now);
+    drain();
+    if (!more) break;
+    if (!options_.realtime && queue_.bytes() >= fast_bytes_max) break;
+  }
+  if (queue_.cuts() > cuts_logged_) {
+    cuts_logged_ = queue_.cuts();
+    log::warning("the network is slower than the stream: dropped up to the next key frame, {} frames so far", queue_.frames_dropped());
+  }
+  if (input_->ended() && queue_.empty() && link_ && link_->running()) begin_ending();
+  if (input_->ended() && !(link_ && link_->running()) && live_input()) {
+    // The source is gone and so is the server: nothing is left to come back with.
+    auto failure = input_->failure();
+    finish(failure ? std::move(*failure) : base::error{base::error_kind::closed, "the input ended while the server was away: " + last_error_});
+  }
+}
+
+void push::drain() {
+  if (!link_ || !link_->running()) return;
+  while (!queue_.empty()) {
+    const auto budget = link_->send_budget();
+    if (budget == 0) break;
+    std::size_t taken = 0;
+    while (taken < budget) {
+      auto f = queue_.pop();
+      if (!f) break;
+      taken += f->payload.size();
+      if (f->kind != media::frame_kind::data) position_ms_ = std::max(position_ms_, f->dts_ms);
+      ++frames_;
+      bytes_ += f->payload.size();
+      link_->send(*f);
+    }
+    link_->flush();
+    if (!link_->running()) break;
+  }
+}
+
+void push::arm(base::instant due) {
+  if (due_timer_.expiry() == due) return;
+  due_timer_.expires_at(due);
+  due_timer_.async_wait([this](const boost::system::error_code& failure) {
+    if (!failure) pump();
+  });
+}
+
+void push::tick() {
+  tick_timer_.expires_after(tick_every);
+  tick_timer_.async_wait([this](const boost::system::error_code& failure) {
+    if (failure || finished_) return;
+    if (state_ == link_state::ending) {
+      check_ending();
+    } else {
+      pump();
+    }
+    if (!finished_) tick();
+  });
+}
+
+void push::on_link_writable() {
+  pump();
+}
+
+void push::on_link_status(const rtmp::status& info) {
+  log::info("server: {} {}", info.code, info.description);
+}
+
+void push::begin_ending() {
+  if (state_ == link_state::ending) return;
+  state_ = link_state::ending;
+  due_timer_.cancel();
+  drain();
+  ending_since_ = clock_now();
+  link_->end();
+  check_ending();
+}
+
+void push::check_ending() {
+  const auto now = clock_now();
+  const auto left = link_ ? link_->queued_bytes() : 0;
+  if (left > 0) {
+    if (now - ending_since_ > ending_max) {
+      finish(base::error{base::error_kind::timeout, "the last " + std::to_string(left) + " bytes could not be delivered"});
+    }
+    return;
+  }
+  // A publication that broke off in the middle of its file was still ended in order.
+  auto failure = stopping_ ? std::nullopt : input_->failure();
+  finish(failure ? base::result<void>(std::move(*failure)) : base::result<void>());
+}
+
+void push::on_link_down(const link_end& end) {
+  link_.reset();
+  if (finished_) return;
+  last_error_ = end.reason.text;
+  if (state_ == link_state::ending) {
+    const bool in_order = end.reason.kind == base::error_kind::closed;
+    auto failure = stopping_ ? std::nullopt : input_->failure();
+    if (!in_order) {
+      finish(base::error(end.reason).within("at the end"));
+    } else {
+      finish(failure ? base::result<void>(std::move(*failure)) : base::result<void>());
+    }
+    return;
+  }
+  const bool again = worth_retrying(end.reason.kind) && (sessions_ > 0 ? options_.reconnect : options_.keep_trying);
+  if (!again || stopping_) {
+    finish(end.reason);
+    return;
+  }
+  queue_.suspend();
+  if (!live_input()) due_timer_.cancel();
+  retry(end.reason);
+}
+
+void push::retry(base::error reason) {
+  const auto wait = backoff_.next();
+  log::warning("{}; trying again in {:.1f} s", reason.text, std::chrono::duration<double>(wait).count());
+  state_ = link_state::waiting_to_retry;
+  transport_.clear();
+  retry_at_ = clock_now() + wait;
+  retry_timer_.expires_at(retry_at_);
+  retry_timer_.async_wait([this](const boost::system::error_code& failure) {
+    if (!failure && !finished_) dial();
+  });
+}
+
+progress push::report() {
+  const auto now = clock_now();
+  progress p;
+  p.state = state_;
+  p.running = std::chrono::duration_cast<milliseconds>(now - started_at_);
+  p.position = milliseconds(position_ms_);
+  p.frames = frames_;
+  p.frames_dropped = queue_.frames_dropped() + skipped_;
+  p.bytes = bytes_;
+  p.bits_per_second = 8 * rate_.update(bytes_, now);
+  p.queue_bytes = queue_.bytes();
+  auto age = queue_.age(now);
+  if (link_) {
+    age = std::max(age, link_->queue_age(now));
+    p.queue_bytes += link_->queued_bytes();
+    if (const auto facts = link_->facts()) {
+      p.rtt = facts->rtt;
+      p.loss_percent = loss_.update(facts->packets_sent, facts->packets_lost);
+    }
+  }
+  p.queue_age = std::chrono::duration_cast<milliseconds>(age);
+  p.transport = transport_;
+  p.why = why_;
+  p.reconnects = sessions_ > 0 ? sessions_ - 1 : 0;
+  if (state_ == link_state::waiting_to_retry) p.retry_in = std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(retry_at_ - now));
+  p.last_error = last_error_;
+  return p;
+}
+
+void push::finish(base::result<void> outcome) {
+  if (finished_) return;
+  finished_ = true;
+  due_timer_.cancel();
+  tick_timer_.cancel();
+  retry_timer_.cancel();
+  if (link_) {
+    // The link may be calling us right now; it stays until it has returned.
+    boost::asio::post(io_, [keep = link_] { keep->close(); });
+  }
+  boost::asio::post(io_, [done = done_, outcome = std::move(outcome)] { done(outcome); });
+}
+
+}  // namespace millrace::client

@@ -1,0 +1,88 @@
+// millrace push: a file or pipe goes to a server as a live stream.
+#pragma once
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "client/input.hpp"
+#include "client/link.hpp"
+#include "client/pacing.hpp"
+#include "client/progress.hpp"
+#include "client/publish_queue.hpp"
+#include "client/retry.hpp"
+
+namespace millrace::client {
+
+struct push_options {
+  input_options input;
+  rtmp::uri target;
+  link_settings link;
+  bool realtime = true;       // false: as fast as the network takes it, without loss
+  bool reconnect = true;      // after the loss of a session that had been running
+  bool keep_trying = false;   // also while the first one does not come up
+  publish_queue::limits queue;
+};
+
+// One thread: the io_context's. `done` is called once, from the io_context; stop() makes it come soon and in order.
+class push final : private link_handler {
+ public:
+  push(boost::asio::io_context& io, push_options options, std::function<void(base::result<void>)> done);
+  ~push() override;
+
+  void start();
+  void stop();
+  // Once a second at most: rates are taken between two calls.
+  [[nodiscard]] progress report();
+
+ private:
+  void on_input();
+  void dial();
+  void pump();
+  bool take_input(base::instant now);
+  void drain();
+  void begin_ending();
+  void check_ending();
+  void arm(base::instant due);
+  void tick();
+  void retry(base::error reason);
+  void finish(base::result<void> outcome);
+  [[nodiscard]] bool live_input() const { return options_.input.path == "-"; }
+
+  void on_link_started(const rtmp::status& info) override;
+  void on_link_status(const rtmp::status& info) override;
+  void on_link_writable() override;
+  void on_link_down(const link_end& end) override;
+
+  boost::asio::io_context& io_;
+  push_options options_;
+  std::function<void(base::result<void>)> done_;
+  std::unique_ptr<input> input_;
+  link_ptr link_;
+  pacer pacer_;
+  publish_queue queue_;
+  backoff backoff_;
+  boost::asio::steady_timer due_timer_;    // the next frame
+  boost::asio::steady_timer tick_timer_;   // queue age and the end
+  boost::asio::steady_timer retry_timer_;
+  base::instant started_at_;
+  base::instant retry_at_{};
+  base::instant ending_since_{};
+  link_state state_ = link_state::waiting_for_input;
+  std::string transport_, why_, last_error_;
+  std::int64_t position_ms_ = 0;
+  std::uint64_t frames_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t skipped_ = 0;              // of the input, on the way to a key frame
+  unsigned sessions_ = 0;
+  bool skipping_ = false;                  // a new session: the file goes on at its next key frame
+  bool stopping_ = false;
+  bool finished_ = false;
+  std::uint64_t cuts_logged_ = 0;
+  rate_meter rate_;
+  loss_meter loss_;
+};
+
+}  // namespace millrace::client

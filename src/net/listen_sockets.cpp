@@ -1,0 +1,72 @@
+#include "net/listen_sockets.hpp"
+
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+
+#include "net/endpoint_text.hpp"
+
+namespace millrace::net {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using asio::ip::udp;
+
+base::error refused(const char* protocol, const asio::ip::address& address, std::uint16_t port, const boost::system::error_code& why) {
+  const std::string what = std::string(protocol) + " " + endpoint_text(address, port);
+  std::string text;
+  if (why == asio::error::address_in_use) {
+    text = what + " is in use (address already in use): stop the other server or choose another with --listen ADDR:PORT";
+  } else if (why == asio::error::access_denied) {
+    text = what + ": permission denied" +
+           (port != 0 && port < 1024 ? ": ports below 1024 need root or the capability CAP_NET_BIND_SERVICE" : "") +
+           "; choose another with --listen ADDR:PORT";
+  } else if (why.value() == EADDRNOTAVAIL) {
+    text = what + ": this host has no such address: choose one of its own, or 0.0.0.0 for all, with --listen ADDR:PORT";
+  } else if (why.value() == EAFNOSUPPORT) {
+    text = what + ": this host has no IPv6: choose an IPv4 address with --listen ADDR:PORT";
+  } else {
+    text = what + ": " + why.message() + "; choose another with --listen ADDR:PORT";
+  }
+  return {base::error_kind::local, std::move(text)};
+}
+
+template <class Socket>
+boost::system::error_code open_and_bind(Socket& socket, const typename Socket::endpoint_type& local) {
+  boost::system::error_code failure;
+  socket.open(local.protocol(), failure);
+  if (!failure && local.address().is_v6()) socket.set_option(asio::ip::v6_only(false), failure);
+  // Not SO_REUSEPORT: a second server on the same port has to be an error, not half of the connections.
+  if constexpr (std::is_same_v<Socket, tcp::acceptor>) {
+    if (!failure) socket.set_option(asio::socket_base::reuse_address(true), failure);
+  }
+  if (!failure) socket.bind(local, failure);
+  return failure;
+}
+
+}  // namespace
+
+base::result<tcp::acceptor> open_acceptor(asio::io_context& io, const tcp::endpoint& local) {
+  tcp::acceptor acceptor(io);
+  auto failure = open_and_bind(acceptor, local);
+  if (!failure) acceptor.listen(asio::socket_base::max_listen_connections, failure);
+  if (!failure) acceptor.non_blocking(true, failure);
+  if (failure) return refused("tcp", local.address(), local.port(), failure);
+  return base::result<tcp::acceptor>(std::move(acceptor));
+}
+
+base::result<void> probe_udp(const asio::ip::address& address, std::uint16_t port) {
+  asio::io_context io;
+  udp::socket socket(io);
+  if (const auto failure = open_and_bind(socket, udp::endpoint(address, port)); failure) return refused("udp", address, port, failure);
+  return {};
+}
+
+bool has_ipv6() {
+  asio::io_context io;
+  udp::socket socket(io);
+  return !open_and_bind(socket, udp::endpoint(asio::ip::address_v6::loopback(), 0)) ||
+         !open_and_bind(socket, udp::endpoint(asio::ip::address_v6::any(), 0));
+}
+
+}  // namespace millrace::net

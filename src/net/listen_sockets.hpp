@@ -1,0 +1,19 @@
+// Opening the sockets of a listener, with errors that say what to do. Used by listener.cpp.
+#pragma once
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include "base/result.hpp"
+
+namespace millrace::net {
+
+// Bound, listening, non-blocking; an IPv6 socket takes IPv4 too.
+base::result<boost::asio::ip::tcp::acceptor> open_acceptor(boost::asio::io_context& io, const boost::asio::ip::tcp::endpoint& local);
+
+// Binds a UDP socket there and closes it again: the same errors, before the QUIC side tries.
+base::result<void> probe_udp(const boost::asio::ip::address& address, std::uint16_t port);
+
+// False where the kernel was built or booted without IPv6.
+bool has_ipv6();
+
+}  // namespace millrace::net

@@ -1,0 +1,147 @@
+#include "net/quic_client.hpp"
+
+#include <boost/asio/post.hpp>
+#include <map>
+#include <mutex>
+
+#include "net/quic_endpoint.hpp"
+#include "net/quic_stream_transport.hpp"
+
+namespace millrace::net {
+namespace {
+
+// Tokens with which servers let us in without a Retry (RFC 9000 section 8.1.3): one per server, used once. The lock is for
+// programs that dial on several threads; it is held for a map operation.
+class address_tokens {
+ public:
+  static address_tokens& of_process() {
+    static address_tokens all;
+    return all;
+  }
+  void keep(const std::string& server, base::bytes_view token) {
+    const std::scoped_lock lock(mutex_);
+    if (tokens_.size() >= servers_max && !tokens_.contains(server)) tokens_.erase(tokens_.begin());
+    tokens_.insert_or_assign(server, std::vector<std::uint8_t>(token.begin(), token.end()));
+  }
+  std::vector<std::uint8_t> take(const std::string& server) {
+    const std::scoped_lock lock(mutex_);
+    const auto node = tokens_.extract(server);
+    return node ? node.mapped() : std::vector<std::uint8_t>{};
+  }
+
+ private:
+  static constexpr std::size_t servers_max = 64;
+  std::mutex mutex_;
+  std::map<std::string, std::vector<std::uint8_t>> tokens_;
+};
+
+constexpr std::size_t token_bytes_max = 512;
+
+class client_endpoint final : public quic_endpoint {
+ public:
+  client_endpoint(boost::asio::io_context& io, quic_connect_options options)
+      : quic_endpoint(io), options_(std::move(options)), key_(options_.server_name + " " + udp_address(options_.remote).text()) {}
+  ~client_endpoint() {
+    if (connection_) connection_->detach();
+  }
+
+  base::result<std::shared_ptr<quic_stream_transport>> start(quic_stream_transport::open_callback done) {
+    auto credentials = quic_credentials::for_client(options_.verify);
+    if (!credentials) return credentials.error();
+    auto tls = quic_tls::make_client(std::move(*credentials), options_.server_name, options_.server_name_is_ip, options_.verify,
+                                     options_.quic.alpn);
+    if (!tls) return tls.error();
+    auto socket = quic_udp_socket::connect(io(), options_.remote);
+    if (!socket) return socket.error();
+    const auto token = address_tokens::of_process().take(key_);
+    auto made = quic_connection::make_client(*this, std::move(*tls), options_.quic, token, (*socket)->local(), udp_address(options_.remote));
+    if (!made) return made.error();
+    connection_ = *made;
+    auto pipe = std::make_shared<quic_stream_transport>(connection_, io(), std::move(done));
+    connection_->set_application(pipe);
+    add_socket(std::move(*socket));
+    connection_->touch();  // the first flight leaves from the loop, not from inside this call
+    return pipe;
+  }
+
+  // --- quic_connection_host. One connection, one peer: ids are not needed to tell datagrams apart.
+  void add_id(const ngtcp2_cid&, quic_connection&) override {}
+  void remove_id(const ngtcp2_cid&) override {}
+  void on_ended(quic_connection& which) override {
+    retime(which, quic_never);
+    which.detach();
+    const auto last = std::exchange(connection_, nullptr);
+    close_sockets();
+  }
+  void on_handshake_over(quic_connection&) override {}
+  void on_path_change() override {}
+  void make_reset_token(const ngtcp2_cid&, ngtcp2_stateless_reset_token& token) override { quic_random(token.data); }
+  std::vector<std::uint8_t> make_address_token(const udp_address&) override { return {}; }
+  void keep_address_token(base::bytes_view token) override {
+    if (token.size() <= token_bytes_max) address_tokens::of_process().keep(key_, token);
+  }
+  base::result<void> move_to_fresh_socket(quic_connection& which) override {
+    auto socket = quic_udp_socket::connect(io(), options_.remote);
+    if (!socket) return socket.error();
+    if (auto moved = which.migrate((*socket)->local()); !moved) return moved;
+    remove_old_sockets();            // of the move before this one
+    add_socket(std::move(*socket));  // the last one stays to hear what is still under way to it
+    return {};
+  }
+
+ private:
+  void on_datagram(const udp_datagram& datagram) override {
+    if (const auto connection = connection_) connection->read(datagram);
+  }
+  void on_socket_error(int number) override {
+    if (const auto connection = connection_) connection->on_socket_error(number);
+  }
+
+  quic_connect_options options_;
+  std::string key_;
+  std::shared_ptr<quic_connection> connection_;
+};
+
+// What the attempt and the callback share: whichever is first decides.
+struct attempt_state {
+  std::function<void(base::result<transport_ptr>)> done;
+  std::weak_ptr<quic_stream_transport> pipe;
+};
+
+class attempt final : public quic_attempt {
+ public:
+  explicit attempt(std::shared_ptr<attempt_state> state) : state_(std::move(state)) {}
+  ~attempt() override {
+    state_->done = nullptr;
+    if (const auto pipe = state_->pipe.lock()) pipe->give_up();  // does nothing to a connection that was handed over
+  }
+
+ private:
+  std::shared_ptr<attempt_state> state_;
+};
+
+}  // namespace
+
+std::unique_ptr<quic_attempt> quic_connect(boost::asio::io_context& io, quic_connect_options options,
+                                           std::function<void(base::result<transport_ptr>)> done) {
+  auto state = std::make_shared<attempt_state>();
+  state->done = std::move(done);
+  const auto tell = [state](base::result<transport_ptr> outcome) {
+    if (const auto callback = std::exchange(state->done, nullptr)) callback(std::move(outcome));
+  };
+  auto endpoint = std::make_shared<client_endpoint>(io, std::move(options));
+  if (auto started = endpoint->start(tell); started) {
+    state->pipe = *started;
+  } else {
+    boost::asio::post(io, [tell, failed = started.error()] { tell(failed); });
+  }
+  return std::make_unique<attempt>(std::move(state));
+}
+
+base::result<void> quic_rebind_local(transport& t) {
+  auto* const pipe = dynamic_cast<quic_stream_transport*>(&t);
+  if (pipe == nullptr) return base::error{base::error_kind::unsupported, "only a QUIC connection can change its local address"};
+  return pipe->rebind_local();
+}
+
+}  // namespace millrace::net

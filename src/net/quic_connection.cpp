@@ -1,0 +1,370 @@
+#include "net/quic_connection.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace millrace::net {
+namespace {
+
+constexpr std::uint64_t stream_window = 1u << 20, connection_window = 4u << 20;          // what a fresh peer may send unread …
+constexpr std::uint64_t stream_window_max = 6u << 20, connection_window_max = 16u << 20;  // … and what ngtcp2 may grow that to
+constexpr std::uint64_t client_ack_threshold = 10;  // a player's ACKs cost the server more CPU than they help
+constexpr quic_time second = 1'000'000'000;
+
+quic_time nanoseconds(std::chrono::milliseconds value) {
+  return static_cast<quic_time>(std::chrono::duration_cast<std::chrono::nanoseconds>(value).count());
+}
+
+ngtcp2_path path_of(udp_address& local, udp_address& remote) {
+  return {{local.data(), local.size()}, {remote.data(), remote.size()}, nullptr};
+}
+
+udp_address address_of(const ngtcp2_addr& from) { return {from.addr, from.addrlen}; }
+
+std::vector<std::uint8_t>& write_space() {
+  static thread_local std::vector<std::uint8_t> space(65'536);
+  return space;
+}
+
+}  // namespace
+
+quic_connection::quic_connection(quic_connection_host& host, std::unique_ptr<quic_tls> tls, bool server, const udp_address& local,
+                                 const udp_address& remote)
+    : host_(&host), tls_(std::move(tls)), server_(server), local_(local), remote_(remote), previous_remote_(remote) {}
+
+quic_connection::~quic_connection() {
+  if (conn_ != nullptr) ngtcp2_conn_del(conn_);  // before the TLS session
+}
+
+void quic_connection::settle(const quic_common_options& options, std::chrono::milliseconds handshake_timeout, ngtcp2_settings& settings,
+                             ngtcp2_transport_params& params) {
+  congestion_ = options.congestion;
+  handshake_timeout_ = handshake_timeout;
+  idle_timeout_ = options.idle_timeout;
+  ngtcp2_settings_default(&settings);  // its glitch limit (burst 10000, 330/s) stays on
+  settings.cc_algo = options.congestion == congestion_control::bbr ? NGTCP2_CC_ALGO_BBR : NGTCP2_CC_ALGO_CUBIC;
+  settings.initial_ts = clock();
+  settings.handshake_timeout = nanoseconds(handshake_timeout);
+  settings.max_window = connection_window_max;
+  settings.max_stream_window = stream_window_max;
+  last_received_ = settings.initial_ts;
+  ngtcp2_transport_params_default(&params);
+  params.initial_max_data = connection_window;
+  params.initial_max_stream_data_bidi_local = stream_window;
+  params.initial_max_stream_data_bidi_remote = stream_window;
+  params.max_idle_timeout = nanoseconds(options.idle_timeout);
+  params.active_connection_id_limit = 7;  // spare ids are what migration lives on
+  params.grease_quic_bit = 1;
+}
+
+base::result<void> quic_connection::adopt(int rv, ngtcp2_conn* made) {
+  if (rv != 0) return base::error{base::error_kind::internal, std::string("QUIC connection: ") + ngtcp2_strerror(rv)};
+  conn_ = made;
+  tls_->attach(conn_);
+  return {};
+}
+
+base::result<std::shared_ptr<quic_connection>> quic_connection::make_server(quic_connection_host& host, std::unique_ptr<quic_tls> tls,
+                                                                            const quic_server_options& options,
+                                                                            const quic_server_hello& hello, const udp_address& local,
+                                                                            const udp_address& remote) {
+  std::shared_ptr<quic_connection> made(new quic_connection(host, std::move(tls), true, local, remote));
+  ngtcp2_settings settings;
+  ngtcp2_transport_params params;
+  made->settle(options, options.handshake_timeout, settings, params);
+  params.initial_max_streams_bidi = 1;  // the byte-stream mapping is stream 0 and nothing else
+  params.initial_max_streams_uni = 0;
+  params.original_dcid = hello.original_dcid;
+  params.original_dcid_present = 1;
+  if (hello.token_type == NGTCP2_TOKEN_TYPE_RETRY) {
+    params.retry_scid = hello.header.dcid;
+    params.retry_scid_present = 1;
+  }
+  if (hello.token_type != NGTCP2_TOKEN_TYPE_UNKNOWN) {  // the address is validated: no limit of three times the bytes
+    settings.token = hello.header.token;
+    settings.tokenlen = hello.header.tokenlen;
+    settings.token_type = hello.token_type;
+  }
+  ngtcp2_cid own{};
+  own.datalen = quic_id_bytes;
+  quic_random({own.data, quic_id_bytes});
+  ngtcp2_stateless_reset_token token{};
+  host.make_reset_token(own, token);
+  std::copy(std::begin(token.data), std::end(token.data), params.stateless_reset_token);
+  params.stateless_reset_token_present = 1;
+
+  auto path = path_of(made->local_, made->remote_);
+  const auto table = quic_callback_table(true);
+  ngtcp2_conn* conn = nullptr;
+  const int rv = ngtcp2_conn_server_new(&conn, &hello.header.scid, &own, &path, hello.header.version, &table, &settings, &params, nullptr, made.get());
+  if (auto done = made->adopt(rv, conn); !done) return done.error();
+  // The client uses its own choice until it has seen ours.
+  for (const auto& id : {own, hello.header.dcid}) {
+    host.add_id(id, *made);
+    made->ids_.push_back(id);
+  }
+  return made;
+}
+
+base::result<std::shared_ptr<quic_connection>> quic_connection::make_client(quic_connection_host& host, std::unique_ptr<quic_tls> tls,
+                                                                            const quic_client_options& options,
+                                                                            base::bytes_view address_token, const udp_address& local,
+                                                                            const udp_address& remote) {
+  std::shared_ptr<quic_connection> made(new quic_connection(host, std::move(tls), false, local, remote));
+  ngtcp2_settings settings;
+  ngtcp2_transport_params params;
+  made->settle(options, options.handshake_timeout, settings, params);
+  settings.ack_thresh = client_ack_threshold;
+  params.initial_max_streams_bidi = 0;
+  params.initial_max_streams_uni = 0;
+  if (!address_token.empty()) {
+    settings.token = address_token.data();
+    settings.tokenlen = address_token.size();
+    settings.token_type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;
+  }
+  ngtcp2_cid destination{}, own{};
+  destination.datalen = 16;
+  quic_random({destination.data, destination.datalen});
+  own.datalen = quic_id_bytes;
+  quic_random({own.data, own.datalen});
+  auto path = path_of(made->local_, made->remote_);
+  const auto table = quic_callback_table(false);
+  ngtcp2_conn* conn = nullptr;
+  const int rv =
+      ngtcp2_conn_client_new(&conn, &destination, &own, &path, NGTCP2_PROTO_VER_V1, &table, &settings, &params, nullptr, made.get());
+  if (auto done = made->adopt(rv, conn); !done) return done.error();
+  if (options.keep_alive.count() > 0) ngtcp2_conn_set_keep_alive_timeout(conn, nanoseconds(options.keep_alive));
+  host.add_id(own, *made);
+  made->ids_.push_back(own);
+  return made;
+}
+
+// ngtcp2 asserts that its time never goes back, across every call.
+quic_time quic_connection::clock() { return last_ts_ = std::max(last_ts_, quic_now()); }
+
+void quic_connection::read(const udp_datagram& datagram) {
+  if (state_ == state::closing) return answer_in_closing();
+  if (conn_ == nullptr || datagram.bytes.empty()) return;
+  const quic_time now = clock();
+  // A peer moves at most once a second (each move costs a path validation); the last two addresses are always welcome.
+  if (server_ && handshake_completed_ && datagram.remote != remote_ && datagram.remote != previous_remote_ && last_path_change_ != 0 &&
+      now - last_path_change_ < second) {
+    return;
+  }
+  const quic_time silent_since = std::exchange(last_received_, now);
+  refused_since_ = 0;
+  udp_address local = datagram.local, remote = datagram.remote;
+  const auto path = path_of(local, remote);
+  const ngtcp2_pkt_info info{datagram.ecn};
+  const int rv = ngtcp2_conn_read_pkt(conn_, &path, &info, datagram.bytes.data(), datagram.bytes.size(), now);
+  after_read(rv, now, silent_since);
+}
+
+void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) {
+  if (no_alpn_) {
+    ngtcp2_ccerr error;
+    ngtcp2_ccerr_set_tls_alert(&error, tls_alert_no_application_protocol, nullptr, 0);
+    send_close(error);
+    return end({{base::error_kind::unsupported, "the peer does not speak RTMP over QUIC (no common ALPN)"}, false, std::nullopt}, state::closing);
+  }
+  if (rv != 0) return fail(rv);
+  if (foreign_stream_) return close(static_cast<std::uint64_t>(close_code::general_error), "only stream 0 carries RTMP in this mapping");
+
+  const ngtcp2_path* const path = ngtcp2_conn_get_path2(conn_);
+  const udp_address local = address_of(path->local), remote = address_of(path->remote);
+  if (remote != remote_ || local != local_) {
+    previous_remote_ = remote_;
+    remote_ = remote;
+    local_ = local;
+    last_path_change_ = now;
+    ++path_changes_;
+    if (host_ != nullptr) host_->on_path_change();
+    if (application_) {
+      application_->on_path_changed(remote_.text(), std::chrono::milliseconds(static_cast<std::int64_t>((now - silent_since) / 1'000'000)));
+    }
+  }
+  if (handshake_completed_ && !handshake_announced_) {
+    handshake_announced_ = true;
+    handshake_over_told_ = true;
+    if (host_ != nullptr) host_->on_handshake_over(*this);
+    if (application_) application_->on_handshake_completed();
+  }
+  touch();
+}
+
+void quic_connection::on_timer(quic_time now) {
+  if (state_ == state::ended) return;
+  if (state_ != state::open) {
+    if (now >= linger_until_) {
+      state_ = state::ended;
+      drop_ids();
+      if (host_ != nullptr) host_->on_ended(*this);
+    } else {
+      retime();
+    }
+    return;
+  }
+  if (conn_ == nullptr) return;
+  now = std::max(now, clock());
+  if (ngtcp2_conn_get_expiry2(conn_) <= now) {
+    if (const int rv = ngtcp2_conn_handle_expiry(conn_, now); rv != 0) return fail(rv);
+  }
+  if (application_deadline_ <= now) {
+    application_deadline_ = quic_never;
+    if (application_) application_->on_deadline(now);
+  }
+  touch();  // loss probes, delayed ACKs and MTU probes go out even without application data
+}
+
+void quic_connection::deliver() {
+  if (const auto application = application_) application->deliver();
+}
+
+// Called by ngtcp2 for each packet of a batch.
+ngtcp2_ssize quic_connection::write_one(ngtcp2_conn* conn, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* into, std::size_t size,
+                                        ngtcp2_tstamp now, void* user) {
+  auto& self = *static_cast<quic_connection*>(user);
+  for (;;) {
+    const quic_offer offer = self.application_ && self.handshake_announced_ ? self.application_->offer() : quic_offer{};
+    const std::uint32_t flags = offer.fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : NGTCP2_WRITE_STREAM_FLAG_NONE;
+    ngtcp2_ssize taken = -1;
+    const auto written =
+        ngtcp2_conn_writev_stream(conn, path, info, into, size, &taken, flags, offer.stream, offer.parts, offer.count, now);
+    if (offer.stream >= 0) {
+      if (written == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
+        self.application_->on_blocked(offer.stream);
+        continue;  // once more without it, so that control frames still go out
+      }
+      if (written == NGTCP2_ERR_STREAM_SHUT_WR || written == NGTCP2_ERR_STREAM_NOT_FOUND) {
+        self.application_->on_write_refused(offer.stream);
+        continue;
+      }
+      // -1: the packet carries none of ours (a retransmission took it); the same bytes are offered again next time.
+      if (written >= 0 && taken >= 0) {
+        std::size_t offered = 0;
+        for (std::size_t i = 0; i < offer.count; ++i) offered += offer.parts[i].len;
+        const auto bytes = static_cast<std::uint64_t>(taken);
+        self.application_->on_taken(offer.stream, bytes, offer.fin && bytes == offered);
+      }
+    }
+    return written;
+  }
+}
+
+void quic_connection::write() {
+  if (conn_ == nullptr || host_ == nullptr) return;
+  const quic_time now = clock();
+  if (application_) application_->begin_write();
+  auto& space = write_space();
+  std::size_t written = 0;
+  const std::size_t budget = ngtcp2_conn_get_send_quantum2(conn_);  // with BBR about a millisecond of data
+  do {
+    const std::size_t least = ngtcp2_conn_get_max_tx_udp_payload_size2(conn_);  // room for a path MTU probe in every call
+    const std::size_t room = std::clamp(budget > written ? budget - written : 0, least, quic_udp_socket::batch_bytes_max);
+    ngtcp2_path_storage path;
+    ngtcp2_path_storage_zero(&path);
+    ngtcp2_pkt_info info{};
+    std::size_t segment = 0;
+    const auto size = ngtcp2_conn_write_aggregate_pkt2(conn_, &path.path, &info, space.data(), room, &segment, &quic_connection::write_one,
+                                                       quic_udp_socket::batch_segments_max, now);
+    if (size < 0) return fail(static_cast<int>(size));
+    if (size == 0) break;
+    written += static_cast<std::size_t>(size);
+    host_->send({{space.data(), static_cast<std::size_t>(size)}, segment, address_of(path.path.local), address_of(path.path.remote),
+                 static_cast<std::uint8_t>(info.ecn)});
+  } while (written < budget && !host_->blocked());
+  ngtcp2_conn_update_pkt_tx_time(conn_, now);  // once per pass: this is what paces
+  retime();
+  if (application_) application_->after_write();
+}
+
+base::result<void> quic_connection::migrate(const udp_address& local) {
+  if (conn_ == nullptr) return base::error{base::error_kind::closed, "the connection has ended"};
+  udp_address from = local, to = remote_;
+  const auto path = path_of(from, to);
+  const int rv = ngtcp2_conn_initiate_immediate_migration(conn_, &path, clock());
+  if (rv == NGTCP2_ERR_INVALID_STATE) return base::error{base::error_kind::busy, "the handshake is not confirmed yet: try again later"};
+  if (rv == NGTCP2_ERR_CONN_ID_BLOCKED) return base::error{base::error_kind::busy, "the server has given no spare connection id yet: try again later"};
+  if (rv != 0) return base::error{base::error_kind::internal, std::string("migration: ") + ngtcp2_strerror(rv)};
+  local_ = local;
+  last_path_change_ = last_ts_;
+  ++path_changes_;
+  if (host_ != nullptr) host_->on_path_change();
+  touch();
+  return {};
+}
+
+base::result<void> quic_connection::move_to_fresh_socket() {
+  if (conn_ == nullptr || host_ == nullptr) return base::error{base::error_kind::closed, "the connection has ended"};
+  return host_->move_to_fresh_socket(*this);
+}
+
+void quic_connection::touch() {
+  if (host_ != nullptr) host_->touch(*this);
+}
+
+void quic_connection::wake() {
+  touched_again = true;
+  touch();
+}
+
+std::int64_t quic_connection::open_stream() {
+  std::int64_t stream = -1;
+  if (conn_ == nullptr || ngtcp2_conn_open_bidi_stream(conn_, &stream, nullptr) != 0) return -1;
+  return stream;
+}
+
+void quic_connection::credit(std::int64_t stream, std::uint64_t bytes) {
+  if (conn_ == nullptr || bytes == 0) return;
+  // Out of memory is the only failure left here; the connection-level credit below is still right then.
+  [[maybe_unused]] const int rv = ngtcp2_conn_extend_max_stream_offset(conn_, stream, bytes);
+  ngtcp2_conn_extend_max_offset(conn_, bytes);
+}
+
+void quic_connection::set_deadline(quic_time when) {
+  application_deadline_ = when;
+  retime();
+}
+
+void quic_connection::retime() {
+  if (host_ == nullptr) return;
+  if (state_ != state::open) return host_->retime(*this, state_ == state::ended ? quic_never : linger_until_);
+  if (conn_ != nullptr) host_->retime(*this, std::min(ngtcp2_conn_get_expiry2(conn_), application_deadline_));
+}
+
+std::uint64_t quic_connection::congestion_window() const {
+  if (conn_ == nullptr) return 0;
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info2(conn_, &info);
+  return info.cwnd;
+}
+
+quic_time quic_connection::probe_timeout() const { return conn_ == nullptr ? second : ngtcp2_conn_get_pto2(conn_); }
+
+void quic_connection::fill(transport_facts& facts) const {
+  if (conn_ == nullptr) {
+    facts = last_facts_;
+    return;
+  }
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info2(conn_, &info);
+  facts.kind = transport_kind::quic;
+  facts.local = local_.text();
+  facts.remote = remote_.text();
+  facts.alpn = handshake_completed_ ? tls_->alpn() : "";
+  facts.tls = handshake_completed_ ? tls_->description() : "";
+  facts.quic_version = ngtcp2_conn_get_negotiated_version2(conn_);
+  facts.congestion_control = congestion_ == congestion_control::bbr ? "bbr" : "cubic";
+  if (info.min_rtt != UINT64_MAX) {  // a sample exists
+    facts.rtt = std::chrono::microseconds(static_cast<std::int64_t>(info.smoothed_rtt / 1000));
+    facts.rtt_min = std::chrono::microseconds(static_cast<std::int64_t>(info.min_rtt / 1000));
+  }
+  facts.packets_sent = info.pkt_sent;
+  facts.packets_lost = info.pkt_lost;
+  facts.congestion_window = info.cwnd;
+  facts.path_changes = path_changes_;
+  facts.peer_certificate_pin = tls_->peer_pin();
+  facts.peer_certificate = tls_->peer_certificate();
+}
+
+}  // namespace millrace::net

@@ -1,0 +1,190 @@
+// One ngtcp2 connection, the same for both ends: packets and time in, packets out. What the streams mean is the
+// application's business (quic_stream_transport), sockets and the loop are the host's (quic_endpoint). Internal to quic_*.cpp.
+#pragma once
+#include <ngtcp2/ngtcp2.h>
+
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "net/quic_crypto.hpp"
+#include "net/quic_options.hpp"
+#include "net/quic_timer.hpp"
+#include "net/quic_udp_socket.hpp"
+#include "net/transport.hpp"
+
+namespace millrace::net {
+
+class quic_connection;
+
+// Length of the connection ids that we choose. All bytes are random for now; byte 0 is left for the shard's number, by
+// which a kernel filter can steer datagrams once there are several sockets.
+inline constexpr std::size_t quic_id_bytes = 8;
+
+// What a connection needs from its endpoint. It outlives the connection or detaches it.
+class quic_connection_host {
+ public:
+  virtual boost::asio::io_context& io() = 0;
+  // The connection wants write() in this loop turn or in the next one, and deliver() before it if touched_again is set.
+  virtual void touch(quic_connection& which) = 0;
+  virtual void add_id(const ngtcp2_cid& id, quic_connection& which) = 0;
+  virtual void remove_id(const ngtcp2_cid& id) = 0;
+  // Sends, or keeps a copy until the socket is writable again; then blocked() is true and nothing more must be built.
+  virtual void send(const udp_batch& batch) = 0;
+  [[nodiscard]] virtual bool blocked() const = 0;
+  virtual void retime(quic_connection& which, quic_time due) = 0;
+  // The connection needs no datagrams and no time any more: the host drops it (after the current call).
+  virtual void on_ended(quic_connection& which) = 0;
+  virtual void on_handshake_over(quic_connection& which) = 0;  // completed, or ended before that; once
+  virtual void on_path_change() = 0;
+  virtual void make_reset_token(const ngtcp2_cid& id, ngtcp2_stateless_reset_token& token) = 0;
+  // Server: a token with which this address needs no Retry next time. Client: keeps the token that the server gave.
+  virtual std::vector<std::uint8_t> make_address_token(const udp_address& remote) = 0;
+  virtual void keep_address_token(base::bytes_view token) = 0;
+  // Client: a fresh local socket; the connection moves there.
+  virtual base::result<void> move_to_fresh_socket(quic_connection& which) = 0;
+
+ protected:
+  ~quic_connection_host() = default;
+};
+
+// Stream data on offer to the packet that is being built. `stream` -1: nothing.
+struct quic_offer {
+  std::int64_t stream = -1;
+  const ngtcp2_vec* parts = nullptr;  // valid until the next offer()
+  std::size_t count = 0;
+  bool fin = false;
+};
+
+// The owner of the streams. The first group is called from inside ngtcp2: it may only take notes.
+class quic_application {
+ public:
+  virtual bool on_stream_open(std::int64_t stream) = 0;  // false: no such stream in this mapping, the connection is closed
+  virtual void on_stream_bytes(std::int64_t stream, base::bytes_view bytes, bool fin) = 0;
+  virtual void on_stream_acknowledged(std::int64_t stream, std::uint64_t below) = 0;
+  virtual void on_stream_reset(std::int64_t stream, std::uint64_t code) = 0;
+  virtual void on_stop_sending(std::int64_t stream, std::uint64_t code) = 0;
+  virtual void on_stream_close(std::int64_t stream) = 0;
+
+  virtual void begin_write() = 0;
+  virtual quic_offer offer() = 0;
+  virtual void on_taken(std::int64_t stream, std::uint64_t bytes, bool fin) = 0;
+  virtual void on_blocked(std::int64_t stream) = 0;       // flow control: no more of this stream in this write pass
+  virtual void on_write_refused(std::int64_t stream) = 0;  // the stream takes no more data for ever
+
+  virtual void on_handshake_completed() = 0;
+  virtual void on_path_changed(std::string remote, std::chrono::milliseconds gap) = 0;
+  virtual void after_write() = 0;
+  virtual void on_deadline(quic_time now) = 0;
+  [[nodiscard]] virtual bool finishing() const = 0;  // was told to end, and is still flushing
+  virtual void deliver() = 0;                   // the one place from which user code is called
+  virtual void on_end(close_info info) = 0;     // last call; never calls user code directly
+
+ protected:
+  ~quic_application() = default;
+};
+
+// How a server came to accept a first packet.
+struct quic_server_hello {
+  ngtcp2_pkt_hd header{};
+  ngtcp2_cid original_dcid{};  // of the client's very first packet, before a Retry
+  ngtcp2_token_type token_type = NGTCP2_TOKEN_TYPE_UNKNOWN;  // of a token that was verified
+};
+
+class quic_connection final : public std::enable_shared_from_this<quic_connection>, public quic_timer::entry {
+ public:
+  static base::result<std::shared_ptr<quic_connection>> make_server(quic_connection_host& host, std::unique_ptr<quic_tls> tls,
+                                                                    const quic_server_options& options, const quic_server_hello& hello,
+                                                                    const udp_address& local, const udp_address& remote);
+  static base::result<std::shared_ptr<quic_connection>> make_client(quic_connection_host& host, std::unique_ptr<quic_tls> tls,
+                                                                    const quic_client_options& options, base::bytes_view address_token,
+                                                                    const udp_address& local, const udp_address& remote);
+  ~quic_connection();
+
+  void set_application(std::shared_ptr<quic_application> application) { application_ = std::move(application); }
+  // The host is going away: no call to it any more.
+  void detach() { host_ = nullptr; }
+
+  // --- for the host, never from inside ngtcp2
+  void read(const udp_datagram& datagram);
+  void on_timer(quic_time now);
+  void deliver();
+  void write();
+  // Client: all traffic goes from this local address on, at once.
+  base::result<void> migrate(const udp_address& local);
+  // An ICMP error or a failed send; `number` is an errno.
+  void on_socket_error(int number);
+
+  // --- for the application, never from inside ngtcp2 unless noted
+  // CONNECTION_CLOSE with an application code, now. The application's on_end follows with by_peer false.
+  void close(std::uint64_t code, std::string_view reason);
+  // Without the closing period: for a loser of the dialling race and for a host that goes away.
+  void close_for_good(std::uint64_t code, std::string_view reason);
+  void touch();  // there is something to write
+  void wake();   // there is something to deliver
+  std::int64_t open_stream();                                      // -1: the peer allows none; also from inside ngtcp2
+  void credit(std::int64_t stream, std::uint64_t bytes);           // the application consumed so much
+  void set_deadline(quic_time when);                               // on_deadline then; quic_never cancels
+  base::result<void> move_to_fresh_socket();
+
+  [[nodiscard]] bool alive() const noexcept { return conn_ != nullptr; }
+  [[nodiscard]] bool finishing() const { return conn_ != nullptr && application_ && application_->finishing(); }
+  [[nodiscard]] bool is_server() const noexcept { return server_; }
+  [[nodiscard]] bool handshake_completed() const noexcept { return handshake_completed_; }
+  [[nodiscard]] const udp_address& remote() const noexcept { return remote_; }
+  [[nodiscard]] std::uint64_t congestion_window() const;
+  [[nodiscard]] quic_time probe_timeout() const;
+  void fill(transport_facts& facts) const;
+
+  // Bookkeeping of the host's list of touched connections; `touched_again`: deliver() even if that was done in this turn.
+  bool touched = false, touched_again = false;
+
+ private:
+  friend struct quic_callbacks;  // quic_callbacks.cpp: the C functions that ngtcp2 calls
+  enum class state : unsigned char { open, closing, draining, ended };
+
+  quic_connection(quic_connection_host& host, std::unique_ptr<quic_tls> tls, bool server, const udp_address& local, const udp_address& remote);
+  base::result<void> adopt(int rv, ngtcp2_conn* made);
+  void settle(const quic_common_options& options, std::chrono::milliseconds handshake_timeout, ngtcp2_settings& settings,
+              ngtcp2_transport_params& params);
+  quic_time clock();
+  static ngtcp2_ssize write_one(ngtcp2_conn* conn, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* into, std::size_t size,
+                                ngtcp2_tstamp now, void* user);
+  void after_read(int rv, quic_time now, quic_time silent_since);
+  void fail(int rv);
+  [[nodiscard]] close_info why_draining() const;
+  void send_close(const ngtcp2_ccerr& error);
+  void end(close_info info, state next);
+  void answer_in_closing();
+  void retime();
+  void drop_ids();
+
+  quic_connection_host* host_;
+  std::unique_ptr<quic_tls> tls_;
+  ngtcp2_conn* conn_ = nullptr;
+  std::shared_ptr<quic_application> application_;
+  const bool server_;
+  state state_ = state::open;
+  congestion_control congestion_ = congestion_control::bbr;
+  std::chrono::milliseconds handshake_timeout_{0}, idle_timeout_{0};
+  udp_address local_, remote_, previous_remote_;
+  std::vector<ngtcp2_cid> ids_;  // under which the host knows us
+
+  quic_time last_ts_ = 0, last_received_ = 0, last_path_change_ = 0, refused_since_ = 0;
+  quic_time application_deadline_ = quic_never, linger_until_ = quic_never;
+  bool handshake_completed_ = false, handshake_announced_ = false, handshake_over_told_ = false;
+  bool foreign_stream_ = false, no_alpn_ = false, stateless_reset_ = false;
+  std::uint32_t path_changes_ = 0;
+
+  std::vector<std::uint8_t> close_packet_;  // closing: sent again when packets keep coming
+  std::uint64_t closing_datagrams_ = 0;
+  transport_facts last_facts_;  // once conn_ is gone
+};
+
+// Fills in every callback that ngtcp2 wants (quic_callbacks.cpp).
+ngtcp2_callbacks quic_callback_table(bool server);
+
+}  // namespace millrace::net

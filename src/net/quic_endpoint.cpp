@@ -1,0 +1,178 @@
+#include "net/quic_endpoint.hpp"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+
+namespace millrace::net {
+namespace {
+
+// Bounds of one turn, so that other sockets and timers of the thread get theirs.
+constexpr std::size_t datagrams_per_turn = 512;
+constexpr int rounds_per_turn = 4;
+
+}  // namespace
+
+quic_timer& quic_endpoint::timer() {
+  if (!timer_) {
+    timer_ = std::make_unique<quic_timer>(io_, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->on_timer();
+    });
+  }
+  return *timer_;
+}
+
+void quic_endpoint::add_socket(std::shared_ptr<quic_udp_socket> socket) {
+  sockets_.push_back(socket);
+  wait_readable(socket);
+}
+
+void quic_endpoint::remove_old_sockets() {
+  for (std::size_t i = 0; i + 1 < sockets_.size(); ++i) sockets_[i]->close();
+  if (sockets_.size() > 1) sockets_.erase(sockets_.begin(), sockets_.end() - 1);
+}
+
+void quic_endpoint::close_sockets() {
+  for (const auto& socket : sockets_) socket->close();
+  sockets_.clear();
+  unsent_.clear();
+  touched_.clear();
+  if (timer_) timer_->cancel();
+}
+
+quic_udp_socket* quic_endpoint::socket_for(const udp_address& local) {
+  for (const auto& socket : sockets_) {
+    if (socket->local() == local) return socket.get();
+  }
+  return sockets_.empty() ? nullptr : sockets_.back().get();
+}
+
+void quic_endpoint::touch(quic_connection& which) {
+  if (!open() || which.touched) return;
+  which.touched = true;
+  touched_.push_back(which.shared_from_this());
+  if (!collecting_) post_turn();
+}
+
+void quic_endpoint::retime(quic_connection& which, quic_time due) { timer().set(which, due); }
+
+void quic_endpoint::send(const udp_batch& batch) {
+  quic_udp_socket* const socket = socket_for(batch.local);
+  if (socket == nullptr) return;
+  std::size_t done = 0;
+  if (!blocked()) {
+    const auto sent = socket->send(batch);
+    datagrams_sent_ += sent.datagrams;
+    if (sent.error != 0) pending_error_ = sent.error;
+    if (!sent.blocked) return;
+    done = sent.bytes;
+  }
+  unsent_.push_back({{batch.bytes.begin() + static_cast<std::ptrdiff_t>(done), batch.bytes.end()}, batch.segment, batch.local, batch.remote, batch.ecn});
+  wait_writable();
+}
+
+void quic_endpoint::wait_readable(const std::shared_ptr<quic_udp_socket>& socket) {
+  socket->wait_readable([self = shared_from_this(), socket] { self->on_readable(socket); });
+}
+
+void quic_endpoint::wait_writable() {
+  if (waiting_writable_ || unsent_.empty()) return;
+  quic_udp_socket* const socket = socket_for(unsent_.front().local);
+  if (socket == nullptr) return;
+  waiting_writable_ = true;
+  socket->wait_writable([self = shared_from_this()] { self->on_writable(); });
+}
+
+void quic_endpoint::on_readable(const std::shared_ptr<quic_udp_socket>& socket) {
+  const auto self = shared_from_this();
+  collecting_ = true;
+  const auto got = socket->receive(datagrams_per_turn, [this](const udp_datagram& datagram) {
+    ++datagrams_received_;
+    on_datagram(datagram);
+  });
+  // An ICMP error is reported once and cleared, so waiting again does not spin.
+  if (got.error != 0 && open()) on_socket_error(got.error);
+  collecting_ = false;
+  turn();
+  if (std::find(sockets_.begin(), sockets_.end(), socket) != sockets_.end()) wait_readable(socket);
+}
+
+void quic_endpoint::on_writable() {
+  waiting_writable_ = false;
+  while (!unsent_.empty()) {
+    auto& front = unsent_.front();
+    quic_udp_socket* const socket = socket_for(front.local);
+    if (socket == nullptr) return;
+    const auto sent = socket->send({front.bytes, front.segment, front.local, front.remote, front.ecn});
+    datagrams_sent_ += sent.datagrams;
+    if (sent.blocked) {
+      front.bytes.erase(front.bytes.begin(), front.bytes.begin() + static_cast<std::ptrdiff_t>(sent.bytes));
+      return wait_writable();
+    }
+    unsent_.pop_front();
+  }
+  turn();
+}
+
+void quic_endpoint::on_timer() {
+  timer().fired();
+  if (!open()) return;
+  const auto self = shared_from_this();
+  collecting_ = true;
+  const quic_time now = quic_now();
+  // While the socket is full nothing may be built, so expiries wait too; on_writable runs the turn that arms the timer again.
+  while (!blocked()) {
+    auto* const due = timer().pop_due(now);
+    if (due == nullptr) break;
+    const auto connection = static_cast<quic_connection*>(due)->shared_from_this();
+    connection->on_timer(now);
+  }
+  collecting_ = false;
+  turn();
+}
+
+void quic_endpoint::post_turn() {
+  if (turn_posted_) return;
+  turn_posted_ = true;
+  boost::asio::post(io_, [self = shared_from_this()] {
+    self->turn_posted_ = false;
+    self->turn();
+  });
+}
+
+// Handlers may close anything in here, this endpoint included.
+void quic_endpoint::turn() {
+  if (collecting_) return;
+  const auto self = shared_from_this();
+  collecting_ = true;
+  for (int round = 0; round < rounds_per_turn && !touched_.empty() && open(); ++round) {
+    // Deliveries touch other connections (a publisher's frame goes to its viewers), so the list grows while we walk it.
+    for (std::size_t i = 0; i < touched_.size(); ++i) {
+      const auto connection = touched_[i];
+      connection->touched_again = false;
+      connection->deliver();
+    }
+    if (blocked()) break;  // on_writable goes on
+    write_touched();
+  }
+  collecting_ = false;
+  if (!open()) return;
+  if (const int error = std::exchange(pending_error_, 0); error != 0) on_socket_error(error);
+  if (!open()) return;
+  if (!touched_.empty() && !blocked()) post_turn();
+  if (!blocked()) timer().arm();
+}
+
+void quic_endpoint::write_touched() {
+  auto batch = std::exchange(touched_, {});
+  for (auto& connection : batch) {
+    const bool again = connection->touched_again;
+    connection->touched = connection->touched_again = false;
+    if (blocked() || again) {
+      // Full: its write waits. Again: something was handed to it after its delivery; deliver it in the next round.
+      touch(*connection);
+    }
+    if (!blocked()) connection->write();
+  }
+}
+
+}  // namespace millrace::net

@@ -1,0 +1,72 @@
+// The loop of a UDP socket with QUIC on it, the same for both ends: drain the socket, let the applications work, one write
+// pass for each connection that was touched, re-arm the one timer. Internal to quic_*.cpp.
+#pragma once
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "net/quic_connection.hpp"
+#include "net/quic_timer.hpp"
+#include "net/quic_udp_socket.hpp"
+
+namespace millrace::net {
+
+// Keeps itself alive through what it waits for, until shut_down(). One thread: the io_context's.
+class quic_endpoint : public quic_connection_host, public std::enable_shared_from_this<quic_endpoint> {
+ public:
+  quic_endpoint(const quic_endpoint&) = delete;
+  quic_endpoint& operator=(const quic_endpoint&) = delete;
+
+  boost::asio::io_context& io() override { return io_; }
+  void touch(quic_connection& which) override;
+  void send(const udp_batch& batch) override;
+  [[nodiscard]] bool blocked() const override { return !unsent_.empty(); }
+  void retime(quic_connection& which, quic_time due) override;
+
+ protected:
+  explicit quic_endpoint(boost::asio::io_context& io) : io_(io) {}
+  ~quic_endpoint() = default;
+
+  // Starts reading. Several sockets are possible (a client that moved); the newest is the one to send from, unless an
+  // older one has the batch's local address.
+  void add_socket(std::shared_ptr<quic_udp_socket> socket);
+  void remove_old_sockets();
+  [[nodiscard]] bool open() const noexcept { return !sockets_.empty(); }
+  // Closes sockets and timer; no turn runs any more. Connections must have been ended before.
+  void close_sockets();
+
+  virtual void on_datagram(const udp_datagram& datagram) = 0;
+  virtual void on_socket_error(int number) = 0;
+
+  std::uint64_t datagrams_received_ = 0, datagrams_sent_ = 0;
+
+ private:
+  struct kept_batch {  // built and counted by ngtcp2, but the socket was full
+    std::vector<std::uint8_t> bytes;
+    std::size_t segment;
+    udp_address local, remote;
+    std::uint8_t ecn;
+  };
+  quic_timer& timer();
+  quic_udp_socket* socket_for(const udp_address& local);
+  void wait_readable(const std::shared_ptr<quic_udp_socket>& socket);
+  void wait_writable();
+  void on_readable(const std::shared_ptr<quic_udp_socket>& socket);
+  void on_writable();
+  void on_timer();
+  void post_turn();
+  void turn();
+  void write_touched();
+
+  boost::asio::io_context& io_;
+  std::vector<std::shared_ptr<quic_udp_socket>> sockets_;
+  std::unique_ptr<quic_timer> timer_;
+  std::deque<kept_batch> unsent_;
+  bool waiting_writable_ = false;
+  std::vector<std::shared_ptr<quic_connection>> touched_;
+  bool collecting_ = false;   // a turn follows anyway
+  bool turn_posted_ = false;
+  int pending_error_ = 0;     // of a failed send, told at the end of the turn
+};
+
+}  // namespace millrace::net

@@ -1,0 +1,302 @@
+#include "net/quic_server.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "base/log.hpp"
+#include "net/quic_endpoint.hpp"
+#include "net/quic_ids.hpp"
+#include "net/quic_stream_transport.hpp"
+
+namespace millrace::net {
+namespace {
+
+constexpr quic_time second = 1'000'000'000;
+constexpr quic_time retry_token_life = 10 * second, address_token_life = 24 * 3600 * second;
+constexpr std::size_t half_open_hard_factor = 4;  // past this many times the Retry threshold new clients are ignored
+constexpr std::size_t reset_bytes_min = 5 + NGTCP2_STATELESS_RESET_TOKENLEN, reset_bytes_usual = 43;
+
+// Tokens outlive the process (their secret is kept), so their time is that of the wall clock.
+ngtcp2_tstamp wall_clock() {
+  return static_cast<ngtcp2_tstamp>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
+// So many answers a second to packets that made no connection; the rest stay unanswered.
+class answer_budget {
+ public:
+  explicit answer_budget(double per_second) : per_second_(per_second), left_(per_second) {}
+  bool take(quic_time now) {
+    left_ = std::min(per_second_, left_ + per_second_ * static_cast<double>(now - last_) / static_cast<double>(second));
+    last_ = now;
+    if (left_ < 1) return false;
+    left_ -= 1;
+    return true;
+  }
+
+ private:
+  double per_second_, left_;
+  quic_time last_ = quic_now();
+};
+
+class server_endpoint final : public quic_endpoint {
+ public:
+  server_endpoint(boost::asio::io_context& io, std::shared_ptr<const quic_credentials> credentials, quic_server_options options,
+                  std::function<void(transport_ptr)> on_accept, std::function<bool(const boost::asio::ip::udp::endpoint&)> admit)
+      : quic_endpoint(io),
+        credentials_(std::move(credentials)),
+        options_(std::move(options)),
+        on_accept_(std::move(on_accept)),
+        admit_(std::move(admit)) {}
+  ~server_endpoint() {
+    for (const auto& [key, connection] : connections_) connection->detach();
+  }
+
+  void start(std::unique_ptr<quic_udp_socket> socket) {
+    port_ = socket->local().port();
+    add_socket(std::move(socket));
+  }
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] quic_server_counters counters() const {
+    auto out = counters_;
+    out.datagrams_received = datagrams_received_;
+    out.datagrams_sent = datagrams_sent_;
+    out.connections = connections_.size() - lingering();
+    out.half_open = half_open_;
+    return out;
+  }
+  void stop() { stopped_ = true; }
+  void shut_down() {
+    stopped_ = true;
+    on_accept_ = nullptr;
+    admit_ = nullptr;
+    shutting_down_ = true;
+    const auto all = connections_;  // closing removes from it
+    for (const auto& [key, connection] : all) {
+      if (!connection->finishing()) connection->close_for_good(static_cast<std::uint64_t>(close_code::no_error), "the server is shutting down");
+    }
+    close_when_idle();
+  }
+
+  // --- quic_connection_host
+  void add_id(const ngtcp2_cid& id, quic_connection& which) override { ids_.insert_or_assign(connection_id(id), &which); }
+  void remove_id(const ngtcp2_cid& id) override { ids_.erase(connection_id(id)); }
+  void on_ended(quic_connection& which) override {
+    retime(which, quic_never);
+    which.detach();
+    connections_.erase(&which);
+    close_when_idle();
+  }
+  void on_handshake_over(quic_connection&) override { --half_open_; }
+  void on_path_change() override { ++counters_.path_changes; }
+  void make_reset_token(const ngtcp2_cid& id, ngtcp2_stateless_reset_token& token) override {
+    const auto& secret = options_.secrets.stateless_reset;
+    // An id whose token cannot be computed gets a random one: it then merely cannot be reset.
+    if (ngtcp2_crypto_generate_stateless_reset_token(token.data, secret.data(), secret.size(), &id) != 0) quic_random(token.data);
+  }
+  std::vector<std::uint8_t> make_address_token(const udp_address& remote) override {
+    std::vector<std::uint8_t> token(NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN);
+    const auto& secret = options_.secrets.token;
+    const auto size =
+        ngtcp2_crypto_generate_regular_token(token.data(), secret.data(), secret.size(), remote.data(), remote.size(), wall_clock());
+    token.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
+    return token;
+  }
+  void keep_address_token(base::bytes_view) override {}
+  base::result<void> move_to_fresh_socket(quic_connection&) override {
+    return base::error{base::error_kind::unsupported, "only a client changes its address"};
+  }
+
+ private:
+  // Transports that were told to close flush for up to two seconds, whatever happens to the server; the socket stays for them.
+  void close_when_idle() {
+    if (shutting_down_ && connections_.empty()) close_sockets();
+  }
+  void on_datagram(const udp_datagram& datagram) override;
+  void on_socket_error(int) override {}  // an unconnected socket's errors name no peer; losses are repaired by the connections
+  void accept(const udp_datagram& datagram);
+  bool check_token(const udp_datagram& datagram, quic_server_hello& hello);
+  void answer(const udp_datagram& to, const std::uint8_t* bytes, ngtcp2_ssize size);
+  void refuse(const udp_datagram& datagram, const ngtcp2_pkt_hd& header, std::uint64_t code);
+  void send_retry(const udp_datagram& datagram, const ngtcp2_pkt_hd& header);
+  void send_version_negotiation(const udp_datagram& datagram, const ngtcp2_version_cid& ids);
+  void send_stateless_reset(const udp_datagram& datagram, const ngtcp2_version_cid& ids);
+  [[nodiscard]] std::size_t lingering() const {
+    return static_cast<std::size_t>(
+        std::count_if(connections_.begin(), connections_.end(), [](const auto& each) { return !each.second->alive(); }));
+  }
+
+  std::shared_ptr<const quic_credentials> credentials_;
+  quic_server_options options_;
+  std::function<void(transport_ptr)> on_accept_;
+  std::function<bool(const boost::asio::ip::udp::endpoint&)> admit_;
+  std::unordered_map<quic_connection*, std::shared_ptr<quic_connection>> connections_;
+  connection_id_table ids_;
+  quic_server_counters counters_;
+  std::size_t half_open_ = 0;
+  std::uint16_t port_ = 0;
+  bool stopped_ = false, shutting_down_ = false;
+  answer_budget resets_{100}, negotiations_{1000}, refusals_{1000}, retries_{50'000};
+};
+
+void server_endpoint::on_datagram(const udp_datagram& datagram) {
+  if (datagram.bytes.empty()) return;  // the decoder asserts on those
+  ngtcp2_version_cid ids{};
+  const int rv = ngtcp2_pkt_decode_version_cid(&ids, datagram.bytes.data(), datagram.bytes.size(), quic_id_bytes);
+  if (rv == NGTCP2_ERR_VERSION_NEGOTIATION) return send_version_negotiation(datagram, ids);
+  if (rv != 0) return;
+  if (const auto known = ids_.find(connection_id(ids.dcid, ids.dcidlen)); known != ids_.end()) {
+    const auto connection = known->second->shared_from_this();
+    return connection->read(datagram);
+  }
+  if (ids.version == 0) return send_stateless_reset(datagram, ids);
+  accept(datagram);
+}
+
+void server_endpoint::accept(const udp_datagram& datagram) {
+  quic_server_hello hello;
+  if (ngtcp2_accept(&hello.header, datagram.bytes.data(), datagram.bytes.size()) != 0) return;
+  if (half_open_ >= half_open_hard_factor * std::max<std::size_t>(options_.retry_above_half_open, 64)) return;
+  if (stopped_ || (admit_ && !admit_(datagram.remote.endpoint()))) return refuse(datagram, hello.header, NGTCP2_CONNECTION_REFUSED);
+  hello.original_dcid = hello.header.dcid;
+  if (!check_token(datagram, hello)) return;
+  const bool want_retry = options_.retry == retry_policy::always ||
+                          (options_.retry == retry_policy::under_load && half_open_ >= options_.retry_above_half_open);
+  if (want_retry && hello.token_type == NGTCP2_TOKEN_TYPE_UNKNOWN) return send_retry(datagram, hello.header);
+
+  auto tls = quic_tls::make_server(credentials_, options_.alpn);
+  if (!tls) return base::log::warning("quic: {}", tls.error().text);
+  auto made = quic_connection::make_server(*this, std::move(*tls), options_, hello, datagram.local, datagram.remote);
+  if (!made) return base::log::warning("quic: {}", made.error().text);
+  const auto connection = *made;
+  connections_.emplace(connection.get(), connection);
+  ++half_open_;
+  auto pipe = std::make_shared<quic_stream_transport>(connection, io(), [weak = weak_from_this()](base::result<transport_ptr> opened) {
+    // A handshake that failed is the connection's own affair: it has told the peer.
+    const auto self = std::static_pointer_cast<server_endpoint>(weak.lock());
+    if (!self || !opened || !self->on_accept_) return;
+    const auto accepted = self->on_accept_;  // a copy: it may destroy the server
+    accepted(std::move(*opened));
+  });
+  connection->set_application(pipe);
+  pipe->expect_stream_until(quic_now() + static_cast<quic_time>(std::chrono::nanoseconds(options_.handshake_timeout).count()));
+  connection->read(datagram);
+}
+
+// False when the packet is done with. A valid token fills in the hello.
+bool server_endpoint::check_token(const udp_datagram& datagram, quic_server_hello& hello) {
+  const auto& header = hello.header;
+  if (header.tokenlen == 0) return true;
+  const auto& secret = options_.secrets.token;
+  if (header.token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
+    ngtcp2_cid original{};
+    if (ngtcp2_crypto_verify_retry_token2(&original, header.token, header.tokenlen, secret.data(), secret.size(), header.version,
+                                          datagram.remote.data(), datagram.remote.size(), &header.dcid, retry_token_life, wall_clock()) != 0) {
+      refuse(datagram, header, NGTCP2_INVALID_TOKEN);  // RFC 9000 section 8.1.2: it would only time out otherwise
+      return false;
+    }
+    hello.original_dcid = original;
+    hello.token_type = NGTCP2_TOKEN_TYPE_RETRY;
+  } else if (header.token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_REGULAR) {
+    if (ngtcp2_crypto_verify_regular_token(header.token, header.tokenlen, secret.data(), secret.size(), datagram.remote.data(),
+                                           datagram.remote.size(), address_token_life, wall_clock()) == 0) {
+      hello.token_type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;
+    }
+  }  // anything else is some other server's token: as good as none (RFC 9000 section 8.1.3)
+  return true;
+}
+
+void server_endpoint::answer(const udp_datagram& to, const std::uint8_t* bytes, ngtcp2_ssize size) {
+  if (size <= 0 || blocked()) return;  // under pressure these are the first to be left out
+  const auto count = static_cast<std::size_t>(size);
+  send({{bytes, count}, count, to.local, to.remote, 0});
+}
+
+void server_endpoint::refuse(const udp_datagram& datagram, const ngtcp2_pkt_hd& header, std::uint64_t code) {
+  if (!refusals_.take(quic_now())) return;
+  std::array<std::uint8_t, NGTCP2_MAX_UDP_PAYLOAD_SIZE> packet{};
+  answer(datagram, packet.data(),
+         ngtcp2_crypto_write_connection_close(packet.data(), packet.size(), header.version, &header.scid, &header.dcid, code, nullptr, 0));
+}
+
+void server_endpoint::send_retry(const udp_datagram& datagram, const ngtcp2_pkt_hd& header) {
+  if (!retries_.take(quic_now())) return;
+  ngtcp2_cid own{};
+  own.datalen = quic_id_bytes;
+  quic_random({own.data, own.datalen});
+  std::array<std::uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2> token{};
+  const auto& secret = options_.secrets.token;
+  const auto token_size = ngtcp2_crypto_generate_retry_token2(token.data(), secret.data(), secret.size(), header.version, datagram.remote.data(),
+                                                              datagram.remote.size(), &own, &header.dcid, wall_clock());
+  if (token_size < 0) return;
+  std::array<std::uint8_t, NGTCP2_MAX_UDP_PAYLOAD_SIZE> packet{};
+  ++counters_.retries_sent;
+  answer(datagram, packet.data(),
+         ngtcp2_crypto_write_retry(packet.data(), packet.size(), header.version, &header.scid, &own, &header.dcid, token.data(),
+                                   static_cast<std::size_t>(token_size)));
+}
+
+void server_endpoint::send_version_negotiation(const udp_datagram& datagram, const ngtcp2_version_cid& ids) {
+  // RFC 9000 section 5.2.2: only to packets that could start a connection, so the answer is never larger.
+  if (datagram.bytes.size() < NGTCP2_MAX_UDP_PAYLOAD_SIZE || !negotiations_.take(quic_now())) return;
+  std::array<std::uint8_t, NGTCP2_MAX_UDP_PAYLOAD_SIZE> packet{};
+  std::array<std::uint8_t, 1> noise{};
+  quic_random(noise);
+  constexpr std::array<std::uint32_t, 2> versions{NGTCP2_PROTO_VER_V1, NGTCP2_PROTO_VER_V2};
+  ++counters_.version_negotiations_sent;
+  answer(datagram, packet.data(),
+         ngtcp2_pkt_write_version_negotiation(packet.data(), packet.size(), noise[0], ids.scid, ids.scidlen, ids.dcid, ids.dcidlen,
+                                              versions.data(), versions.size()));
+}
+
+// RFC 9000 section 10.3: shorter than what it answers, so that two ends without state cannot keep resetting each other.
+void server_endpoint::send_stateless_reset(const udp_datagram& datagram, const ngtcp2_version_cid& ids) {
+  if (datagram.bytes.size() <= reset_bytes_min || !resets_.take(quic_now())) return;
+  ngtcp2_cid id{};
+  ngtcp2_cid_init(&id, ids.dcid, std::min(ids.dcidlen, std::size_t{NGTCP2_MAX_CIDLEN}));
+  ngtcp2_stateless_reset_token token{};
+  const auto& secret = options_.secrets.stateless_reset;
+  if (ngtcp2_crypto_generate_stateless_reset_token(token.data, secret.data(), secret.size(), &id) != 0) return;
+  const std::size_t size = std::min(datagram.bytes.size() - 1, reset_bytes_usual);
+  std::array<std::uint8_t, reset_bytes_usual> noise{}, packet{};
+  quic_random(noise);
+  ++counters_.stateless_resets_sent;
+  answer(datagram, packet.data(),
+         ngtcp2_pkt_write_stateless_reset2(packet.data(), size, &token, noise.data(), size - NGTCP2_STATELESS_RESET_TOKENLEN));
+}
+
+class server final : public quic_server {
+ public:
+  explicit server(std::shared_ptr<server_endpoint> endpoint) : endpoint_(std::move(endpoint)) {}
+  ~server() override { endpoint_->shut_down(); }
+  [[nodiscard]] std::uint16_t port() const override { return endpoint_->port(); }
+  [[nodiscard]] quic_server_counters counters() const override { return endpoint_->counters(); }
+  void stop() override { endpoint_->stop(); }
+
+ private:
+  std::shared_ptr<server_endpoint> endpoint_;
+};
+
+}  // namespace
+
+base::result<std::unique_ptr<quic_server>> quic_listen(boost::asio::io_context& io, boost::asio::ip::udp::endpoint local,
+                                                       std::shared_ptr<const identity> certificate, quic_server_options options,
+                                                       std::function<void(transport_ptr)> on_accept,
+                                                       std::function<bool(const boost::asio::ip::udp::endpoint&)> admit) {
+  if (!certificate) return base::error{base::error_kind::local, "QUIC needs a certificate"};
+  auto credentials = quic_credentials::for_server(*certificate);
+  if (!credentials) return credentials.error();
+  for (auto* const secret : {&options.secrets.stateless_reset, &options.secrets.token}) {
+    if (!secret->empty()) continue;  // without a kept secret all works until the restart
+    secret->resize(32);
+    quic_random(*secret);
+  }
+  auto socket = quic_udp_socket::bind(io, local);
+  if (!socket) return std::move(socket).error().within("udp " + udp_address(local).text());
+  auto endpoint = std::make_shared<server_endpoint>(io, std::move(*credentials), std::move(options), std::move(on_accept), std::move(admit));
+  endpoint->start(std::move(*socket));
+  return std::unique_ptr<quic_server>(std::make_unique<server>(std::move(endpoint)));
+}
+
+}  // namespace millrace::net

@@ -1,0 +1,252 @@
+#include "net/quic_stream_transport.hpp"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+
+namespace millrace::net {
+namespace {
+
+constexpr std::size_t window_min = 32u << 10;  // a fresh connection's 12 KB would not even take one key frame's first chunks
+constexpr quic_time millisecond = 1'000'000, flush_max = 2'000 * millisecond;
+// After the peer's FIN its CONNECTION_CLOSE, which carries code and reason, is on its way: give it this long to arrive.
+constexpr quic_time fin_grace_min = 50 * millisecond, fin_grace_max = 500 * millisecond;
+
+}  // namespace
+
+quic_stream_transport::quic_stream_transport(std::shared_ptr<quic_connection> connection, boost::asio::io_context& io, open_callback on_open)
+    : connection_(std::move(connection)), io_(io), on_open_(std::move(on_open)) {}
+
+void quic_stream_transport::expect_stream_until(quic_time when) { connection_->set_deadline(when); }
+
+void quic_stream_transport::give_up() {
+  on_open_ = nullptr;
+  if (!opened_) connection_->close_for_good(static_cast<std::uint64_t>(close_code::no_error), "given up");
+}
+
+transport_facts quic_stream_transport::facts() const {
+  transport_facts out;
+  connection_->fill(out);
+  out.bytes_sent = queue_.sent_offset();
+  out.bytes_received = bytes_received_;
+  return out;
+}
+
+std::size_t quic_stream_transport::window() const {
+  return std::max(window_min, static_cast<std::size_t>(connection_->congestion_window()));
+}
+
+std::size_t quic_stream_transport::send_budget() const {
+  const std::size_t whole = window(), waiting = queue_.unsent_bytes();
+  if (waiting < whole) return whole - waiting;
+  budget_was_zero_ = true;
+  return 0;
+}
+
+// Asks for a deliver(): in a turn of the endpoint, or posted when the connection has ended and gets no more turns.
+void quic_stream_transport::wake() {
+  if (connection_->alive()) return connection_->wake();
+  boost::asio::post(io_, [self = shared_from_this()] { self->deliver(); });
+}
+
+void quic_stream_transport::start(transport_handler& handler) {
+  handler_ = &handler;
+  wake();  // what arrived before this waits in received_, and perhaps the end behind it
+}
+
+void quic_stream_transport::send(base::send_chain chain) {
+  if (finishing_ || write_refused_ || !connection_->alive() || chain.empty()) return;
+  queue_.push(chain, std::chrono::steady_clock::now());
+  static_cast<void>(send_budget());  // notes an exhausted budget, so that on_writable follows even if nobody asks
+  connection_->touch();
+}
+
+void quic_stream_transport::pause_receive(bool paused) {
+  if (paused_ == paused) return;
+  paused_ = paused;
+  if (!paused) wake();
+}
+
+void quic_stream_transport::close(close_code code, std::string reason) {
+  handler_ = nullptr;
+  if (finishing_ || !connection_->alive()) return;
+  finishing_ = true;
+  finish_code_ = code;
+  finish_reason_ = std::move(reason);
+  connection_->set_deadline(quic_now() + flush_max);
+  connection_->wake();
+}
+
+void quic_stream_transport::abort() {
+  handler_ = nullptr;
+  connection_->close(static_cast<std::uint64_t>(close_code::general_error), "aborted");
+}
+
+// The last outside reference is gone. After close() that is as it should be; otherwise nobody can end this connection any
+// more, and its handler may be about to die.
+void quic_stream_transport::on_handle_dropped() {
+  handler_ = nullptr;
+  if (!finishing_) abort();
+}
+
+bool quic_stream_transport::on_stream_open(std::int64_t stream) {
+  if (stream != 0 || !connection_->is_server()) return false;
+  stream_ = 0;
+  return true;
+}
+
+void quic_stream_transport::on_stream_bytes(std::int64_t stream, base::bytes_view bytes, bool fin) {
+  if (stream != stream_) return;
+  bytes_received_ += bytes.size();
+  received_.insert(received_.end(), bytes.begin(), bytes.end());
+  if (fin) fin_received_ = true;
+}
+
+void quic_stream_transport::on_stream_acknowledged(std::int64_t stream, std::uint64_t below) {
+  if (stream == stream_) queue_.acknowledged(below);
+}
+
+void quic_stream_transport::on_stream_reset(std::int64_t stream, std::uint64_t code) {
+  if (stream == stream_ && !fin_received_) reset_received_ = code;
+}
+
+void quic_stream_transport::on_stop_sending(std::int64_t stream, std::uint64_t) {
+  if (stream == stream_) write_refused_ = true;  // ngtcp2 answers with RESET_STREAM; the slices stay until the stream is closed
+}
+
+void quic_stream_transport::on_stream_close(std::int64_t stream) {
+  if (stream != stream_) return;
+  write_refused_ = true;
+  queue_.clear();  // ngtcp2 no longer touches the stream's data
+}
+
+quic_offer quic_stream_transport::offer() {
+  if (stream_ < 0 || flow_blocked_ || write_refused_ || fin_sent_) return {};
+  if (queue_.unsent_bytes() == 0) return finishing_ ? quic_offer{stream_, nullptr, 0, true} : quic_offer{};
+  const std::size_t count = queue_.peek(parts_.data(), parts_.size());
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < count; ++i) bytes += parts_[i].len;
+  return {stream_, parts_.data(), count, finishing_ && bytes == queue_.unsent_bytes()};
+}
+
+void quic_stream_transport::on_taken(std::int64_t, std::uint64_t bytes, bool fin) {
+  queue_.sent(bytes);
+  if (fin) fin_sent_ = true;
+}
+
+void quic_stream_transport::on_write_refused(std::int64_t) { write_refused_ = true; }
+
+void quic_stream_transport::on_handshake_completed() {
+  if (connection_->is_server()) return;  // stream 0 is the client's to open
+  stream_ = connection_->open_stream();
+  if (stream_ != 0) {
+    connection_->close(static_cast<std::uint64_t>(close_code::general_error), "the server allows no bidirectional stream");
+  }
+}
+
+void quic_stream_transport::on_path_changed(std::string remote, std::chrono::milliseconds gap) {
+  path_change_ = path_change{std::move(remote), gap};
+}
+
+void quic_stream_transport::after_write() {
+  // A quarter of the window free before anyone is woken, or every acknowledged packet would be a wake-up.
+  if (budget_was_zero_ && queue_.unsent_bytes() <= window() - window() / 4) {
+    budget_was_zero_ = false;
+    writable_due_ = true;
+    connection_->wake();
+  }
+}
+
+void quic_stream_transport::on_deadline(quic_time) {
+  if (!opened_ && stream_ < 0) {
+    return connection_->close(static_cast<std::uint64_t>(close_code::general_error), "no stream was opened in time");
+  }
+  if (finishing_) return connection_->close(static_cast<std::uint64_t>(finish_code_), finish_reason_);
+  fin_grace_over_ = true;
+  wake();
+}
+
+// All that close() promised is done once the peer has every byte, or never will.
+void quic_stream_transport::finish_when_flushed() {
+  if (!finishing_ || !connection_->alive()) return;
+  const bool flushed = fin_sent_ && queue_.acknowledged_offset() == queue_.end_offset();
+  if (flushed || write_refused_ || stream_ < 0) connection_->close(static_cast<std::uint64_t>(finish_code_), finish_reason_);
+}
+
+void quic_stream_transport::announce() {
+  if (opened_ || !on_open_ || stream_ < 0 || !connection_->handshake_completed() || !connection_->alive()) return;
+  opened_ = true;
+  if (connection_->is_server()) connection_->set_deadline(quic_never);
+  const auto tell = std::exchange(on_open_, nullptr);
+  // The handle is a share of its own, so that its end is seen even though the connection holds this object too.
+  tell(transport_ptr(this, [self = shared_from_this()](transport*) { self->on_handle_dropped(); }));
+}
+
+void quic_stream_transport::deliver() {
+  const auto self = shared_from_this();
+  announce();
+  if (handler_ != nullptr && path_change_) {
+    const auto change = *std::exchange(path_change_, std::nullopt);
+    handler_->on_path_changed(change.remote, change.gap);
+  }
+  deliver_bytes();
+  if (std::exchange(writable_due_, false) && handler_ != nullptr && !end_) handler_->on_writable();
+  deliver_end();
+  finish_when_flushed();
+}
+
+void quic_stream_transport::deliver_bytes() {
+  if (received_.empty()) return;
+  if (handler_ == nullptr) {
+    if (finishing_) {  // nobody reads any more; keep the peer's window open so that it gets to our FIN
+      connection_->credit(stream_, received_.size());
+      received_.clear();
+    }
+    return;
+  }
+  if (paused_) return;
+  auto bytes = std::exchange(received_, {});
+  connection_->credit(stream_, bytes.size());
+  handler_->on_receive(bytes);
+  if (handler_ != nullptr) handler_->on_receive_done();
+  if (received_.empty() && bytes.capacity() <= (256u << 10)) {  // the room is used again, unless a burst made it large
+    bytes.clear();
+    received_ = std::move(bytes);
+  }
+}
+
+void quic_stream_transport::deliver_end() {
+  if (end_ && on_open_) {
+    const auto tell = std::exchange(on_open_, nullptr);
+    return tell(end_->reason);
+  }
+  if (handler_ == nullptr || ended_reported_) return;
+  std::optional<close_info> info;
+  if (reset_received_) {
+    info = close_info{{base::error_kind::unreachable, "stream reset by the peer"}, true, reset_received_};
+  } else if (end_) {
+    // An end in order comes after the bytes that were sent before it; any other end has no time to lose.
+    if (end_->by_peer && end_->reason.kind != base::error_kind::unreachable && !received_.empty()) return;
+    info = end_;
+  } else if (fin_received_ && received_.empty()) {
+    if (!fin_grace_started_) {
+      fin_grace_started_ = true;
+      connection_->set_deadline(quic_now() + std::clamp(3 * connection_->probe_timeout(), fin_grace_min, fin_grace_max));
+      return;
+    }
+    if (!fin_grace_over_) return;
+    info = close_info{{base::error_kind::closed, "the peer ended the stream"}, true, std::nullopt};
+  }
+  if (!info) return;
+  ended_reported_ = true;
+  auto* const handler = std::exchange(handler_, nullptr);
+  if (connection_->alive()) close(close_code::no_error, {});  // our half: flush, FIN, close
+  handler->on_closed(*info);
+}
+
+void quic_stream_transport::on_end(close_info info) {
+  end_ = std::move(info);
+  queue_.clear();  // the ngtcp2 connection is deleted: its pointers are gone
+  wake();
+}
+
+}  // namespace millrace::net

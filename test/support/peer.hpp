@@ -1,0 +1,147 @@
+// A whole RTMP client for tests: dials a URI, runs a client_session, keeps what it saw. On the test's own io_context.
+#pragma once
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "net/dialer.hpp"
+#include "rtmp/session.hpp"
+#include "rtmp/uri.hpp"
+
+namespace millrace::test {
+
+// Runs the io_context until `reached` holds; false after the deadline. Events drive it, the deadline only ends a failure.
+inline bool run_until(boost::asio::io_context& io, const std::function<bool()>& reached, std::chrono::seconds deadline = std::chrono::seconds(20)) {
+  const auto end = std::chrono::steady_clock::now() + deadline;
+  while (!reached()) {
+    if (std::chrono::steady_clock::now() >= end) return false;
+    io.restart();
+    io.run_one_until(end);
+  }
+  return true;
+}
+
+class peer final : public net::transport_handler {
+ public:
+  struct seen {
+    std::vector<rtmp::status> statuses;
+    std::vector<media::frame> frames;
+    std::optional<rtmp::started> started;
+    std::optional<rtmp::rejected> rejected;
+    std::optional<base::error> closed;
+    int streams_ended = 0;
+  };
+
+  peer(boost::asio::io_context& io, rtmp::client_role role, const std::string& uri_text) : io_(io) {
+    auto parsed = rtmp::parse_uri(uri_text);
+    if (!parsed) {
+      seen_.closed = parsed.error();
+      return;
+    }
+    uri_ = *parsed;
+    boost::asio::co_spawn(io, dial(role), boost::asio::detached);
+  }
+  ~peer() override {
+    if (transport_) transport_->abort();
+  }
+
+  [[nodiscard]] const seen& what() const { return seen_; }
+  [[nodiscard]] const net::dial_story& story() const { return story_; }
+  [[nodiscard]] net::transport* transport() { return transport_.get(); }
+  void send(const media::frame& f) {
+    session_->send(f);
+    flush();
+  }
+  void end() {
+    session_->end();
+    flush();
+  }
+  // As a crash does it.
+  void vanish() {
+    transport_->abort();
+    transport_.reset();
+  }
+
+ private:
+  boost::asio::awaitable<void> dial(rtmp::client_role role) {
+    net::dial_target target;
+    target.host = uri_.host;
+    target.host_is_ip = uri_.host_is_ip;
+    target.port = uri_.port;
+    target.quic = uri_.use_quic;
+    using side = net::dial_target::tcp_side;
+    if (uri_.use_quic) {
+      target.tcp = uri_.fall_back_to == rtmp::fallback::none ? side::none : uri_.fall_back_to == rtmp::fallback::rtmps ? side::tls : side::plain;
+    } else {
+      target.tcp = uri_.use_tls_when_tcp ? side::tls : side::plain;
+    }
+    target.verify.pin = uri_.pin;
+    auto outcome = co_await net::dial(target, {});
+    if (auto* failed = std::get_if<net::dial_failure>(&outcome)) {
+      story_ = failed->story;
+      seen_.closed = failed->reason;
+      co_return;
+    }
+    auto& ok = std::get<net::dialed>(outcome);
+    story_ = ok.story;
+    transport_ = std::move(ok.transport);
+    rtmp::client_config c;
+    c.role = role;
+    c.app = uri_.app;
+    c.tc_url = uri_.tc_url();
+    c.stream_name = uri_.stream_name();
+    session_.emplace(c, std::chrono::steady_clock::now(), 42);
+    transport_->start(*this);
+    flush();
+  }
+
+  void on_receive(base::bytes_view bytes) override {
+    session_->receive(std::chrono::steady_clock::now(), bytes);
+    take_events();
+  }
+  void on_receive_done() override { flush(); }
+  void on_writable() override {}
+  void on_closed(const net::close_info& info) override {
+    transport_.reset();
+    session_->on_transport_closed(info.reason);
+    take_events();
+  }
+
+  void take_events() {
+    while (auto event = session_->poll_event()) {
+      if (auto* e = std::get_if<rtmp::started>(&*event)) {
+        seen_.started = *e;
+        seen_.statuses.push_back(e->info);
+      } else if (auto* status = std::get_if<rtmp::status_received>(&*event)) {
+        seen_.statuses.push_back(status->info);
+      } else if (auto* frame = std::get_if<rtmp::frame_received>(&*event)) {
+        seen_.frames.push_back(std::move(frame->frame));
+      } else if (auto* refusal = std::get_if<rtmp::rejected>(&*event)) {
+        seen_.rejected = *refusal;
+      } else if (auto* over = std::get_if<rtmp::closed>(&*event)) {
+        seen_.closed = over->reason;
+      } else if (std::get_if<rtmp::stream_ended>(&*event) != nullptr) {
+        ++seen_.streams_ended;
+      }
+    }
+  }
+  void flush() {
+    auto out = session_->poll_output();
+    if (transport_ && !out.empty()) transport_->send(std::move(out));
+  }
+
+  boost::asio::io_context& io_;
+  rtmp::uri uri_;
+  net::transport_ptr transport_;
+  std::optional<rtmp::client_session> session_;
+  net::dial_story story_;
+  seen seen_;
+};
+
+}  // namespace millrace::test

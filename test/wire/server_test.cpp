@@ -1,0 +1,183 @@
+// The server and real clients on loopback sockets, every transport: what the issue of each station promises, seen from outside.
+#include "server/server.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "support/peer.hpp"
+
+namespace millrace::server {
+namespace {
+
+using rtmp::client_role;
+using test::peer;
+using test::run_until;
+
+struct state_directory_for_test {
+  std::filesystem::path path;
+  state_directory_for_test() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "millrace-test-XXXXXX").string();
+    path = mkdtemp(pattern.data());
+  }
+  ~state_directory_for_test() { std::filesystem::remove_all(path); }
+};
+
+media::frame make_frame(media::frame_kind kind, std::int64_t dts_ms, std::vector<std::uint8_t> payload) {
+  media::frame f;
+  f.kind = kind;
+  f.dts_ms = dts_ms;
+  f.payload = base::slice(std::move(payload));
+  return f;
+}
+media::frame video_config() { return make_frame(media::frame_kind::video, 0, {0x17, 0, 0, 0, 0, 1, 0x64, 0, 0x1f, 0xff, 0xe0, 0}); }
+media::frame audio_config() { return make_frame(media::frame_kind::audio, 0, {0xaf, 0, 0x12, 0x10}); }
+media::frame video(bool key, std::int64_t dts_ms, std::size_t size) {
+  std::vector<std::uint8_t> payload(size, static_cast<std::uint8_t>(dts_ms));
+  payload[0] = key ? 0x17 : 0x27;
+  payload[1] = 1;
+  payload[2] = payload[3] = payload[4] = 0;
+  return make_frame(media::frame_kind::video, dts_ms, std::move(payload));
+}
+
+struct running_server {
+  state_directory_for_test state;
+  boost::asio::io_context io{1};
+  std::unique_ptr<class server> instance;
+  config settings;
+
+  explicit running_server(bool quic = true) {
+    settings.listen = {{"127.0.0.1", 0}};
+    settings.state_directory = state.path;
+    settings.quic = quic;
+    start();
+  }
+  void start() {
+    auto opened = server::open(io, settings);
+    if (!opened) throw std::runtime_error(opened.error().text);
+    instance = std::move(*opened);
+    settings.listen[0].port = instance->port();
+  }
+  ~running_server() {
+    instance.reset();
+    io.restart();
+    io.poll();
+  }
+  [[nodiscard]] std::string uri(const std::string& form, const std::string& stream) const {
+    const auto host = "127.0.0.1:" + std::to_string(instance->port());
+    const auto pin = "pin=" + instance->certificate()->pin;
+    if (form == "rtmp") return "rtmp://" + host + "/" + stream;
+    if (form == "rtmps") return "rtmps://" + host + "/" + stream + "?" + pin;
+    if (form == "rtmpq") return "rtmpq://" + host + "/" + stream + "?" + pin;
+    return "rtmps://" + host + "/" + stream + "?transport=quic&" + pin;
+  }
+};
+
+class every_pair : public testing::TestWithParam<std::tuple<const char*, const char*>> {};
+
+TEST_P(every_pair, frames_arrive_byte_identical_and_in_order) {
+  const auto [publish_form, play_form] = GetParam();
+  running_server s;
+  peer publisher(s.io, client_role::publish, s.uri(publish_form, "live/a"));
+  ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value() || publisher.what().closed; }));
+  ASSERT_TRUE(publisher.what().started) << publisher.what().closed->text;
+  std::vector<media::frame> sent{video_config(), audio_config()};
+  // One key frame larger than any chunk and any congestion window, then small ones.
+  for (int i = 0; i < 50; ++i) sent.push_back(video(i == 0, i * 40, i == 0 ? 700'000 : 5'000));
+  for (const auto& f : sent) publisher.send(f);
+  peer player(s.io, client_role::play, s.uri(play_form, "live/a"));
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() >= sent.size() || player.what().closed; }));
+  ASSERT_FALSE(player.what().closed) << player.what().closed->text;
+  ASSERT_EQ(player.what().frames.size(), sent.size());
+  for (std::size_t i = 2; i < sent.size(); ++i) {
+    const auto& got = player.what().frames[i];
+    EXPECT_EQ(got.dts_ms, sent[i].dts_ms) << i;
+    ASSERT_EQ(base::as_text(got.payload), base::as_text(sent[i].payload)) << i;
+  }
+  EXPECT_FALSE(publisher.story().fell_back) << publisher.story().why;
+  EXPECT_FALSE(player.story().fell_back) << player.story().why;
+}
+
+INSTANTIATE_TEST_SUITE_P(transports, every_pair,
+                         testing::Combine(testing::Values("rtmp", "rtmps", "rtmpq", "query"), testing::Values("rtmp", "rtmps", "rtmpq", "query")),
+                         [](const auto& info) { return std::string(std::get<0>(info.param)) + "_to_" + std::get<1>(info.param); });
+
+class every_transport : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(transports, every_transport, testing::Values("rtmp", "rtmps", "rtmpq"), [](const auto& info) { return std::string(info.param); });
+
+TEST_P(every_transport, P6_a_second_publisher_is_refused_and_the_first_goes_on) {
+  running_server s;
+  peer first(s.io, client_role::publish, s.uri(GetParam(), "live/a"));
+  ASSERT_TRUE(run_until(s.io, [&] { return first.what().started.has_value(); }));
+  peer second(s.io, client_role::publish, s.uri(GetParam(), "live/a"));
+  ASSERT_TRUE(run_until(s.io, [&] { return second.what().rejected.has_value(); }));
+  EXPECT_EQ(second.what().rejected->info.code, "NetStream.Publish.BadName");
+  EXPECT_EQ(second.what().rejected->reason.kind, base::error_kind::busy);
+  first.send(video_config());
+  first.send(video(true, 0, 100));
+  peer player(s.io, client_role::play, s.uri(GetParam(), "live/a"));
+  EXPECT_TRUE(run_until(s.io, [&] { return player.what().frames.size() >= 2; }));
+}
+
+TEST_P(every_transport, L9_viewers_wait_for_the_publisher_and_stay_when_it_leaves_and_returns) {
+  running_server s;
+  peer player(s.io, client_role::play, s.uri(GetParam(), "live/a"));
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().started.has_value(); }));
+  std::int64_t last_dts = -1;
+  for (int round = 0; round < 3; ++round) {
+    peer publisher(s.io, client_role::publish, s.uri(GetParam(), "live/a"));
+    ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value() || publisher.what().rejected; }));
+    ASSERT_TRUE(publisher.what().started) << publisher.what().rejected->info.description;
+    const auto before = player.what().frames.size();
+    publisher.send(video_config());
+    for (int i = 0; i < 5; ++i) publisher.send(video(i == 0, i * 40, 1000));
+    ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() >= before + 6; })) << "round " << round;
+    for (auto i = before; i < player.what().frames.size(); ++i) {
+      EXPECT_GE(player.what().frames[i].dts_ms, last_dts) << "time ran backwards in round " << round;
+      last_dts = player.what().frames[i].dts_ms;
+    }
+    if (round == 1) {
+      publisher.vanish();
+    } else {
+      publisher.end();
+    }
+    ASSERT_TRUE(run_until(s.io, [&] { return !s.instance->streams().find("live/a")->published(); }));
+  }
+  EXPECT_FALSE(player.what().closed);
+}
+
+TEST_P(every_transport, Q_shutting_down_ends_players_in_order) {
+  running_server s;
+  peer player(s.io, client_role::play, s.uri(GetParam(), "live/a"));
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().started.has_value(); }));
+  bool done = false;
+  s.instance->shut_down([&] { done = true; });
+  ASSERT_TRUE(run_until(s.io, [&] { return done && player.what().closed; }));
+  EXPECT_EQ(player.what().closed->kind, base::error_kind::closed) << player.what().closed->text;
+}
+
+TEST(server, without_quic_the_client_falls_back_to_tls_and_says_why) {
+  running_server s(false);
+  peer publisher(s.io, client_role::publish, s.uri("rtmpq", "live/a"));
+  ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value() || publisher.what().closed; }));
+  ASSERT_TRUE(publisher.what().started) << publisher.what().closed->text;
+  EXPECT_TRUE(publisher.story().fell_back);
+  EXPECT_EQ(publisher.transport()->kind(), net::transport_kind::tls);
+  EXPECT_FALSE(publisher.story().why.empty());
+}
+
+TEST(server, a_wrong_pin_is_refused_on_both_transports_and_never_falls_back) {
+  running_server s;
+  const auto host = "127.0.0.1:" + std::to_string(s.instance->port());
+  const std::string wrong(64, 'a');
+  for (const auto& text : {"rtmpq://" + host + "/live/a?pin=" + wrong, "rtmps://" + host + "/live/a?pin=" + wrong,
+                           "rtmpq://" + host + "/live/a"}) {
+    peer publisher(s.io, client_role::publish, text);
+    ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().closed.has_value(); })) << text;
+    EXPECT_EQ(publisher.what().closed->kind, base::error_kind::certificate) << text << ": " << publisher.what().closed->text;
+  }
+}
+
+}  // namespace
+}  // namespace millrace::server

@@ -1,0 +1,127 @@
+# shellcheck shell=bash
+# ./x test: sourced by ./x. Each part leaves its log in build/test-logs and adds to the three sums.
+
+passed=0 failed=0 skipped=0
+logs=build/test-logs
+
+run_tests() {
+  local preset=dev regex='' fuzz_seconds=10
+  local -a parts=()
+  while (($# > 0)); do
+    case $1 in
+      --unit | --e2e | --fuzz | --structure) parts+=("${1#--}") ;;
+      -R) regex=${2:?-R wants a regular expression}; shift ;;
+      --fuzz-seconds) fuzz_seconds=${2:?--fuzz-seconds wants a number}; shift ;;
+      --preset) preset=${2:?--preset wants a name}; shift ;;
+      *) die "unknown option of test: $1 (see ./x help)" 2 ;;
+    esac
+    shift
+  done
+  ((${#parts[@]} > 0)) || parts=(structure unit fuzz e2e)
+  need build test
+
+  mkdir -p "$logs"
+  local part started
+  for part in "${parts[@]}"; do
+    # Build first what the part needs, so that a build failure is seen as itself.
+    case $part in
+      unit | e2e) (build "$preset") || { say "0 passed, 1 failed"; exit 1; } ;;
+      fuzz) (build fuzz) || { say "0 passed, 1 failed"; exit 1; } ;;
+    esac
+  done
+  for part in "${parts[@]}"; do
+    started=$SECONDS
+    "test_$part"
+    say "$part: done in $((SECONDS - started)) s"
+  done
+
+  if ((skipped > 0)); then
+    say "$passed passed, $failed failed, $skipped skipped"
+  else
+    say "$passed passed, $failed failed"
+  fi
+  ((failed == 0 && passed > 0))
+}
+
+add_junit() { # FILE STATUS: adds the sums of a JUnit file; a runner that left none, or failed without a failed test, is a failure
+  local head tests failures errors skips
+  head=$(grep -o -m1 '<testsuite [^>]*>' "$1" 2>/dev/null || true)
+  if [[ -z $head ]]; then failed=$((failed + 1)); return; fi
+  attribute() { sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p" <<<"${head//$'\n'/ }"; }
+  tests=$(attribute tests) failures=$(attribute failures) errors=$(attribute errors) skips=$(attribute skipped)
+  failures=$((${failures:-0} + ${errors:-0}))
+  if (($2 != 0 && failures == 0)); then failures=1 tests=$((${tests:-0} + 1)); fi
+  failed=$((failed + failures)) skipped=$((skipped + ${skips:-0}))
+  passed=$((passed + ${tests:-0} - failures - ${skips:-0}))
+}
+
+sanitizer_settings() {
+  export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1:abort_on_error=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+  export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}
+  export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1${TSAN_OPTIONS:+:$TSAN_OPTIONS}
+}
+
+run_pytest() { # NAME PATH…
+  local name=$1 status=0
+  shift
+  rm -f "$logs/$name.xml"
+  # Debian's Python: another one in front of it on the PATH has no pytest.
+  PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -p no:cacheprovider -ra --tb=short --durations=5 \
+    ${regex:+-k "$regex"} --junitxml="$logs/$name.xml" "$@" 2>&1 | tee "$logs/$name.log" || status=$?
+  # 5: no test has a name that matches -R.
+  if ((status == 5)) && [[ -n $regex ]]; then return; fi
+  add_junit "$logs/$name.xml" "$status"
+}
+
+test_structure() { say "== structure of the source"; run_pytest structure test/structure; }
+
+test_unit() {
+  say "== unit and wire tests"
+  local status=0
+  sanitizer_settings
+  rm -f "$logs/unit.xml"
+  ctest --test-dir "build/$preset" -j 2 --output-on-failure --no-tests=error --timeout 60 ${regex:+-R "$regex"} \
+    --output-junit "$PWD/$logs/unit.xml" >"$logs/unit.log" 2>&1 || status=$?
+  if ((status != 0)); then
+    grep -vE '^ *[0-9]+/[0-9]+ Test .* Passed|^ +Start ' "$logs/unit.log" | tail -n 200 || true
+  else
+    grep -E 'tests passed|Total Test time' "$logs/unit.log" || true
+  fi
+  if [[ -n $regex ]] && grep -q 'No tests were found' "$logs/unit.log"; then return; fi
+  add_junit "$logs/unit.xml" "$status"
+}
+
+test_fuzz() {
+  say "== fuzz smoke, $fuzz_seconds s each"
+  source tools/fuzz.sh
+  local name
+  local -a names=() running=()
+  mapfile -t names < <(fuzz_names)
+  if [[ -n $regex ]]; then mapfile -t names < <(printf '%s\n' "${names[@]}" | grep -E "$regex" || true); fi
+  # Two at a time: each is one thread.
+  reap() {
+    if wait "${running[0]%%:*}"; then
+      passed=$((passed + 1))
+      say "fuzz ${running[0]#*:}: $(sed -n 's/^stat::number_of_executed_units: *//p' "$logs/fuzz-${running[0]#*:}.log") inputs, no finding"
+    else
+      failed=$((failed + 1))
+      say "fuzz ${running[0]#*:}: FAILED"
+      tail -n 40 "$logs/fuzz-${running[0]#*:}.log"
+    fi
+    running=("${running[@]:1}")
+  }
+  for name in "${names[@]}"; do
+    [[ -n $name ]] || continue
+    fuzz_one "$name" "$fuzz_seconds" >"$logs/fuzz-$name.log" 2>&1 &
+    running+=("$!:$name")
+    ((${#running[@]} < 2)) || reap
+  done
+  while ((${#running[@]} > 0)); do reap; done
+  if ((${#names[@]} == 0)) && [[ -z $regex ]]; then say "fuzz: no target was built"; failed=$((failed + 1)); fi
+}
+
+test_e2e() {
+  say "== end to end, with real peers"
+  sanitizer_settings
+  MILLRACE=$PWD/build/$preset/millrace run_pytest e2e test/e2e
+}
