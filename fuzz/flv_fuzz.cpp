@@ -55,7 +55,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(total <= size);
   const auto again = read(written.flatten(), 4096, good);
   require(good && again.size() == whole.size());
-  for (std::size_t i = 0; i < again.size(); ++i) require(static_cast<std::uint32_t>(again[i].dts_ms) == static_cast<std::uint32_t>(whole[i].dts_ms));
+  for (std::size_t i = 0; i < again.size(); ++i) {
+    require(static_cast<std::uint32_t>(again[i].dts_ms) == static_cast<std::uint32_t>(whole[i].dts_ms));
+  }
 
   // The headers also straight from the input: the reader's framing would hide most of it from the mutator.
   for (const auto kind : {media::frame_kind::audio, media::frame_kind::video}) {

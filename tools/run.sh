@@ -61,7 +61,7 @@ start_server() {
   "$millrace" serve --listen "$listen" --state "$dir/state" >"$dir/server.log" 2>&1 &
   server=$!
   children+=("$server")
-  if ! await_line "$dir/server.log" "$server" 'ready' 15; then
+  if ! await_line "$dir/server.log" "$server" 'ready: rtmp' 15; then
     cat "$dir/server.log" >&2
     local status=1
     if ! kill -0 "$server" 2>/dev/null; then wait "$server" || status=$?; fi
@@ -69,13 +69,13 @@ start_server() {
     die "the server did not start" "$status"
   fi
   pin=$(sed -n 's/.*ready.* pin=\([0-9a-f]\{64\}\).*/\1/p' "$dir/server.log" | head -n 1)
-  [[ -n $pin ]] || die "the server's ready line names no pin: $(grep ready "$dir/server.log")"
+  [[ -n $pin ]] || die "the server's ready line names no pin: $(grep 'ready: ' "$dir/server.log")"
   sed -n 's/.*\(ready:.*\)/server  \1/p' "$dir/server.log" | head -n 1
 }
 
 decode() { # WAY INPUT: decodes everything, one line per picture in WAY.frames; keeps what came as WAY.flv and one picture as a PNG
   rm -f "$dir/picture-$1.png" "$dir/$1.frames" "$dir/$1.flv"
-  ffmpeg -nostdin -v error -fflags nobuffer -i "$2" \
+  ffmpeg -nostdin -v error -i "$2" \
     -map 0:v -fps_mode passthrough -f framecrc -y "$dir/$1.frames" \
     -map 0:a -f null - \
     -map 0 -c copy -f flv -y "$dir/$1.flv" \
@@ -105,9 +105,9 @@ start_publisher() {
   say "sending $dir/clip.flv over $(sed -n 's/.*publishes live\/demo over \([a-z]*\).*/\1/p' "$dir/server.log" | tail -n 1)"
 }
 
-stat_of() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^,\"}]*\).*/\1/p" "$dir/push.stats" | tail -n 1; } # KEY: from the last line of push --stats
+stat_of() { grep -F '"state":"live"' "$dir/push.stats" | sed -n "s/.*\"$1\": *\"\{0,1\}\([^,\"}]*\).*/\1/p" | tail -n 1; } # KEY: from the last second of push --stats
 # The clip has a constant frame rate, so the media time that the publisher sent counts its pictures.
-sent_pictures() { local ms; ms=$(stat_of position_ms); say $((${ms:-0} * fps / 1000)); }
+sent_pictures() { local ms; ms=$(sed -n 's/.*"position_ms":\([0-9]*\).*/\1/p' "$dir/push.stats" | tail -n 1); say $((${ms:-0} * fps / 1000)); }
 pictures() { grep -c '^0,' "$dir/$1.frames" 2>/dev/null || true; }
 
 report_way() { # WAY SECONDS TEXT
@@ -175,7 +175,7 @@ kill -INT "$pull" 2>/dev/null || true
 await_end "$pull" 5 || die "the player over QUIC did not end"
 for way in rtmpq rtmp; do await_end "${decoder[$way]}" 10 || kill -KILL "${decoder[$way]}"; done
 
-say "sent    over ${transport:-nothing} ($(stat_of why)): $(sent_pictures) pictures, $(($(stat_of bytes) * 8 / $(stat_of running_ms))) kb/s, RTT $(stat_of rtt_ms) ms"
+say "sent    over ${transport:-nothing} ($(stat_of why)): $(sent_pictures) pictures, $(($(stat_of bytes) * 8 / $(stat_of running_ms))) kb/s, RTT $(printf %.1f "$(stat_of rtt_ms)") ms"
 report_way rtmpq "$play_for" "over QUIC (millrace pull | ffmpeg)"
 report_way rtmp "$play_for" "over TCP (ffmpeg rtmp://)"
 if [[ -n $seconds ]]; then

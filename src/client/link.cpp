@@ -60,6 +60,7 @@ net::dial_target dial_target_of(const rtmp::uri& uri, const net::verify_options&
   } else {
     target.tcp = uri.use_tls_when_tcp ? tcp_side::tls : tcp_side::plain;
   }
+  target.plain_if_no_tls = uri.plain_if_no_tls;
   target.verify = verify;
   if (!uri.pin.empty()) target.verify.pin = uri.pin;
   return target;

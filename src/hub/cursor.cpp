@@ -127,7 +127,8 @@ bool cursor::state::join(const stream::state& s, base::instant now) {
     position = s.gops.back();
     need_key = true;
   } else if (joined_before && position >= s.publication_start) {
-    // Resumed within the newest GOP: going back to its key frame would repeat what the viewer has.
+    // Resumed within the newest GOP: going back to its key frame would repeat what the viewer has. Whether another
+    // publisher began just here is for next() to see, as ever.
     const bool evicted = position < s.frames.first();
     if (evicted || (position < s.frames.end() && now - s.frames.at(position).arrival > age_max)) {
       position = s.frames.end();
@@ -141,7 +142,6 @@ bool cursor::state::join(const stream::state& s, base::instant now) {
   slow_skip = false;
   joining = false;
   joined_before = true;
-  publication = s.publication;
   allow_age_at(s, now);
   return true;
 }

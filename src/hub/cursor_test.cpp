@@ -14,7 +14,8 @@ struct cursor_test : ::testing::Test {
 };
 
 TEST_F(cursor_test, L1_joins_at_the_newest_key_frame_after_metadata_and_configuration) {
-  append(*p, {data(0, "onMetaData"), video_config(0), audio_config(0), key(0), audio(10), inter(40), key(80), audio(90), inter(120), audio(130)});
+  append(*p, {data(0, "onMetaData"), video_config(0), audio_config(0), key(0), audio(10), inter(40), key(80), audio(90),
+              inter(120), audio(130)});
   watcher w(s);
   EXPECT_EQ(w.read(130), "*onMetaData@80 *V1@80 *A1@80 K@80 a@90 v@120 a@130");
   append(*p, {inter(160)});
@@ -135,6 +136,21 @@ TEST_F(cursor_test, L4_long_pause_within_a_gop_gives_audio_from_now_and_video_fr
   EXPECT_EQ(w.read(4010), "");
   append(*p, {inter(4040), audio(4050), key(4080)});
   EXPECT_EQ(w.read(4080), "*V2@4050 a@4050 K@4080");
+}
+
+// Found by the model: the position was exactly where the next publisher began.
+TEST_F(cursor_test, L4_resuming_at_the_seam_of_two_publishers_waits_for_the_new_key_frame) {
+  watcher w(s);
+  append(*p, {key(0), inter(40)});
+  EXPECT_EQ(w.read(40), "K@0 v@40");
+  w.place.set_paused(true);
+  p.reset();
+  p = std::move(*s->publish());
+  append(*p, {inter(80)});
+  w.place.set_paused(false);
+  EXPECT_EQ(w.read(80), "");
+  append(*p, {key(120)});
+  EXPECT_EQ(w.read(120), "K@120");
 }
 
 TEST_F(cursor_test, L6_video_stops_at_once_and_returns_at_a_key_frame_with_its_configuration) {

@@ -28,7 +28,10 @@ class model_publisher {
 
   void start(std::int64_t first_dts_ms) {
     if (!publication_) publication_ = std::move(*stream_->publish());
-    for (auto& track : tracks_) track.config = 0;
+    for (auto& track : tracks_) {
+      track.config = 0;
+      ++track.media;  // a gap: nothing of this publisher continues what was before
+    }
     meta_ = 0;
     base_ms_ = now_ms - first_dts_ms;
   }
@@ -63,7 +66,9 @@ class model_publisher {
   std::int64_t now_ms = 1000;
 
  private:
-  void send(frame_kind kind, std::vector<std::uint8_t> payload) { publication_->append(make(kind, now_ms - base_ms_, now_ms, std::move(payload))); }
+  void send(frame_kind kind, std::vector<std::uint8_t> payload) {
+    publication_->append(make(kind, now_ms - base_ms_, now_ms, std::move(payload)));
+  }
   struct track_state {
     std::uint32_t media = 0, config = 0;
   };

@@ -95,8 +95,11 @@ record_effect update_config(record_set_ptr& set, const entry_ptr& item, const me
   added.sequence = sequence;
   added.item = item;
   const auto found =
-      std::find_if(set->records.begin(), set->records.end(), [&added](const record& r) { return r.rank == added.rank && r.kind == added.kind; });
-  if (found != set->records.end() && !found->ended && same_bytes(found->item->frame()->payload, frame.payload)) return record_effect::repeat;
+      std::find_if(set->records.begin(), set->records.end(),
+                   [&added](const record& r) { return r.rank == added.rank && r.kind == added.kind; });
+  if (found != set->records.end() && !found->ended && same_bytes(found->item->frame()->payload, frame.payload)) {
+    return record_effect::repeat;
+  }
 
   auto changed = copy_of(set);
   // A sequence start of another codec makes the track's HDR metadata or channel layout void as well.

@@ -113,7 +113,9 @@ TEST(flv, truncated_anywhere_gives_the_whole_frames_only) {
 TEST(flv, T8_time_goes_on_across_32_bits) {
   const std::int64_t wrap = std::int64_t{1} << 32;
   std::vector<frame> frames;
-  for (std::int64_t dts = wrap - 15'000; dts < wrap + 15'000; dts += 40) frames.push_back(make(frame_kind::video, dts, {0x27, 1, 0, 0, 0, 1}));
+  for (std::int64_t dts = wrap - 15'000; dts < wrap + 15'000; dts += 40) {
+    frames.push_back(make(frame_kind::video, dts, {0x27, 1, 0, 0, 0, 1}));
+  }
   frames.push_back(make(frame_kind::audio, wrap + 14'950, {0xaf, 1, 1}));
   reader in;
   ASSERT_TRUE(in.receive({}, file_of(frames)));

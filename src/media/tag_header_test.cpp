@@ -196,7 +196,9 @@ TEST(tag_header, M9_cut_short_anywhere) {
       EXPECT_FALSE(!audio.valid && audio.config) << size;
     }
   }
-  for (std::size_t size = 1; size < 5; ++size) EXPECT_FALSE(inspect_video(bytes(whole[0].begin(), whole[0].begin() + static_cast<std::ptrdiff_t>(size))).valid);
+  for (std::size_t size = 1; size < 5; ++size) {
+    EXPECT_FALSE(inspect_video(bytes(whole[0].begin(), whole[0].begin() + static_cast<std::ptrdiff_t>(size))).valid);
+  }
 }
 
 TEST(tag_header, classify_sets_the_frame_flags_by_kind) {

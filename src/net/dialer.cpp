@@ -179,8 +179,17 @@ class dial_run : public std::enable_shared_from_this<dial_run> {
   }
 
   // By value: the coroutine outlives this call.
-  static asio::awaitable<void> connect_tcp(std::weak_ptr<dial_run> weak, dial_race::attempt_id id, tcp_connect_options options) {
+  static asio::awaitable<void> connect_tcp(std::weak_ptr<dial_run> weak, dial_race::attempt_id id, tcp_connect_options options,
+                                           bool plain_if_no_tls) {
+    auto plain = options;
+    plain.tls = false;
     auto made = co_await tcp_connect(std::move(options));
+    // A certificate that is not accepted, and silence, are no signs of a server without TLS.
+    using base::error_kind;
+    if (plain_if_no_tls && !made && (made.error().kind == error_kind::unreachable || made.error().kind == error_kind::unsupported ||
+                                     made.error().kind == error_kind::protocol)) {
+      made = co_await tcp_connect(std::move(plain));
+    }
     if (const auto self = weak.lock()) self->ended(id, std::move(made));
   }
 
@@ -194,7 +203,7 @@ class dial_run : public std::enable_shared_from_this<dial_run> {
     auto signal = std::make_shared<asio::cancellation_signal>();
     attempts_[what.attempt].tcp = signal;
     // The signal has to live as long as the coroutine that listens to it, so the completion handler holds it.
-    asio::co_spawn(io_, connect_tcp(weak_from_this(), what.attempt, std::move(options)),
+    asio::co_spawn(io_, connect_tcp(weak_from_this(), what.attempt, std::move(options), options.tls && target_.plain_if_no_tls),
                    asio::bind_cancellation_slot(signal->slot(), [signal](const std::exception_ptr&) {}));
   }
 
@@ -269,6 +278,7 @@ asio::awaitable<std::variant<dialed, dial_failure>> dial(dial_target target, dia
 
   const auto executor = co_await asio::this_coro::executor;
   auto& io = static_cast<asio::io_context&>(asio::query(executor, asio::execution::context));
+  const bool plain_if_no_tls = target.tcp == dial_target::tcp_side::tls && target.plain_if_no_tls;
   const auto run = std::make_shared<dial_run>(io, std::move(target), options, clock::now());
   run->start();
   while (!run->race().decided()) {
@@ -278,7 +288,11 @@ asio::awaitable<std::variant<dialed, dial_failure>> dial(dial_target target, dia
     if (cancelled.cancelled() != asio::cancellation_type::none) run->give_up();
   }
   // Given up in the same turn in which somebody won: then the transport is there but not wanted, its owner decides.
-  if (auto won = run->take_winner()) co_return dialed{std::move(won), run->race().story()};
+  if (auto won = run->take_winner()) {
+    auto story = run->race().story();
+    if (plain_if_no_tls && won->kind() == transport_kind::tcp) story.why += "; that port speaks no TLS, so plain RTMP, for it is a loopback host";
+    co_return dialed{std::move(won), std::move(story)};
+  }
   co_return dial_failure{run->race().failure(), run->race().story()};
 }
 

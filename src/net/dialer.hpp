@@ -23,6 +23,8 @@ struct dial_target {
   bool quic = false;
   // The TCP side of the race, or the only one without QUIC: none, plain or TLS.
   enum class tcp_side : unsigned char { none, plain, tls } tcp = tcp_side::plain;
+  // tcp_side::tls only: a server whose port speaks no TLS at all is dialled again in the plain (loopback hosts, protocol.md 1).
+  bool plain_if_no_tls = false;
   verify_options verify;
 };
 

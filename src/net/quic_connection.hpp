@@ -135,6 +135,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   [[nodiscard]] bool is_server() const noexcept { return server_; }
   [[nodiscard]] bool handshake_completed() const noexcept { return handshake_completed_; }
   [[nodiscard]] const udp_address& remote() const noexcept { return remote_; }
+  [[nodiscard]] ngtcp2_conn* native() noexcept { return conn_; }  // null once ended
   [[nodiscard]] std::uint64_t congestion_window() const;
   [[nodiscard]] quic_time probe_timeout() const;
   void fill(transport_facts& facts) const;

@@ -234,7 +234,7 @@ base::result<fallback> choose_fallback(const uri& u, const controls& c, const ur
   if (!wish) wish = c.quic_only ? fallback::none : c.fall_back_to;
   switch (u.scheme_written) {
     case scheme::rtmp: return wish.value_or(fallback::rtmp);  // the user wrote a plaintext URI
-    case scheme::rtmpq: return wish.value_or(u.loopback ? fallback::rtmp : fallback::rtmps);
+    case scheme::rtmpq: return wish.value_or(fallback::rtmps);
     case scheme::rtmps: break;
   }
   if (wish == fallback::rtmp) {
@@ -285,6 +285,8 @@ base::result<uri> parse_uri(std::string_view text, const uri_options& options) {
   const auto chosen = choose_fallback(out, *found, options);
   if (!chosen) return chosen.error();
   out.fall_back_to = *chosen;
+  out.plain_if_no_tls = out.scheme_written == scheme::rtmpq && out.loopback && out.fall_back_to == fallback::rtmps &&
+                        !options.fallback_override && found->fall_back_to != fallback::rtmps;
   switch (out.fall_back_to) {
     case fallback::rtmp: out.use_tls_when_tcp = false; break;
     case fallback::rtmps: out.use_tls_when_tcp = true; break;

@@ -38,6 +38,8 @@ struct uri {
   bool use_quic = false;
   bool use_tls_when_tcp = false; // what the TCP attempt speaks
   fallback fall_back_to = fallback::none;
+  // rtmpq to a loopback host that said nothing about fallback: a server there that has no TLS either may be used in the plain.
+  bool plain_if_no_tls = false;
   std::string pin;               // lower-case hex SHA-256 of the SPKI, or empty
   bool slash_behind_app = false; // "rtmp://host/app/": no stream, but the plain form keeps the '/'
 

@@ -47,9 +47,9 @@ TEST(uri, table_of_what_is_dialled) {
            row{"rtmpq://h/a/s?fallback=none", true, fallback::none, true, "rtmps://h/a/s"},
            row{"rtmpq://h/a/s?transport=quic-only", true, fallback::none, true, "rtmps://h/a/s"},
            row{"rtmpq://h/a/s?transport=quic", true, fallback::rtmps, true, "rtmps://h/a/s"},
-           row{"rtmpq://localhost/a/s", true, fallback::rtmp, false, "rtmp://localhost/a/s"},
-           row{"rtmpq://127.9.9.9/a/s", true, fallback::rtmp, false, "rtmp://127.9.9.9/a/s"},
-           row{"rtmpq://[::1]/a/s", true, fallback::rtmp, false, "rtmp://[::1]/a/s"},
+           row{"rtmpq://localhost/a/s", true, fallback::rtmps, true, "rtmps://localhost/a/s"},
+           row{"rtmpq://127.9.9.9/a/s", true, fallback::rtmps, true, "rtmps://127.9.9.9/a/s"},
+           row{"rtmpq://[::1]/a/s", true, fallback::rtmps, true, "rtmps://[::1]/a/s"},
            row{"rtmpq://localhost/a/s?fallback=rtmps", true, fallback::rtmps, true, "rtmps://localhost/a/s"},
            row{"rtmpq://localhost/a/s?fallback=none", true, fallback::none, true, "rtmps://localhost/a/s"},
            row{"rtmpq://localhost.example/a/s", true, fallback::rtmps, true, "rtmps://localhost.example/a/s"},
@@ -376,10 +376,18 @@ TEST(uri, random_conversion_is_exact_and_idempotent) {
     ASSERT_EQ(again->tc_url(), u->tc_url());
     ASSERT_EQ(again->app, u->app);
     ASSERT_EQ(again->stream_name(), u->stream_name());
-    ASSERT_TRUE(u->use_tls_when_tcp || u->scheme_written == scheme::rtmp || u->loopback) << text;  // never below the table
+    ASSERT_TRUE(u->use_tls_when_tcp || u->scheme_written == scheme::rtmp || u->fall_back_to == fallback::rtmp) << text;  // never below the table
   }
   EXPECT_GT(with_quic, 5'000);
   EXPECT_LT(with_quic, 19'000);
+}
+
+TEST(uri, a_loopback_server_without_tls_may_be_used_in_the_plain_unless_the_user_said_how_far_to_fall) {
+  EXPECT_TRUE(good("rtmpq://localhost/a/s").plain_if_no_tls);
+  EXPECT_TRUE(good("rtmpq://[::1]/a/s").plain_if_no_tls);
+  EXPECT_FALSE(good("rtmpq://example.com/a/s").plain_if_no_tls);
+  EXPECT_FALSE(good("rtmpq://localhost/a/s?fallback=rtmps").plain_if_no_tls);
+  EXPECT_FALSE(good("rtmps://localhost/a/s?transport=quic").plain_if_no_tls);
 }
 
 }  // namespace

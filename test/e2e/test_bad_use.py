@@ -72,6 +72,7 @@ def test_certificate_missing_or_no_certificate(content, procs, tmp_path):
     certificate, key = tmp_path / "server.crt", tmp_path / "server.key"
     for path in (certificate, key):
         if content is not None:
+            path.touch(mode=0o600)
             path.write_text(content)
     status, process = procs.run_millrace("serve", "--listen", "127.0.0.1:0", "--cert", certificate, "--key", key, "--state", tmp_path / "state")
     assert status == LOCAL, process.text
@@ -159,7 +160,7 @@ def test_name_taken(server, procs, clip, blink):
     server.wait_publisher("live/a")
     status, process = procs.run_millrace("push", "--no-reconnect", blink.path, server.url("rtmpq", "live/a"))
     assert status == REFUSED, process.text
-    assert "live/a" in process.text, process.text
+    assert "publishes already" in process.text, process.text
 
 
 def test_bridge_port_taken(server, procs):

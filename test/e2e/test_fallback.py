@@ -65,10 +65,11 @@ while True:
 
 def test_udp_dropped_by_a_firewall(namespace, procs, start_server, blink):
     """In a network namespace of its own with nft: publishing within 250 ms + 4 round trips of the first QUIC packet."""
-    rules = "table inet drop { chain input { type filter hook input priority 0; meta l4proto udp drop; }; }"
-    done = subprocess.run(["ip", "netns", "exec", namespace, "nft", rules], capture_output=True, text=True, timeout=10)
-    if done.returncode != 0:
+    rules = "table inet millrace { chain input { type filter hook input priority 0; meta l4proto udp drop; } }"
+    done = subprocess.run(["ip", "netns", "exec", namespace, "nft", "-f", "-"], input=rules, capture_output=True, text=True, timeout=10)
+    if "not permitted" in done.stderr:
         pytest.skip(f"nft is not permitted here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
     procs.prefix = ["ip", "netns", "exec", namespace]
     server = start_server()
     sniffer = procs.start("sniffer", ["/usr/bin/python3", "-c", SNIFFER])
@@ -101,7 +102,7 @@ def test_certificate_not_accepted(command, form, case, server, procs, blink, rel
     arguments = ["push", blink.path, url] if command == "push" else ["pull", url, tmp_path / "out.flv"]
     status, process = procs.run_millrace(*arguments)
     assert status == 5, process.tail()
-    assert "certificate" in process.text
+    assert re.search("certificate|not the pinned one", process.text)
     # What TCP carried, if anything, was the start of a TLS handshake (0x16), never RTMP (0x03).
     assert all(first[:1] in (b"", b"\x16") for first in relay.tcp_first_bytes), relay.tcp_first_bytes
     assert "rtmp connect" not in server.process.text

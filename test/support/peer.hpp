@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "client/link.hpp"
 #include "net/dialer.hpp"
 #include "rtmp/session.hpp"
 #include "rtmp/uri.hpp"
@@ -70,19 +71,10 @@ class peer final : public net::transport_handler {
 
  private:
   boost::asio::awaitable<void> dial(rtmp::client_role role) {
-    net::dial_target target;
-    target.host = uri_.host;
-    target.host_is_ip = uri_.host_is_ip;
-    target.port = uri_.port;
-    target.quic = uri_.use_quic;
-    using side = net::dial_target::tcp_side;
-    if (uri_.use_quic) {
-      target.tcp = uri_.fall_back_to == rtmp::fallback::none ? side::none : uri_.fall_back_to == rtmp::fallback::rtmps ? side::tls : side::plain;
-    } else {
-      target.tcp = uri_.use_tls_when_tcp ? side::tls : side::plain;
-    }
-    target.verify.pin = uri_.pin;
-    auto outcome = co_await net::dial(target, {});
+    const auto target = client::dial_target_of(uri_, {});
+    // A named variable: g++ 12 copies a braced temporary argument of a coroutine bit by bit and then frees it twice.
+    const net::dial_options options;
+    auto outcome = co_await net::dial(target, options);
     if (auto* failed = std::get_if<net::dial_failure>(&outcome)) {
       story_ = failed->story;
       seen_.closed = failed->reason;

@@ -36,7 +36,7 @@ class udp_relay {
   [[nodiscard]] std::uint16_t port() const { return front_.local_endpoint().port(); }
   // Every client comes from a fresh port from now on; answers to the old ones are lost, as behind a NAT that forgot.
   void rebind() {
-    for (auto& [client, way] : ways_) way = make_way(client);
+    for (auto& [client, each] : ways_) each = make_way(client);
   }
   weather now;
   std::uint64_t forwarded = 0, lost = 0;
@@ -45,7 +45,7 @@ class udp_relay {
 
  private:
   struct way {  // one client's
-    way(boost::asio::io_context& io) : socket(io, udp::endpoint(boost::asio::ip::make_address("127.0.0.1"), 0)) {}
+    explicit way(boost::asio::io_context& io) : socket(io, udp::endpoint(boost::asio::ip::make_address("127.0.0.1"), 0)) {}
     udp::socket socket;
     udp::endpoint from;
     std::array<std::uint8_t, 65536> buffer{};

@@ -101,10 +101,10 @@ TEST_P(every_pair, frames_arrive_byte_identical_and_in_order) {
 
 INSTANTIATE_TEST_SUITE_P(transports, every_pair,
                          testing::Combine(testing::Values("rtmp", "rtmps", "rtmpq", "query"), testing::Values("rtmp", "rtmps", "rtmpq", "query")),
-                         [](const auto& info) { return std::string(std::get<0>(info.param)) + "_to_" + std::get<1>(info.param); });
+                         [](const auto& each) { return std::string(std::get<0>(each.param)) + "_to_" + std::get<1>(each.param); });
 
 class every_transport : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(transports, every_transport, testing::Values("rtmp", "rtmps", "rtmpq"), [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(transports, every_transport, testing::Values("rtmp", "rtmps", "rtmpq"), [](const auto& each) { return std::string(each.param); });
 
 TEST_P(every_transport, P6_a_second_publisher_is_refused_and_the_first_goes_on) {
   running_server s;
