@@ -34,7 +34,7 @@ stop_children() {
   trap - EXIT INT TERM
   for pid in "${children[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
   for pid in "${children[@]}"; do
-    timeout 3 tail --pid="$pid" -f /dev/null || kill -KILL "$pid" 2>/dev/null || true
+    timeout 3 tail -s 0.1 --pid="$pid" -f /dev/null || kill -KILL "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
   done
 }
@@ -45,7 +45,7 @@ stopped=
 await_line() { # FILE PID REGEX SECONDS: waits for a line of a log; fails at once when the process that writes it is gone
   timeout "$4" grep -qEm1 "$3" < <(exec tail -n +1 -f --pid="$2" "$1" 2>/dev/null)
 }
-await_end() { timeout "$2" tail --pid="$1" -f /dev/null; } # PID SECONDS
+await_end() { timeout "$2" tail -s 0.1 --pid="$1" -f /dev/null; } # PID SECONDS
 
 # --- the steps ---------------------------------------------------------------------------------------------------------
 make_clip() { # 10 s of moving picture and sound, a key frame every 2 s; made once

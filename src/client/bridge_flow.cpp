@@ -151,10 +151,14 @@ void bridge_flow::set_paused(bool paused) { player_paused_ = paused; }
 void bridge_flow::on_link_stream_ended() {
   if (!local_ || publishing_) return;
   local_->session().notify_unpublish(msid_);
+  local_->turn();
 }
 
 void bridge_flow::on_link_status(const rtmp::status& info) {
-  if (!publishing_ && local_ && info.code == "NetStream.Play.PublishNotify") local_->session().notify_publish(msid_);
+  if (!publishing_ && local_ && info.code == "NetStream.Play.PublishNotify") {
+    local_->session().notify_publish(msid_);
+    local_->turn();
+  }
   log::debug("{} {}: server: {} {}", what(), name_, base::escaped(info.code), base::escaped(info.description));
 }
 

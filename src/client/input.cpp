@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <condition_variable>
@@ -40,7 +41,7 @@ struct owned_fd {
 
 struct input::shared {
   shared(boost::asio::io_context& context, input_options what, std::function<void()> changed)
-      : io(context), options(std::move(what)), on_change(std::move(changed)), wake_fd(::eventfd(0, EFD_CLOEXEC)) {}
+      : io(context), options(std::move(what)), on_change(std::move(changed)), wake_fd(::eventfd(0, EFD_CLOEXEC)), work(context.get_executor()) {}
   ~shared() {
     if (wake_fd >= 0) ::close(wake_fd);
   }
@@ -50,6 +51,8 @@ struct input::shared {
   std::function<void()> on_change;  // io thread only; emptied when the input goes
   const int wake_fd;
   std::thread thread;
+  // The io_context has something to wait for while this thread reads. The thread gives it up with its last post.
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work;
 
   std::mutex mutex;                 // guards everything below
   std::condition_variable room;
@@ -71,7 +74,9 @@ namespace {
 void notify(const std::shared_ptr<input::shared>& s) {
   boost::asio::post(s->io, [weak = std::weak_ptr(s)] {
     const auto alive = weak.lock();
-    if (alive && alive->on_change) alive->on_change();
+    // A copy: the call may end in our destructor, which empties it.
+    const auto call = alive ? alive->on_change : nullptr;
+    if (call) call();
   });
 }
 
@@ -161,6 +166,7 @@ void run(const std::shared_ptr<input::shared>& s) {
     if (!outcome && !s->stopping) s->failure = outcome.error().within(name);
   }
   notify(s);
+  s->work.reset();
 }
 
 }  // namespace

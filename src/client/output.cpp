@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <condition_variable>
@@ -24,7 +25,7 @@ constexpr std::size_t short_bytes = 1U << 20;
 }  // namespace
 
 struct output::shared {
-  shared(boost::asio::io_context& context, std::function<void()> changed) : io(context), on_change(std::move(changed)) {}
+  shared(boost::asio::io_context& context, std::function<void()> changed) : io(context), on_change(std::move(changed)), work_guard(context.get_executor()) {}
   ~shared() {
     if (wake_fd >= 0) ::close(wake_fd);
     if (owned && fd >= 0) ::close(fd);
@@ -32,6 +33,8 @@ struct output::shared {
 
   boost::asio::io_context& io;
   std::function<void()> on_change;  // io thread only
+  // The io_context has something to wait for while this thread writes. The thread gives it up with its last post.
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_guard;
   std::string name;
   int fd = -1;
   int wake_fd = ::eventfd(0, EFD_CLOEXEC);
@@ -56,7 +59,9 @@ using shared_ptr = std::shared_ptr<output::shared>;
 void notify(const shared_ptr& s) {
   boost::asio::post(s->io, [weak = std::weak_ptr(s)] {
     const auto alive = weak.lock();
-    if (alive && alive->on_change) alive->on_change();
+    // A copy: the call may end in our destructor, which empties it.
+    const auto call = alive ? alive->on_change : nullptr;
+    if (call) call();
   });
 }
 
@@ -110,6 +115,7 @@ void run(const shared_ptr& s) {
   }
   s->finished = true;
   notify(s);
+  s->work_guard.reset();
 }
 
 }  // namespace

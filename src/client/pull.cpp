@@ -246,6 +246,7 @@ void pull::complete() {
   if (completed_) return;
   completed_ = true;
   tick_timer_.cancel();
+  output_.reset();
   boost::asio::post(io_, [done = done_, outcome = outcome_] { done(outcome); });
 }
 

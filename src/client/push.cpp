@@ -153,6 +153,7 @@ void push::pump() {
     log::warning("the network is slower than the stream: dropped up to the next key frame, {} frames so far", queue_.frames_dropped());
   }
   if (input_->ended() && queue_.empty() && link_ && link_->running()) begin_ending();
+  if (finished_) return;
   if (input_->ended() && !(link_ && link_->running()) && live_input()) {
     // The source is gone and so is the server: nothing is left to come back with.
     auto failure = input_->failure();
@@ -308,6 +309,7 @@ void push::finish(base::result<void> outcome) {
     // The link may be calling us right now; it stays until it has returned.
     boost::asio::post(io_, [keep = link_] { keep->close(); });
   }
+  input_.reset();
   boost::asio::post(io_, [done = done_, outcome = std::move(outcome)] { done(outcome); });
 }
 

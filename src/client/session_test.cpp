@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "client/bridge.hpp"
+#include "client/input_source.hpp"
 #include "client/pull.hpp"
 #include "client/push.hpp"
 #include "client/test_media.hpp"
@@ -23,6 +24,7 @@ using testing::HasSubstr;
 class sessions : public testing::Test {
  protected:
   sessions() {
+    quiet_libav(false);
     std::string pattern = (std::filesystem::temp_directory_path() / "millrace-client-XXXXXX").string();
     directory_ = ::mkdtemp(pattern.data());
   }
@@ -108,7 +110,8 @@ TEST_F(sessions, push_plays_in_real_time_and_loops_with_times_that_go_on) {
   };
   ASSERT_TRUE(run_until([&] { return video.size() >= 16; }));
   const auto took = std::chrono::steady_clock::now() - begin;
-  for (std::size_t i = 1; i < video.size(); ++i) EXPECT_EQ(video[i] - video[i - 1], 40) << i;
+  // A pass is as long as its longest track, and the sound ends 5 ms behind the picture.
+  for (std::size_t i = 1; i < video.size(); ++i) EXPECT_EQ(video[i] - video[i - 1], i % 5 == 0 ? 45 : 40) << i;
   EXPECT_GE(took, milliseconds(590)) << "15 intervals of 40 ms";
   p.stop();
   ASSERT_TRUE(run_until([&] { return outcome.has_value(); }));

@@ -25,7 +25,7 @@ class server {
   };
   struct peer : std::enable_shared_from_this<peer> {
     peer(server& s, boost::asio::ip::tcp::socket taken)
-        : owner(s), socket(std::move(taken)), session(rtmp::server_config{}, std::chrono::steady_clock::now(), 42) {}
+        : owner(&s), socket(std::move(taken)), session(rtmp::server_config{}, std::chrono::steady_clock::now(), 42) {}
     void read() {
       if (reading || paused || !socket.is_open()) return;
       reading = true;
@@ -41,8 +41,9 @@ class server {
       });
     }
     void turn() {
+      if (owner == nullptr) return;
       while (auto event = session.poll_event()) {
-        std::visit([this](auto& e) { owner.handle(*this, e); }, *event);
+        std::visit([this](auto& e) { owner->handle(*this, e); }, *event);
       }
       write();
     }
@@ -57,7 +58,7 @@ class server {
         if (!failed) self->write();
       });
     }
-    server& owner;
+    server* owner;  // null once killed: handlers under way outlive the server
     boost::asio::ip::tcp::socket socket;
     rtmp::server_session session;
     std::array<std::uint8_t, 65536> buffer{};
@@ -81,30 +82,25 @@ class server {
   void kill() {
     boost::system::error_code ignored;
     acceptor_.close(ignored);
-    for (const auto& weak : peers_) {
-      if (const auto p = weak.lock()) {
-        p->socket.set_option(boost::asio::socket_base::linger(true, 0), ignored);
-        p->socket.close(ignored);
-      }
+    for (const auto& p : peers_) {
+      p->owner = nullptr;
+      p->socket.set_option(boost::asio::socket_base::linger(true, 0), ignored);
+      p->socket.close(ignored);
     }
     peers_.clear();
   }
   void pause_reading(bool paused) {
     read_paused_ = paused;
-    for (const auto& weak : peers_) {
-      if (const auto p = weak.lock()) {
-        p->paused = paused;
-        if (!paused) p->read();
-      }
+    for (const auto& p : peers_) {
+      p->paused = paused;
+      if (!paused) p->read();
     }
   }
   template <class F>
   void each(F f) {
-    for (const auto& weak : peers_) {
-      if (const auto p = weak.lock()) {
-        f(*p);
-        p->turn();
-      }
+    for (const auto& p : peers_) {
+      f(*p);
+      p->turn();
     }
   }
 
@@ -164,7 +160,7 @@ class server {
 
   settings settings_;
   boost::asio::ip::tcp::acceptor acceptor_;
-  std::vector<std::weak_ptr<peer>> peers_;
+  std::vector<std::shared_ptr<peer>> peers_;
   bool read_paused_ = false;
 };
 

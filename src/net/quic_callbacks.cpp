@@ -47,8 +47,8 @@ struct quic_callbacks {
     if (!token.empty()) ngtcp2_conn_submit_new_token(conn, token.data(), token.size());
   }
 
-  static int path_validation(ngtcp2_conn* conn, std::uint32_t flags, const ngtcp2_path*, const ngtcp2_path*, ngtcp2_path_validation_result result,
-                             void* user) {
+  static int path_validation(ngtcp2_conn* conn, std::uint32_t flags, const ngtcp2_path*, const ngtcp2_path*,
+                             ngtcp2_path_validation_result result, void* user) {
     auto& connection = self(user);
     if (connection.server_ && result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS && (flags & NGTCP2_PATH_VALIDATION_FLAG_NEW_TOKEN) != 0) {
       submit_token(conn, connection);

@@ -118,8 +118,10 @@ std::string quic_tls::judge_certificate() {
   std::string name = server_name_;
   if (server_name_is_ip_) {
     unsigned size = 0;
-    if (inet_pton(AF_INET, name.c_str(), address.data()) == 1) size = 4;
-    else if (inet_pton(AF_INET6, name.substr(0, name.find('%')).c_str(), address.data()) == 1) size = 16;
+    if (inet_pton(AF_INET, name.c_str(), address.data()) == 1)
+      size = 4;
+    else if (inet_pton(AF_INET6, name.substr(0, name.find('%')).c_str(), address.data()) == 1)
+      size = 16;
     if (size == 0) return "the server's address " + base::escaped(name) + " is no IP address";
     wanted.push_back({GNUTLS_DT_IP_ADDRESS, address.data(), size});
   } else {

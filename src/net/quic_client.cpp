@@ -1,6 +1,7 @@
 #include "net/quic_client.hpp"
 
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <map>
 #include <mutex>
 
@@ -36,6 +37,7 @@ class address_tokens {
 };
 
 constexpr std::size_t token_bytes_max = 512;
+constexpr quic_time escape_every = 1'000'000'000;
 
 class client_endpoint final : public quic_endpoint {
  public:
@@ -54,7 +56,8 @@ class client_endpoint final : public quic_endpoint {
     auto socket = quic_udp_socket::connect(io(), options_.remote);
     if (!socket) return socket.error();
     const auto token = address_tokens::of_process().take(key_);
-    auto made = quic_connection::make_client(*this, std::move(*tls), options_.quic, token, (*socket)->local(), udp_address(options_.remote));
+    auto made =
+        quic_connection::make_client(*this, std::move(*tls), options_.quic, token, (*socket)->local(), udp_address(options_.remote));
     if (!made) return made.error();
     connection_ = *made;
     auto pipe = std::make_shared<quic_stream_transport>(connection_, io(), std::move(done));
@@ -94,11 +97,21 @@ class client_endpoint final : public quic_endpoint {
     if (const auto connection = connection_) connection->read(datagram);
   }
   void on_socket_error(int number) override {
-    if (const auto connection = connection_) connection->on_socket_error(number);
+    const auto connection = connection_;
+    if (!connection) return;
+    // Our address or its network went away (Wi-Fi lost, a cable pulled): another one may lead to the server.
+    const bool no_way =
+        number == ENETUNREACH || number == EHOSTUNREACH || number == EADDRNOTAVAIL || number == ENETDOWN || number == EINVAL;
+    if (no_way && connection->handshake_completed() && quic_now() >= next_escape_) {
+      next_escape_ = quic_now() + escape_every;
+      if (move_to_fresh_socket(*connection)) return;
+    }
+    connection->on_socket_error(number);
   }
 
   quic_connect_options options_;
   std::string key_;
+  quic_time next_escape_ = 0;
   std::shared_ptr<quic_connection> connection_;
 };
 

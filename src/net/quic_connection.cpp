@@ -6,7 +6,7 @@
 namespace millrace::net {
 namespace {
 
-constexpr std::uint64_t stream_window = 1u << 20, connection_window = 4u << 20;          // what a fresh peer may send unread …
+constexpr std::uint64_t stream_window = 1u << 20, connection_window = 4u << 20;           // what a fresh peer may send unread …
 constexpr std::uint64_t stream_window_max = 6u << 20, connection_window_max = 16u << 20;  // … and what ngtcp2 may grow that to
 constexpr std::uint64_t client_ack_threshold = 10;  // a player's ACKs cost the server more CPU than they help
 constexpr quic_time second = 1'000'000'000;
@@ -96,7 +96,8 @@ base::result<std::shared_ptr<quic_connection>> quic_connection::make_server(quic
   auto path = path_of(made->local_, made->remote_);
   const auto table = quic_callback_table(true);
   ngtcp2_conn* conn = nullptr;
-  const int rv = ngtcp2_conn_server_new(&conn, &hello.header.scid, &own, &path, hello.header.version, &table, &settings, &params, nullptr, made.get());
+  const int rv =
+      ngtcp2_conn_server_new(&conn, &hello.header.scid, &own, &path, hello.header.version, &table, &settings, &params, nullptr, made.get());
   if (auto done = made->adopt(rv, conn); !done) return done.error();
   // The client uses its own choice until it has seen ours.
   for (const auto& id : {own, hello.header.dcid}) {
@@ -165,7 +166,8 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
     ngtcp2_ccerr error;
     ngtcp2_ccerr_set_tls_alert(&error, tls_alert_no_application_protocol, nullptr, 0);
     send_close(error);
-    return end({{base::error_kind::unsupported, "the peer does not speak RTMP over QUIC (no common ALPN)"}, false, std::nullopt}, state::closing);
+    return end({{base::error_kind::unsupported, "the peer does not speak RTMP over QUIC (no common ALPN)"}, false, std::nullopt},
+               state::closing);
   }
   if (rv != 0) return fail(rv);
   if (foreign_stream_) return close(static_cast<std::uint64_t>(close_code::general_error), "only stream 0 carries RTMP in this mapping");
@@ -270,7 +272,10 @@ void quic_connection::write() {
     if (size < 0) return fail(static_cast<int>(size));
     if (size == 0) break;
     written += static_cast<std::size_t>(size);
-    host_->send({{space.data(), static_cast<std::size_t>(size)}, segment, address_of(path.path.local), address_of(path.path.remote),
+    host_->send({{space.data(), static_cast<std::size_t>(size)},
+                 segment,
+                 address_of(path.path.local),
+                 address_of(path.path.remote),
                  static_cast<std::uint8_t>(info.ecn)});
   } while (written < budget && !host_->blocked());
   ngtcp2_conn_update_pkt_tx_time(conn_, now);  // once per pass: this is what paces
@@ -284,7 +289,8 @@ base::result<void> quic_connection::migrate(const udp_address& local) {
   const auto path = path_of(from, to);
   const int rv = ngtcp2_conn_initiate_immediate_migration(conn_, &path, clock());
   if (rv == NGTCP2_ERR_INVALID_STATE) return base::error{base::error_kind::busy, "the handshake is not confirmed yet: try again later"};
-  if (rv == NGTCP2_ERR_CONN_ID_BLOCKED) return base::error{base::error_kind::busy, "the server has given no spare connection id yet: try again later"};
+  if (rv == NGTCP2_ERR_CONN_ID_BLOCKED)
+    return base::error{base::error_kind::busy, "the server has given no spare connection id yet: try again later"};
   if (rv != 0) return base::error{base::error_kind::internal, std::string("migration: ") + ngtcp2_strerror(rv)};
   local_ = local;
   last_path_change_ = last_ts_;

@@ -72,7 +72,7 @@ class quic_application {
   virtual void begin_write() = 0;
   virtual quic_offer offer() = 0;
   virtual void on_taken(std::int64_t stream, std::uint64_t bytes, bool fin) = 0;
-  virtual void on_blocked(std::int64_t stream) = 0;       // flow control: no more of this stream in this write pass
+  virtual void on_blocked(std::int64_t stream) = 0;        // flow control: no more of this stream in this write pass
   virtual void on_write_refused(std::int64_t stream) = 0;  // the stream takes no more data for ever
 
   virtual void on_handshake_completed() = 0;
@@ -80,8 +80,8 @@ class quic_application {
   virtual void after_write() = 0;
   virtual void on_deadline(quic_time now) = 0;
   [[nodiscard]] virtual bool finishing() const = 0;  // was told to end, and is still flushing
-  virtual void deliver() = 0;                   // the one place from which user code is called
-  virtual void on_end(close_info info) = 0;     // last call; never calls user code directly
+  virtual void deliver() = 0;                        // the one place from which user code is called
+  virtual void on_end(close_info info) = 0;          // last call; never calls user code directly
 
  protected:
   ~quic_application() = default;
@@ -90,7 +90,7 @@ class quic_application {
 // How a server came to accept a first packet.
 struct quic_server_hello {
   ngtcp2_pkt_hd header{};
-  ngtcp2_cid original_dcid{};  // of the client's very first packet, before a Retry
+  ngtcp2_cid original_dcid{};                                // of the client's very first packet, before a Retry
   ngtcp2_token_type token_type = NGTCP2_TOKEN_TYPE_UNKNOWN;  // of a token that was verified
 };
 
@@ -123,11 +123,11 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   void close(std::uint64_t code, std::string_view reason);
   // Without the closing period: for a loser of the dialling race and for a host that goes away.
   void close_for_good(std::uint64_t code, std::string_view reason);
-  void touch();  // there is something to write
-  void wake();   // there is something to deliver
-  std::int64_t open_stream();                                      // -1: the peer allows none; also from inside ngtcp2
-  void credit(std::int64_t stream, std::uint64_t bytes);           // the application consumed so much
-  void set_deadline(quic_time when);                               // on_deadline then; quic_never cancels
+  void touch();                                           // there is something to write
+  void wake();                                            // there is something to deliver
+  std::int64_t open_stream();                             // -1: the peer allows none; also from inside ngtcp2
+  void credit(std::int64_t stream, std::uint64_t bytes);  // the application consumed so much
+  void set_deadline(quic_time when);                      // on_deadline then; quic_never cancels
   base::result<void> move_to_fresh_socket();
 
   [[nodiscard]] bool alive() const noexcept { return conn_ != nullptr; }
@@ -147,7 +147,8 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   friend struct quic_callbacks;  // quic_callbacks.cpp: the C functions that ngtcp2 calls
   enum class state : unsigned char { open, closing, draining, ended };
 
-  quic_connection(quic_connection_host& host, std::unique_ptr<quic_tls> tls, bool server, const udp_address& local, const udp_address& remote);
+  quic_connection(quic_connection_host& host, std::unique_ptr<quic_tls> tls, bool server, const udp_address& local,
+                  const udp_address& remote);
   base::result<void> adopt(int rv, ngtcp2_conn* made);
   void settle(const quic_common_options& options, std::chrono::milliseconds handshake_timeout, ngtcp2_settings& settings,
               ngtcp2_transport_params& params);

@@ -41,7 +41,8 @@ std::string transport_code_name(std::uint64_t code) {
 // The peer's CONNECTION_CLOSE or stateless reset.
 close_info quic_connection::why_draining() const {
   using base::error_kind;
-  if (stateless_reset_) return {{error_kind::unreachable, "the server restarted and no longer knows this connection (stateless reset)"}, true, std::nullopt};
+  if (stateless_reset_)
+    return {{error_kind::unreachable, "the server restarted and no longer knows this connection (stateless reset)"}, true, std::nullopt};
   const ngtcp2_ccerr& error = *ngtcp2_conn_get_ccerr2(conn_);
   const std::string reason =
       error.reasonlen == 0 ? "" : ": " + base::escaped({reinterpret_cast<const char*>(error.reason), error.reasonlen}, reason_max);
@@ -56,7 +57,8 @@ close_info quic_connection::why_draining() const {
   }
   if (error.error_code == crypto_error + tls_alert_no_application_protocol) {
     info.reason = {error_kind::unsupported, "the server speaks QUIC but not RTMP over it (no common ALPN)"};
-  } else if (error.error_code == crypto_error + tls_alert_handshake_failure || error.error_code == crypto_error + tls_alert_protocol_version) {
+  } else if (error.error_code == crypto_error + tls_alert_handshake_failure ||
+             error.error_code == crypto_error + tls_alert_protocol_version) {
     info.reason = {error_kind::unsupported, "no common TLS parameters (" + transport_code_name(error.error_code) + ")" + reason};
   } else if (!handshake_completed_) {
     info.reason = {error_kind::unreachable, "the server refused the connection: " + transport_code_name(error.error_code) + reason};
@@ -123,7 +125,11 @@ void quic_connection::send_close(const ngtcp2_ccerr& error) {
     return;
   }
   close_packet_.resize(static_cast<std::size_t>(size));
-  host_->send({close_packet_, close_packet_.size(), {path.path.local.addr, path.path.local.addrlen}, {path.path.remote.addr, path.path.remote.addrlen}, 0});
+  host_->send({close_packet_,
+               close_packet_.size(),
+               {path.path.local.addr, path.path.local.addrlen},
+               {path.path.remote.addr, path.path.remote.addrlen},
+               0});
 }
 
 void quic_connection::close(std::uint64_t code, std::string_view reason) {
@@ -190,7 +196,9 @@ void quic_connection::on_socket_error(int number) {
   if (conn_ == nullptr || server_) return;
   const std::string text = std::string(std::strerror(number));
   if (!handshake_completed_) {
-    return end({{base::error_kind::unreachable, number == ECONNREFUSED ? "nothing listens on this UDP port (ICMP port unreachable)" : text}, false, std::nullopt},
+    return end({{base::error_kind::unreachable, number == ECONNREFUSED ? "nothing listens on this UDP port (ICMP port unreachable)" : text},
+                false,
+                std::nullopt},
                state::ended);
   }
   // ICMP is easily forged and a server may be restarting, so one message alone ends nothing. A second of nothing else does.

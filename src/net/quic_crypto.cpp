@@ -43,7 +43,8 @@ base::result<std::shared_ptr<const quic_credentials>> quic_credentials::for_serv
     return tls_error(base::error_kind::local, "TLS credentials", rv);
   }
   const auto certificate = datum_of(own.certificate_pem), key = datum_of(own.key_pem);
-  if (const int rv = gnutls_certificate_set_x509_key_mem2(made->credentials_, &certificate, &key, GNUTLS_X509_FMT_PEM, nullptr, 0); rv < 0) {
+  if (const int rv = gnutls_certificate_set_x509_key_mem2(made->credentials_, &certificate, &key, GNUTLS_X509_FMT_PEM, nullptr, 0);
+      rv < 0) {
     return tls_error(base::error_kind::local, "certificate and key", rv);
   }
   return std::shared_ptr<const quic_credentials>(std::move(made));
@@ -58,7 +59,8 @@ base::result<std::shared_ptr<const quic_credentials>> quic_credentials::for_clie
   if (verify.ca_file.empty()) {
     // No store at all is no error here: the certificate will then fail to verify, with a text that says what to do.
     gnutls_certificate_set_x509_system_trust(made->credentials_);
-  } else if (const int rv = gnutls_certificate_set_x509_trust_file(made->credentials_, verify.ca_file.c_str(), GNUTLS_X509_FMT_PEM); rv <= 0) {
+  } else if (const int rv = gnutls_certificate_set_x509_trust_file(made->credentials_, verify.ca_file.c_str(), GNUTLS_X509_FMT_PEM);
+             rv <= 0) {
     if (rv < 0) return tls_error(base::error_kind::local, "CA file " + verify.ca_file, rv);
     return base::error{base::error_kind::local, "CA file " + verify.ca_file + " has no certificate in it"};
   }
@@ -100,8 +102,7 @@ base::result<std::unique_ptr<quic_tls>> quic_tls::make_server(std::shared_ptr<co
 }
 
 base::result<std::unique_ptr<quic_tls>> quic_tls::make_client(std::shared_ptr<const quic_credentials> credentials, std::string server_name,
-                                                              bool server_name_is_ip, verify_options verify,
-                                                              std::string alpn) {
+                                                              bool server_name_is_ip, verify_options verify, std::string alpn) {
   std::unique_ptr<quic_tls> made(new quic_tls);
   made->credentials_ = std::move(credentials);
   made->alpn_ = std::move(alpn);

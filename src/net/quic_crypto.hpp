@@ -49,7 +49,7 @@ class quic_tls {
   // Both sides know each other from here on; called right after ngtcp2_conn_*_new.
   void attach(ngtcp2_conn* connection);
   [[nodiscard]] gnutls_session_t session() const noexcept { return session_; }
-  [[nodiscard]] bool has_alpn() const;          // after the handshake: the peer agreed on our protocol
+  [[nodiscard]] bool has_alpn() const;  // after the handshake: the peer agreed on our protocol
   [[nodiscard]] const std::string& alpn() const noexcept { return alpn_; }
   [[nodiscard]] std::string description() const;  // "TLS1.3 AES-128-GCM"
   // Clients, once the certificate arrived. The failure text is empty while nothing is wrong with it.

@@ -66,7 +66,8 @@ void quic_endpoint::send(const udp_batch& batch) {
     if (!sent.blocked) return;
     done = sent.bytes;
   }
-  unsent_.push_back({{batch.bytes.begin() + static_cast<std::ptrdiff_t>(done), batch.bytes.end()}, batch.segment, batch.local, batch.remote, batch.ecn});
+  unsent_.push_back(
+      {{batch.bytes.begin() + static_cast<std::ptrdiff_t>(done), batch.bytes.end()}, batch.segment, batch.local, batch.remote, batch.ecn});
   wait_writable();
 }
 

@@ -64,9 +64,9 @@ class quic_endpoint : public quic_connection_host, public std::enable_shared_fro
   std::deque<kept_batch> unsent_;
   bool waiting_writable_ = false;
   std::vector<std::shared_ptr<quic_connection>> touched_;
-  bool collecting_ = false;   // a turn follows anyway
+  bool collecting_ = false;  // a turn follows anyway
   bool turn_posted_ = false;
-  int pending_error_ = 0;     // of a failed send, told at the end of the turn
+  int pending_error_ = 0;  // of a failed send, told at the end of the turn
 };
 
 }  // namespace millrace::net

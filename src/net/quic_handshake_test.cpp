@@ -146,7 +146,8 @@ TEST(quic_handshake, a_given_up_attempt_never_calls_back) {
   bool called = false;
   auto attempt = quic_connect(world.io, world.options(), [&](auto) { called = true; });
   attempt.reset();
-  run_until(world.io, [&] { return called; }, 200ms);
+  run_until(
+      world.io, [&] { return called; }, 200ms);
   EXPECT_FALSE(called);
 
   attempt = quic_connect(world.io, world.options(), [&](auto) { called = true; });

@@ -22,7 +22,8 @@ class keyed_hash {
     std::memcpy(&k1_, key.data() + 8, 8);
   }
   std::size_t operator()(std::string_view bytes) const noexcept {
-    std::array<std::uint64_t, 4> v{k0_ ^ 0x736f6d6570736575u, k1_ ^ 0x646f72616e646f6du, k0_ ^ 0x6c7967656e657261u, k1_ ^ 0x7465646279746573u};
+    std::array<std::uint64_t, 4> v{k0_ ^ 0x736f6d6570736575u, k1_ ^ 0x646f72616e646f6du, k0_ ^ 0x6c7967656e657261u,
+                                   k1_ ^ 0x7465646279746573u};
     const std::uint64_t size = bytes.size();
     for (; bytes.size() >= 8; bytes.remove_prefix(8)) absorb(v, word(bytes.data(), 8));
     absorb(v, word(bytes.data(), bytes.size()) | size << 56);
@@ -39,10 +40,16 @@ class keyed_hash {
   }
   static std::uint64_t rotate(std::uint64_t x, int by) noexcept { return x << by | x >> (64 - by); }
   static void round(std::array<std::uint64_t, 4>& v) noexcept {
-    v[0] += v[1]; v[1] = rotate(v[1], 13) ^ v[0]; v[0] = rotate(v[0], 32);
-    v[2] += v[3]; v[3] = rotate(v[3], 16) ^ v[2];
-    v[0] += v[3]; v[3] = rotate(v[3], 21) ^ v[0];
-    v[2] += v[1]; v[1] = rotate(v[1], 17) ^ v[2]; v[2] = rotate(v[2], 32);
+    v[0] += v[1];
+    v[1] = rotate(v[1], 13) ^ v[0];
+    v[0] = rotate(v[0], 32);
+    v[2] += v[3];
+    v[3] = rotate(v[3], 16) ^ v[2];
+    v[0] += v[3];
+    v[3] = rotate(v[3], 21) ^ v[0];
+    v[2] += v[1];
+    v[1] = rotate(v[1], 17) ^ v[2];
+    v[2] = rotate(v[2], 32);
   }
   static void absorb(std::array<std::uint64_t, 4>& v, std::uint64_t m) noexcept {
     v[3] ^= m;

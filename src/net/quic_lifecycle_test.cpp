@@ -72,7 +72,7 @@ TEST(quic_close, gives_up_flushing_after_two_seconds) {
   server->transport->pause_receive(false);
   ASSERT_TRUE(run_until(world.io, [&, s = server] { return s->handler.closed.has_value(); }));
   EXPECT_EQ(server->handler.closed->code, 2u);
-  EXPECT_GE(server->handler.received.size(), 1u << 20);
+  EXPECT_GT(server->handler.received.size(), 1'000'000u) << "a window full";
 }
 
 TEST(quic_close, flushing_survives_the_end_of_the_server) {
@@ -137,7 +137,7 @@ TEST(quic_half_close, the_peers_fin_ends_the_pipe_after_its_last_byte) {
   world.listen();
   const auto peer = quic_raw_peer::dial(world.io, loopback(world.server->port()));
   ASSERT_TRUE(run_until(world.io, [&] { return peer->ready; }));
-  peer->send("the last words", true);
+  peer->say("the last words", true);
   ASSERT_TRUE(run_until(world.io, [&] { return world.accepted.size() == 1 && world.accepted[0]->handler.closed.has_value(); }));
   auto& handler = world.accepted[0]->handler;
   EXPECT_EQ(handler.received, "the last words");
@@ -154,7 +154,7 @@ TEST(quic_half_close, a_reset_is_a_reset) {
   world.listen();
   const auto peer = quic_raw_peer::dial(world.io, loopback(world.server->port()));
   ASSERT_TRUE(run_until(world.io, [&] { return peer->ready; }));
-  peer->send("half a mess", false);
+  peer->say("half a mess", false);
   ASSERT_TRUE(run_until(world.io, [&] { return world.accepted.size() == 1 && world.accepted[0]->handler.received == "half a mess"; }));
   ASSERT_EQ(ngtcp2_conn_shutdown_stream_write(peer->connection->native(), 0, 0, 5), 0);
   peer->connection->touch();
@@ -170,15 +170,18 @@ TEST(quic_half_close, stop_sending_does_not_hang_the_close) {
   world.listen();
   const auto peer = quic_raw_peer::dial(world.io, loopback(world.server->port()));
   ASSERT_TRUE(run_until(world.io, [&] { return peer->ready; }));
-  peer->send("x", false);
+  peer->say("x", false);
   ASSERT_TRUE(run_until(world.io, [&] { return world.accepted.size() == 1; }));
   ASSERT_EQ(ngtcp2_conn_shutdown_stream_read(peer->connection->native(), 0, 0, 5), 0);
   peer->connection->touch();
   auto& end = *world.accepted[0];
   end.transport->send(chain_of(noise(3'000'000, 5)));  // nobody grants window for this; STOP_SENDING arrives meanwhile
-  run_until(world.io, [] { return false; }, 50ms);
+  run_until(
+      world.io, [] { return false; }, 50ms);
   end.transport->close(close_code::no_error, "then not");
-  EXPECT_TRUE(run_until(world.io, [&] { return peer->ended.has_value(); }, 1500ms)) << "there is nothing left to flush";
+  EXPECT_TRUE(run_until(
+      world.io, [&] { return peer->ended.has_value(); }, 1500ms))
+      << "there is nothing left to flush";
   peer->hang_up();
 }
 
@@ -188,7 +191,8 @@ TEST(quic_half_close, a_client_that_opens_no_stream_is_closed_after_the_handshak
   world.listen();
   auto* const client = world.connect();  // sends nothing
   ASSERT_NE(client, nullptr);
-  ASSERT_TRUE(run_until(world.io, [&] { return client->handler.closed.has_value(); }, 3s));
+  ASSERT_TRUE(run_until(
+      world.io, [&] { return client->handler.closed.has_value(); }, 3s));
   EXPECT_EQ(client->handler.closed->code, 1u);
   EXPECT_THAT(client->handler.closed->reason.text, HasSubstr("no stream"));
   EXPECT_TRUE(world.accepted.empty());
@@ -202,13 +206,15 @@ TEST(quic_flow, a_paused_receiver_closes_the_window_and_loses_nothing) {
   server->transport->pause_receive(true);
   const std::string bytes = noise(8'000'000, 6);
   client->transport->send(chain_of(bytes));
-  run_until(world.io, [] { return false; }, 400ms);
+  run_until(
+      world.io, [] { return false; }, 400ms);
   EXPECT_EQ(server->handler.received.size(), 0u);
   EXPECT_GT(client->transport->queued_bytes(), 1'000'000u);
   EXPECT_GT(client->transport->oldest_queued_age(std::chrono::steady_clock::now()), 200ms);
   EXPECT_EQ(client->transport->send_budget(), 0u);
   server->transport->pause_receive(false);
-  ASSERT_TRUE(run_until(world.io, [&, s = server] { return s->handler.received.size() >= bytes.size(); }, 30s));
+  ASSERT_TRUE(run_until(
+      world.io, [&, s = server] { return s->handler.received.size() >= bytes.size(); }, 30s));
   EXPECT_TRUE(server->handler.received == bytes);
 }
 
@@ -220,7 +226,8 @@ TEST(quic_flow, nothing_is_read_before_start) {
   ASSERT_NE(client, nullptr);
   client->transport->send(chain_of("early"));
   ASSERT_TRUE(run_until(world.io, [&] { return world.accepted.size() == 1; }));
-  run_until(world.io, [] { return false; }, 50ms);
+  run_until(
+      world.io, [] { return false; }, 50ms);
   auto& end = *world.accepted[0];
   end.handler.inside = true;
   end.transport->start(end.handler);
@@ -253,7 +260,8 @@ TEST(quic_flow, budget_and_on_writable_carry_bursts) {
   server->handler.during_writable = pump;
   pump();
   EXPECT_LT(offset, total) << "the budget ends before the movie does";
-  ASSERT_TRUE(run_until(world.io, [&, c = client] { return c->handler.received.size() >= total; }, 30s));
+  ASSERT_TRUE(run_until(
+      world.io, [&, c = client] { return c->handler.received.size() >= total; }, 30s));
   EXPECT_TRUE(client->handler.received == bytes);
   EXPECT_GT(server->handler.writables, 0);
   EXPECT_FALSE(server->handler.called_inside);
@@ -270,9 +278,13 @@ TEST(quic_flow, one_slice_may_go_to_many_connections) {
   const std::string expected = *bytes;
   bytes.reset();
   for (auto& end : world.accepted) end->transport->send(base::send_chain(shared));
-  ASSERT_TRUE(run_until(world.io, [&] {
-    return std::all_of(world.clients.begin(), world.clients.end(), [&](auto& end) { return end->handler.received.size() == expected.size(); });
-  }, 30s));
+  ASSERT_TRUE(run_until(
+      world.io,
+      [&] {
+        return std::all_of(world.clients.begin(), world.clients.end(),
+                           [&](auto& end) { return end->handler.received.size() == expected.size(); });
+      },
+      30s));
   for (auto& end : world.clients) EXPECT_TRUE(end->handler.received == expected);
   EXPECT_EQ(world.server->counters().connections, viewers);
 }
@@ -344,7 +356,8 @@ TEST(quic_callbacks, two_thousand_rounds_of_question_and_answer) {
     if (c->handler.received.size() < 2000) c->transport->send(chain_of("q"));
   };
   client->transport->send(chain_of("q"));
-  EXPECT_TRUE(run_until(world.io, [&, c = client] { return c->handler.received.size() >= 2000; }, 30s));
+  EXPECT_TRUE(run_until(
+      world.io, [&, c = client] { return c->handler.received.size() >= 2000; }, 30s));
 }
 
 }  // namespace

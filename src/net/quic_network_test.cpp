@@ -38,7 +38,8 @@ TEST_P(quic_bad_weather, delivers_every_byte_in_order) {
   client->transport->send(chain_of(up));
   server->transport->send(chain_of(down));
   ASSERT_TRUE(run_until(
-      world.io, [&, c = client, s = server] { return s->handler.received.size() >= up.size() && c->handler.received.size() >= down.size(); }, 45s))
+      world.io,
+      [&, c = client, s = server] { return s->handler.received.size() >= up.size() && c->handler.received.size() >= down.size(); }, 45s))
       << "up " << server->handler.received.size() << " down " << client->handler.received.size();
   EXPECT_TRUE(server->handler.received == up);
   EXPECT_TRUE(client->handler.received == down);
@@ -48,7 +49,8 @@ TEST_P(quic_bad_weather, delivers_every_byte_in_order) {
 }
 
 INSTANTIATE_TEST_SUITE_P(weather, quic_bad_weather,
-                         testing::Values(weather_case{"loss5", {.loss = 0.05}}, weather_case{"loss5_cubic", {.loss = 0.05}, congestion_control::cubic},
+                         testing::Values(weather_case{"loss5", {.loss = 0.05}},
+                                         weather_case{"loss5_cubic", {.loss = 0.05}, congestion_control::cubic},
                                          weather_case{"duplicate", {.duplicate = 0.2}}, weather_case{"reorder", {.reorder = 0.1}},
                                          weather_case{"corrupt", {.corrupt = 0.03}},
                                          weather_case{"all", {.loss = 0.03, .duplicate = 0.05, .reorder = 0.05, .corrupt = 0.01}},
@@ -69,9 +71,7 @@ class path_handler : public test::recording_handler {
 struct watched_world : quic_world {
   watched_world() {
     start_accepted = false;
-    on_accept = [this](test::quic_end& end) {
-      end.transport->start(watcher);
-    };
+    on_accept = [this](test::quic_end& end) { end.transport->start(watcher); };
     listen();
   }
   path_handler watcher;
@@ -87,7 +87,8 @@ TEST(quic_migration, nat_rebinding_of_a_publisher_loses_nothing) {
   ASSERT_TRUE(run_until(world.io, [&] { return world.watcher.received.size() > bytes.size() / 3; }));
   const std::string before = world.accepted[0]->transport->facts().remote;
   relay.rebind();
-  ASSERT_TRUE(run_until(world.io, [&] { return world.watcher.received.size() >= bytes.size(); }, 20s));
+  ASSERT_TRUE(run_until(
+      world.io, [&] { return world.watcher.received.size() >= bytes.size(); }, 20s));
   EXPECT_TRUE(world.watcher.received == bytes);
   ASSERT_EQ(world.watcher.check.size(), 1u);
   EXPECT_NE(world.watcher.check[0], before);
@@ -107,7 +108,8 @@ TEST(quic_migration, nat_rebinding_of_a_player_heals_with_its_next_packet) {
   relay.rebind();
   const std::string bytes = noise(500'000, 6);
   server->transport->send(chain_of(bytes));  // to the dead address, until the client's keep-alive shows the new one
-  ASSERT_TRUE(run_until(world.io, [&, c = client] { return c->handler.received.size() >= bytes.size(); }, 20s));
+  ASSERT_TRUE(run_until(
+      world.io, [&, c = client] { return c->handler.received.size() >= bytes.size(); }, 20s));
   EXPECT_TRUE(client->handler.received == bytes);
 }
 
@@ -120,16 +122,21 @@ TEST(quic_migration, the_client_moves_to_a_fresh_port_and_back_again_and_again) 
     const std::string part = noise(300'000, 10 + move);
     sent += part;
     client->transport->send(chain_of(part));
-    ASSERT_TRUE(run_until(world.io, [&] { return world.watcher.received.size() >= sent.size(); }, 20s)) << "move " << move;
+    ASSERT_TRUE(run_until(
+        world.io, [&] { return world.watcher.received.size() >= sent.size(); }, 20s))
+        << "move " << move;
     const std::string before = client->transport->facts().local;
     base::result<void> moved = base::error{};
     // The first moments may lack a spare connection id or the handshake's confirmation; both come by themselves.
-    ASSERT_TRUE(run_until(world.io, [&] { return static_cast<bool>(moved = quic_rebind_local(*client->transport)); })) << moved.error().text;
+    ASSERT_TRUE(run_until(world.io, [&] { return static_cast<bool>(moved = quic_rebind_local(*client->transport)); }))
+        << moved.error().text;
     EXPECT_NE(client->transport->facts().local, before);
     // The server takes one address change a second; wait until this one has been seen by letting bytes go over it.
     sent += "x";
     client->transport->send(chain_of("x"));
-    ASSERT_TRUE(run_until(world.io, [&] { return world.watcher.received.size() >= sent.size(); }, 20s)) << "move " << move;
+    ASSERT_TRUE(run_until(
+        world.io, [&] { return world.watcher.received.size() >= sent.size(); }, 20s))
+        << "move " << move;
     ASSERT_TRUE(run_until(world.io, [&] { return world.accepted[0]->transport->facts().remote == client->transport->facts().local; }));
   }
   EXPECT_TRUE(world.watcher.received == sent);
@@ -161,10 +168,12 @@ TEST(quic_restart, a_stateless_reset_ends_the_connection_at_once) {
   world.accepted.clear();
   world.server.reset();
   world.listen(loopback(port));
-  run_until(world.io, [] { return false; }, 20ms);  // what is still in the relay's sockets gets lost there
+  run_until(
+      world.io, [] { return false; }, 20ms);  // what is still in the relay's sockets gets lost there
   relay.now.cut_down = relay.now.cut_up = false;
   client->transport->send(chain_of("are you there?"));
-  ASSERT_TRUE(run_until(world.io, [&, c = client] { return c->handler.closed.has_value(); }, 5s));
+  ASSERT_TRUE(run_until(
+      world.io, [&, c = client] { return c->handler.closed.has_value(); }, 5s));
   EXPECT_EQ(client->handler.closed->reason.kind, error_kind::unreachable);
   EXPECT_TRUE(client->handler.closed->by_peer);
   EXPECT_THAT(client->handler.closed->reason.text, HasSubstr("restarted"));
@@ -183,11 +192,29 @@ TEST(quic_restart, other_secrets_reset_nobody) {
   world.accepted.clear();
   world.server.reset();
   world.listen(loopback(port));
-  run_until(world.io, [] { return false; }, 20ms);
+  run_until(
+      world.io, [] { return false; }, 20ms);
   relay.now.cut_down = relay.now.cut_up = false;
   client->transport->send(chain_of("are you there?"));
-  ASSERT_TRUE(run_until(world.io, [&, c = client] { return c->handler.closed.has_value(); }, 8s));
+  ASSERT_TRUE(run_until(
+      world.io, [&, c = client] { return c->handler.closed.has_value(); }, 8s));
   EXPECT_EQ(client->handler.closed->reason.kind, error_kind::timeout) << client->handler.closed->reason.text;
+}
+
+TEST(quic_restart, a_port_that_closed_for_more_than_a_second_is_a_server_that_is_gone) {
+  quic_world world;
+  world.listen();
+  auto relay = std::make_unique<test::udp_relay>(world.io, loopback(world.server->port()));
+  const auto [client, server] = world.pair(world.options(relay->port()));
+  ASSERT_NE(server, nullptr);
+  relay.reset();  // its socket goes, so the kernel answers with ICMP
+  const auto begun = std::chrono::steady_clock::now();
+  client->transport->send(chain_of("hello?"));
+  ASSERT_TRUE(run_until(
+      world.io, [&, c = client] { return c->handler.closed.has_value(); }, 9s));
+  EXPECT_EQ(client->handler.closed->reason.kind, error_kind::unreachable);
+  EXPECT_FALSE(client->handler.closed->by_peer);
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, 1s) << "one forged ICMP message must not end a connection";
 }
 
 TEST(quic_restart, an_orderly_end_of_the_server_is_told) {
@@ -196,7 +223,8 @@ TEST(quic_restart, an_orderly_end_of_the_server_is_told) {
   const auto [client, server] = world.pair();
   ASSERT_NE(server, nullptr);
   world.server.reset();
-  ASSERT_TRUE(run_until(world.io, [&, c = client, s = server] { return c->handler.closed && s->handler.closed; }, 5s));
+  ASSERT_TRUE(run_until(
+      world.io, [&, c = client, s = server] { return c->handler.closed && s->handler.closed; }, 5s));
   EXPECT_EQ(client->handler.closed->reason.kind, error_kind::closed);
   EXPECT_TRUE(client->handler.closed->by_peer);
   EXPECT_THAT(client->handler.closed->reason.text, HasSubstr("shutting down"));
@@ -209,7 +237,8 @@ TEST(quic_idle, silence_ends_both_ends) {
   world.listen();
   const auto [client, server] = world.pair();
   ASSERT_NE(server, nullptr);
-  ASSERT_TRUE(run_until(world.io, [&, c = client, s = server] { return c->handler.closed && s->handler.closed; }, 5s));
+  ASSERT_TRUE(run_until(
+      world.io, [&, c = client, s = server] { return c->handler.closed && s->handler.closed; }, 5s));
   EXPECT_EQ(client->handler.closed->reason.kind, error_kind::timeout);
   EXPECT_EQ(server->handler.closed->reason.kind, error_kind::timeout);
   EXPECT_FALSE(client->handler.closed->by_peer);
@@ -223,7 +252,8 @@ TEST(quic_idle, keep_alive_keeps_a_silent_connection) {
   world.listen();
   const auto [client, server] = world.pair();
   ASSERT_NE(server, nullptr);
-  run_until(world.io, [&, c = client] { return c->handler.closed.has_value(); }, 1500ms);
+  run_until(
+      world.io, [&, c = client] { return c->handler.closed.has_value(); }, 1500ms);
   EXPECT_FALSE(client->handler.closed.has_value());
   EXPECT_FALSE(server->handler.closed.has_value());
 }

@@ -48,10 +48,10 @@ class quic_send_queue {
     base::instant queued_at;
   };
   std::deque<entry> entries_;
-  std::uint64_t front_begin_ = 0;   // stream offset of entries_[0]
+  std::uint64_t front_begin_ = 0;  // stream offset of entries_[0]
   std::uint64_t acknowledged_ = 0, sent_ = 0, end_ = 0;
-  std::size_t next_ = 0;            // entry that holds sent_
-  std::uint64_t next_begin_ = 0;    // its stream offset
+  std::size_t next_ = 0;          // entry that holds sent_
+  std::uint64_t next_begin_ = 0;  // its stream offset
 };
 
 }  // namespace millrace::net

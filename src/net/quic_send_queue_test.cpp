@@ -129,7 +129,9 @@ TEST(quic_send_queue, random_interleavings_keep_the_stream) {
           queue.sent(taken);
           break;
         }
-        default: queue.acknowledged(queue.acknowledged_offset() + random() % (queue.sent_offset() - queue.acknowledged_offset() + 1)); break;
+        default:
+          queue.acknowledged(queue.acknowledged_offset() + random() % (queue.sent_offset() - queue.acknowledged_offset() + 1));
+          break;
       }
       ASSERT_EQ(queue.end_offset(), all.size());
       ASSERT_EQ(queue.sent_offset(), sent.size());

@@ -74,7 +74,8 @@ class server_endpoint final : public quic_endpoint {
     shutting_down_ = true;
     const auto all = connections_;  // closing removes from it
     for (const auto& [key, connection] : all) {
-      if (!connection->finishing()) connection->close_for_good(static_cast<std::uint64_t>(close_code::no_error), "the server is shutting down");
+      if (!connection->finishing())
+        connection->close_for_good(static_cast<std::uint64_t>(close_code::no_error), "the server is shutting down");
     }
     close_when_idle();
   }
@@ -192,7 +193,8 @@ bool server_endpoint::check_token(const udp_datagram& datagram, quic_server_hell
   if (header.token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
     ngtcp2_cid original{};
     if (ngtcp2_crypto_verify_retry_token2(&original, header.token, header.tokenlen, secret.data(), secret.size(), header.version,
-                                          datagram.remote.data(), datagram.remote.size(), &header.dcid, retry_token_life, wall_clock()) != 0) {
+                                          datagram.remote.data(), datagram.remote.size(), &header.dcid, retry_token_life,
+                                          wall_clock()) != 0) {
       refuse(datagram, header, NGTCP2_INVALID_TOKEN);  // RFC 9000 section 8.1.2: it would only time out otherwise
       return false;
     }
@@ -227,8 +229,9 @@ void server_endpoint::send_retry(const udp_datagram& datagram, const ngtcp2_pkt_
   quic_random({own.data, own.datalen});
   std::array<std::uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2> token{};
   const auto& secret = options_.secrets.token;
-  const auto token_size = ngtcp2_crypto_generate_retry_token2(token.data(), secret.data(), secret.size(), header.version, datagram.remote.data(),
-                                                              datagram.remote.size(), &own, &header.dcid, wall_clock());
+  const auto token_size =
+      ngtcp2_crypto_generate_retry_token2(token.data(), secret.data(), secret.size(), header.version, datagram.remote.data(),
+                                          datagram.remote.size(), &own, &header.dcid, wall_clock());
   if (token_size < 0) return;
   std::array<std::uint8_t, NGTCP2_MAX_UDP_PAYLOAD_SIZE> packet{};
   ++counters_.retries_sent;
@@ -294,7 +297,8 @@ base::result<std::unique_ptr<quic_server>> quic_listen(boost::asio::io_context& 
   }
   auto socket = quic_udp_socket::bind(io, local);
   if (!socket) return std::move(socket).error().within("udp " + udp_address(local).text());
-  auto endpoint = std::make_shared<server_endpoint>(io, std::move(*credentials), std::move(options), std::move(on_accept), std::move(admit));
+  auto endpoint =
+      std::make_shared<server_endpoint>(io, std::move(*credentials), std::move(options), std::move(on_accept), std::move(admit));
   endpoint->start(std::move(*socket));
   return std::unique_ptr<quic_server>(std::make_unique<server>(std::move(endpoint)));
 }

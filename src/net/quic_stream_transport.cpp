@@ -9,11 +9,12 @@ namespace {
 constexpr std::size_t window_min = 32u << 10;  // a fresh connection's 12 KB would not even take one key frame's first chunks
 constexpr quic_time millisecond = 1'000'000, flush_max = 2'000 * millisecond;
 // After the peer's FIN its CONNECTION_CLOSE, which carries code and reason, is on its way: give it this long to arrive.
-constexpr quic_time fin_grace_min = 50 * millisecond, fin_grace_max = 500 * millisecond;
+constexpr quic_time fin_grace_min = 300 * millisecond, fin_grace_max = 1'000 * millisecond;
 
 }  // namespace
 
-quic_stream_transport::quic_stream_transport(std::shared_ptr<quic_connection> connection, boost::asio::io_context& io, open_callback on_open)
+quic_stream_transport::quic_stream_transport(std::shared_ptr<quic_connection> connection, boost::asio::io_context& io,
+                                             open_callback on_open)
     : connection_(std::move(connection)), io_(io), on_open_(std::move(on_open)) {}
 
 void quic_stream_transport::expect_stream_until(quic_time when) { connection_->set_deadline(when); }

@@ -73,9 +73,9 @@ class quic_stream_transport final : public transport, public quic_application, p
   transport_handler* handler_ = nullptr;
 
   std::int64_t stream_ = -1;
-  bool opened_ = false;         // on_open_ has been called with a transport
+  bool opened_ = false;  // on_open_ has been called with a transport
   bool paused_ = false;
-  bool finishing_ = false;      // close() was called: flush, FIN, wait, CONNECTION_CLOSE
+  bool finishing_ = false;  // close() was called: flush, FIN, wait, CONNECTION_CLOSE
   bool fin_sent_ = false;
   bool write_refused_ = false;  // STOP_SENDING or the like: nothing of ours gets through any more
   bool flow_blocked_ = false;   // in this write pass
@@ -89,7 +89,7 @@ class quic_stream_transport final : public transport, public quic_application, p
   bool fin_received_ = false;
   std::optional<std::uint64_t> reset_received_;
   bool fin_grace_over_ = false, fin_grace_started_ = false;
-  std::optional<close_info> end_;       // the connection is gone
+  std::optional<close_info> end_;  // the connection is gone
   struct path_change {
     std::string remote;
     std::chrono::milliseconds gap;

@@ -19,7 +19,7 @@ TEST(quic_transport, carries_bytes_both_ways) {
   const auto [client, server] = world.pair();
   ASSERT_NE(server, nullptr);
   server->transport->send(chain_of("hello client"));
-  ASSERT_TRUE(run_until(world.io, [&] { return client->handler.received == "hello client"; }));
+  ASSERT_TRUE(run_until(world.io, [&, c = client] { return c->handler.received == "hello client"; }));
   EXPECT_GT(client->handler.bursts, 0);
 
   const auto facts = client->transport->facts();
@@ -54,7 +54,8 @@ TEST_P(quic_bulk, megabytes_both_ways_at_once) {
   client->transport->send(chain_of(up));
   server->transport->send(chain_of(down));
   ASSERT_TRUE(run_until(
-      world.io, [&] { return server->handler.received.size() >= up.size() && client->handler.received.size() >= down.size(); }, 40s));
+      world.io,
+      [&, c = client, s = server] { return s->handler.received.size() >= up.size() && c->handler.received.size() >= down.size(); }, 40s));
   EXPECT_TRUE(server->handler.received == up);
   EXPECT_TRUE(client->handler.received == down);
   EXPECT_EQ(client->transport->queued_bytes(), 0u);

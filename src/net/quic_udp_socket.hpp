@@ -106,7 +106,7 @@ class quic_udp_socket {
 
   std::shared_ptr<state> state_;
   udp_address local_;
-  bool wildcard_ = false;   // bound to no particular address: each datagram tells which one it came to
+  bool wildcard_ = false;  // bound to no particular address: each datagram tells which one it came to
   bool connected_ = false;
   bool v6_ = false;
   bool segmentation_ = true;

@@ -13,8 +13,10 @@ def test_nat_rebinding_in_the_middle_of_a_push(server, procs, clip, relay_for, t
     server.wait_player("live/a")
     push = procs.millrace("push", clip.path, server.url("rtmpq?fallback=none", "live/a", port=relay.port))
     server.wait_publisher("live/a")
-    until(lambda: out.exists() and out.stat().st_size > 40_000, what="some media before the rebinding")
     for _ in range(2):
+        # The second time a good second after the first: a server need not follow a client that moves with every packet.
+        more = (out.stat().st_size if out.exists() else 0) + 60_000
+        until(lambda: out.exists() and out.stat().st_size > more, what="some media before the rebinding")
         mark = server.process.mark()
         relay.rebind()
         gap = server.process.wait_line(r"path changed: (\S+) is now (\S+), silent for (\d+) ms", after=mark)
@@ -41,11 +43,12 @@ def test_push_and_pull_come_back_after_the_server_died(server, procs, clip, tmp_
     before = out.stat().st_size
     until(lambda: out.stat().st_size > before + 100_000, timeout=30, what="media after the restart")
     assert push.running() and pull.running()
-    assert push.stop() == 0 and pull.stop() == 0
+    assert pull.stop() == 0, pull.tail()
+    assert push.stop() == 0, push.tail()
     result = Decoded(out)
     assert result.errors == []
     assert result.times == sorted(set(result.times)), "time went backwards in the file"
-    assert len(result.pictures) > 3 * FPS
+    assert len(result.pictures) > 2 * FPS
 
 
 def test_push_and_pull_come_back_over_tcp(server, procs, clip, tmp_path):
@@ -54,12 +57,14 @@ def test_push_and_pull_come_back_over_tcp(server, procs, clip, tmp_path):
     server.wait_publisher("live/a")
     pull = procs.millrace("pull", server.url("rtmps", "live/a"), out)
     server.wait_player("live/a")
+    until(lambda: out.exists() and out.stat().st_size > 20_000, what="media before the crash")
     server.kill_and_restart()
     server.wait_publisher("live/a", timeout=40)
     server.wait_player("live/a", timeout=40)
     before = out.stat().st_size
     until(lambda: out.stat().st_size > before + 50_000, timeout=30, what="media after the restart")
-    assert push.stop() == 0 and pull.stop() == 0
+    assert pull.stop() == 0, pull.tail()
+    assert push.stop() == 0, push.tail()
 
 
 def test_bridge_comes_back_after_the_server_died(server, procs, clip):

@@ -65,7 +65,7 @@ while True:
 
 def test_udp_dropped_by_a_firewall(namespace, procs, start_server, blink):
     """In a network namespace of its own with nft: publishing within 250 ms + 4 round trips of the first QUIC packet."""
-    rules = "table inet millrace { chain input { type filter hook input priority 0; meta l4proto udp drop; } }"
+    rules = "table inet millrace {\n chain input {\n type filter hook input priority 0;\n meta l4proto udp drop\n }\n}\n"
     done = subprocess.run(["ip", "netns", "exec", namespace, "nft", "-f", "-"], input=rules, capture_output=True, text=True, timeout=10)
     if "not permitted" in done.stderr:
         pytest.skip(f"nft is not permitted here: {done.stderr.strip()}")

@@ -22,7 +22,7 @@ def test_run_until_it_is_stopped(procs, tmp_path, free_port):
     script = run(procs, tmp_path / "run", "--listen", f"127.0.0.1:{free_port}")
     script.wait_line("running until Ctrl-C", timeout=60)
     assert f"rtmp://127.0.0.1:{free_port}/live" in script.text
-    assert script.stop() == 0
+    assert script.stop(timeout=30) == 0
     with pytest.raises(ProcessLookupError):
         os.killpg(script.popen.pid, 0)
 

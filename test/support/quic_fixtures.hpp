@@ -20,7 +20,7 @@ using udp_endpoint = boost::asio::ip::udp::endpoint;
 
 inline udp_endpoint loopback(std::uint16_t port) { return {boost::asio::ip::make_address("127.0.0.1"), port}; }
 
-inline std::string noise(std::size_t size, unsigned seed) {
+inline std::string noise(std::size_t size, std::mt19937::result_type seed) {
   std::string out(size, '\0');
   std::mt19937 random(seed);
   for (auto& byte : out) byte = static_cast<char>(random());
@@ -39,7 +39,8 @@ class quic_world {
     clients.clear();
     accepted.clear();
     server.reset();
-    run_until(io, [] { return false; }, std::chrono::milliseconds(1));
+    run_until(
+        io, [] { return false; }, std::chrono::milliseconds(1));
   }
 
   void listen(udp_endpoint local = loopback(0)) {

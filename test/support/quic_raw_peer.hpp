@@ -17,7 +17,8 @@ class quic_raw_peer final : public net::quic_endpoint, public net::quic_applicat
     verify.insecure = true;
     auto tls = net::quic_tls::make_client(net::quic_credentials::for_client(verify).value(), "localhost", false, verify, "rtmp");
     auto socket = net::quic_udp_socket::connect(io, server).value();
-    made->connection = net::quic_connection::make_client(*made, std::move(tls).value(), {}, {}, socket->local(), net::udp_address(server)).value();
+    made->connection =
+        net::quic_connection::make_client(*made, std::move(tls).value(), {}, {}, socket->local(), net::udp_address(server)).value();
     made->connection->set_application({std::shared_ptr<void>(), made.get()});
     made->add_socket(std::move(socket));
     made->connection->touch();
@@ -29,7 +30,7 @@ class quic_raw_peer final : public net::quic_endpoint, public net::quic_applicat
   void hang_up() {
     if (connection) connection->close_for_good(0, "test over");
   }
-  void send(std::string text, bool fin) {
+  void say(std::string text, bool fin) {
     outgoing = std::move(text);
     part = {reinterpret_cast<std::uint8_t*>(outgoing.data()), outgoing.size()};
     fin_wanted = fin;
@@ -70,7 +71,9 @@ class quic_raw_peer final : public net::quic_endpoint, public net::quic_applicat
   void on_stop_sending(std::int64_t, std::uint64_t) override {}
   void on_stream_close(std::int64_t) override {}
   void begin_write() override {}
-  net::quic_offer offer() override { return something ? net::quic_offer{0, &part, part.len == 0 ? 0u : 1u, fin_wanted} : net::quic_offer{}; }
+  net::quic_offer offer() override {
+    return something ? net::quic_offer{0, &part, part.len == 0 ? 0u : 1u, fin_wanted} : net::quic_offer{};
+  }
   void on_taken(std::int64_t, std::uint64_t bytes, bool) override {
     part = {part.base + bytes, part.len - static_cast<std::size_t>(bytes)};
     something = part.len > 0;

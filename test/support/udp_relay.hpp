@@ -63,15 +63,16 @@ class udp_relay {
     return made;
   }
   void read_front() {
-    front_.async_receive_from(boost::asio::buffer(buffer_), from_, [this, alive = alive_](boost::system::error_code failed, std::size_t size) {
-      if (failed == boost::asio::error::operation_aborted || !*alive) return;
-      if (!failed) {
-        auto& w = ways_[from_];
-        if (!w) w = make_way(from_);
-        pass(true, {buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(size)}, w, from_);
-      }
-      read_front();
-    });
+    front_.async_receive_from(boost::asio::buffer(buffer_), from_,
+                              [this, alive = alive_](boost::system::error_code failed, std::size_t size) {
+                                if (failed == boost::asio::error::operation_aborted || !*alive) return;
+                                if (!failed) {
+                                  auto& w = ways_[from_];
+                                  if (!w) w = make_way(from_);
+                                  pass(true, {buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(size)}, w, from_);
+                                }
+                                read_front();
+                              });
   }
   void read_way(const std::shared_ptr<way>& w, const udp::endpoint& client) {
     w->socket.async_receive_from(
