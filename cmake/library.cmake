@@ -22,15 +22,17 @@ function(millrace_library name)
   endif()
 endfunction()
 
+# Here and not in the function: the command sets a variable of the scope that it is called in.
+enable_testing()
+
 # millrace_test(TARGET source…): a GoogleTest program, each of its tests known to CTest. Run by test name: ctest -R NAME.
 function(millrace_test target)
   find_package(GTest REQUIRED)
   include(GoogleTest)
-  enable_testing()
   add_executable(${target} ${ARGN})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/test)
   target_link_libraries(${target} PRIVATE millrace_options GTest::gmock GTest::gtest_main)
   # Test bodies are compiled far more often than they run; the code under test keeps the preset's optimisation.
   target_compile_options(${target} PRIVATE $<$<CONFIG:Debug>:-O0>)
-  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 60)
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 60)
 endfunction()

@@ -45,10 +45,12 @@ run_tests() {
 
 add_junit() { # FILE STATUS: adds the sums of a JUnit file; a runner that left none, or failed without a failed test, is a failure
   local head tests failures errors skips
-  head=$(grep -o -m1 '<testsuite [^>]*>' "$1" 2>/dev/null || true)
+  # CTest spreads the attributes over lines, pytest does not.
+  head=$(head -c 4000 "$1" 2>/dev/null | tr '\n\t' '  ' | sed -n 's/.*\(<testsuite [^>]*>\).*/\1/p' || true)
   if [[ -z $head ]]; then failed=$((failed + 1)); return; fi
-  attribute() { sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p" <<<"${head//$'\n'/ }"; }
-  tests=$(attribute tests) failures=$(attribute failures) errors=$(attribute errors) skips=$(attribute skipped)
+  attribute() { sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p" <<<"$head"; }
+  tests=$(attribute tests) failures=$(attribute failures) errors=$(attribute errors) skips=$(($(attribute skipped) + 0))
+  skips=$((skips + $(attribute disabled) + 0))
   failures=$((${failures:-0} + ${errors:-0}))
   if (($2 != 0 && failures == 0)); then failures=1 tests=$((${tests:-0} + 1)); fi
   failed=$((failed + failures)) skipped=$((skipped + ${skips:-0}))
