@@ -125,7 +125,7 @@ void bridge_flow::on_link_writable() {
 
 void bridge_flow::on_link_frame(media::frame f) {
   if (!local_ || player_paused_) return;
-  f.dts_ms = clock_.map(f.kind, f.dts_ms);
+  f.dts_ms = clock_.map(f);
   ++frames_;
   bytes_ += f.payload.size();
   local_->session().send(msid_, f, nullptr);

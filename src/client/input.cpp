@@ -94,7 +94,7 @@ bool wanted_when_looping(const media::frame& f, int pass) {
 
 base::result<void> deliver(const std::shared_ptr<input::shared>& s, media::frame f) {
   if (s->options.loop && !wanted_when_looping(f, s->pass)) return {};
-  f.dts_ms = s->clock.map(f.kind, f.dts_ms);
+  f.dts_ms = s->clock.map(f);
   if (f.kind != media::frame_kind::data) ++s->media_frames;
   std::unique_lock lock(s->mutex);
   s->room.wait(lock, [&] { return s->stopping || (s->bytes < queue_bytes_max && s->frames.size() < queue_frames_max); });

@@ -163,6 +163,8 @@ base::result<void> remux_to_flv(const std::string& path, const flv_target& targe
 
   const std::unique_ptr<AVPacket, free_packet> packet(av_packet_alloc());
   if (!packet) return base::error{base::error_kind::internal, "out of memory"};
+  // Transport streams begin at any time; all tracks move by the same amount, as the ffmpeg program does it.
+  const std::int64_t start = in->start_time == AV_NOPTS_VALUE ? 0 : in->start_time;
   while (!target.stopped()) {
     const int code = av_read_frame(in.get(), packet.get());
     if (code == AVERROR_EOF) break;
@@ -172,6 +174,9 @@ base::result<void> remux_to_flv(const std::string& path, const flv_target& targe
       av_packet_unref(packet.get());
       continue;
     }
+    const auto shift = av_rescale_q(start, {1, AV_TIME_BASE}, in->streams[packet->stream_index]->time_base);
+    if (packet->pts != AV_NOPTS_VALUE) packet->pts -= shift;
+    if (packet->dts != AV_NOPTS_VALUE) packet->dts -= shift;
     av_packet_rescale_ts(packet.get(), in->streams[packet->stream_index]->time_base, out->streams[to]->time_base);
     packet->stream_index = to;
     packet->pos = -1;

@@ -9,6 +9,9 @@ namespace {
 // frames at one time nor wait.
 constexpr std::int64_t joint_ms = 40;
 
+// Metadata and configurations stand in front with time 0 whatever the media's times are, so they must not become an origin.
+bool timeless(const media::frame& f) { return f.kind == media::frame_kind::data || f.config; }
+
 }  // namespace
 
 base::instant pacer::due(std::int64_t dts_ms, base::instant now) {
@@ -22,14 +25,14 @@ base::instant pacer::due(std::int64_t dts_ms, base::instant now) {
   return anchor_ + std::chrono::milliseconds(dts_ms - anchor_dts_ms_);
 }
 
-std::int64_t loop_clock::map(media::frame_kind kind, std::int64_t dts_ms) {
-  if (kind == media::frame_kind::data) {
-    // Metadata stands in front with time 0 whatever the media's times are, so it must not become the origin.
-    return first_ms_ ? std::max(offset_ms_, offset_ms_ + dts_ms - *first_ms_) : offset_ms_;
+std::int64_t loop_clock::map(const media::frame& f) {
+  if (!first_ms_) {
+    if (timeless(f)) return offset_ms_;
+    first_ms_ = f.dts_ms;
   }
-  if (!first_ms_) first_ms_ = dts_ms;
-  const auto mapped = std::max(offset_ms_, offset_ms_ + dts_ms - *first_ms_);
-  auto& t = of(kind);
+  const auto mapped = std::max(offset_ms_, offset_ms_ + f.dts_ms - *first_ms_);
+  if (f.kind == media::frame_kind::data) return mapped;
+  auto& t = of(f.kind);
   // Frames of one time (a configuration and its first picture) say nothing about the duration.
   if (t.seen && mapped > t.last) t.duration = mapped - t.last;
   t.last = mapped;
@@ -46,23 +49,25 @@ void loop_clock::next_pass() {
   first_ms_.reset();
 }
 
-std::int64_t output_clock::map(media::frame_kind kind, std::int64_t dts_ms) {
+std::int64_t output_clock::map(const media::frame& f) {
+  const auto dts_ms = f.dts_ms;
+  auto& last = last_out_ms_[f.kind == media::frame_kind::audio ? 0 : 1];
   // A step of more than a pacer's limits inside one session is a publisher that came back with another clock.
-  if (joined_ && (dts_ms - newest_in_ms_ > pacer::ahead_ms_max || dts_ms - newest_in_ms_ < -pacer::back_ms_max)) joined_ = false;
+  if (joined_ && !timeless(f) && (dts_ms - newest_in_ms_ > pacer::ahead_ms_max || dts_ms - newest_in_ms_ < -pacer::back_ms_max)) joined_ = false;
   if (!joined_) {
-    if (kind == media::frame_kind::data) return newest_out_ms_;  // its time says nothing about the media's
+    if (f.kind == media::frame_kind::data) return newest_out_ms_;
+    if (f.config) return last = newest_out_ms_;
     shift_ms_ = (started_ ? newest_out_ms_ + joint_ms : 0) - dts_ms;
     joined_ = true;
     started_ = true;
     newest_in_ms_ = dts_ms;
   }
+  // In the middle they may carry any time, too; they go where the media is.
+  if (f.kind == media::frame_kind::data) return newest_out_ms_;
+  if (f.config) return last;
   newest_in_ms_ = std::max(newest_in_ms_, dts_ms);
-  auto out = std::max<std::int64_t>(0, dts_ms + shift_ms_);
-  if (kind != media::frame_kind::data) {
-    auto& last = last_out_ms_[kind == media::frame_kind::audio ? 0 : 1];
-    out = std::max(out, last);
-    last = out;
-  }
+  const auto out = std::max({std::int64_t{0}, dts_ms + shift_ms_, last});
+  last = out;
   newest_out_ms_ = std::max(newest_out_ms_, out);
   return out;
 }

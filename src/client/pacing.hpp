@@ -33,7 +33,7 @@ class pacer {
 // one frame duration after the end of the one before.
 class loop_clock {
  public:
-  std::int64_t map(media::frame_kind kind, std::int64_t dts_ms);
+  std::int64_t map(const media::frame& f);
   void next_pass();
 
  private:
@@ -53,7 +53,7 @@ class loop_clock {
 // hole or step that a reconnect or a restarted publisher brings.
 class output_clock {
  public:
-  std::int64_t map(media::frame_kind kind, std::int64_t dts_ms);
+  std::int64_t map(const media::frame& f);
   // A new session: the next frame goes right behind what is written, whatever its time.
   void restart() noexcept { joined_ = false; }
 

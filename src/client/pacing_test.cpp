@@ -8,6 +8,14 @@ namespace millrace::client {
 namespace {
 using media::frame_kind;
 using std::chrono::milliseconds;
+
+media::frame at(frame_kind kind, std::int64_t dts_ms, bool config = false) {
+  media::frame f;
+  f.kind = kind;
+  f.dts_ms = dts_ms;
+  f.config = config;
+  return f;
+}
 const base::instant t0 = base::instant{} + std::chrono::hours(1);
 
 TEST(pacer, spreads_frames_by_their_times) {
@@ -36,16 +44,16 @@ TEST(pacer, starts_over_after_an_interruption) {
 
 TEST(loop_clock, starts_at_zero_and_keeps_distances) {
   loop_clock c;
-  EXPECT_EQ(c.map(frame_kind::data, 0), 0);
-  EXPECT_EQ(c.map(frame_kind::video, 3'600'000), 0);
-  EXPECT_EQ(c.map(frame_kind::audio, 3'600'010), 10);
-  EXPECT_EQ(c.map(frame_kind::video, 3'600'040), 40);
+  EXPECT_EQ(c.map(at(frame_kind::data, 0)), 0);
+  EXPECT_EQ(c.map(at(frame_kind::video, 3'600'000)), 0);
+  EXPECT_EQ(c.map(at(frame_kind::audio, 3'600'010)), 10);
+  EXPECT_EQ(c.map(at(frame_kind::video, 3'600'040)), 40);
 }
 
 TEST(loop_clock, a_start_before_the_first_frame_is_clamped) {
   loop_clock c;
-  EXPECT_EQ(c.map(frame_kind::video, 1000), 0);
-  EXPECT_EQ(c.map(frame_kind::audio, 980), 0);
+  EXPECT_EQ(c.map(at(frame_kind::video, 1000)), 0);
+  EXPECT_EQ(c.map(at(frame_kind::audio, 980)), 0);
 }
 
 TEST(loop_clock, passes_join_by_the_longest_track_and_its_frame_duration) {
@@ -56,7 +64,7 @@ TEST(loop_clock, passes_join_by_the_longest_track_and_its_frame_duration) {
     if (pass > 0) c.next_pass();
     for (int i = 0; i < 25; ++i) {
       for (const auto kind : {frame_kind::video, frame_kind::audio}) {
-        const auto mapped = c.map(kind, 200 + i * 40);
+        const auto mapped = c.map(at(kind, 200 + i * 40));
         EXPECT_GE(mapped, last);
         last = mapped;
         if (kind == frame_kind::video) video.push_back(mapped);
@@ -69,50 +77,66 @@ TEST(loop_clock, passes_join_by_the_longest_track_and_its_frame_duration) {
 
 TEST(loop_clock, configuration_at_the_time_of_its_frame_does_not_shorten_the_pass) {
   loop_clock c;
-  c.map(frame_kind::video, 0);
-  c.map(frame_kind::video, 40);
-  c.map(frame_kind::video, 40);
+  c.map(at(frame_kind::video, 0));
+  c.map(at(frame_kind::video, 40, true));
+  c.map(at(frame_kind::video, 40));
   c.next_pass();
-  EXPECT_EQ(c.map(frame_kind::video, 0), 80);
+  EXPECT_EQ(c.map(at(frame_kind::video, 0)), 80);
 }
 
 TEST(loop_clock, a_pass_of_one_frame_still_moves_on) {
   loop_clock c;
   for (std::int64_t pass = 0; pass < 5; ++pass) {
-    EXPECT_EQ(c.map(frame_kind::video, 77), pass * 40);
+    EXPECT_EQ(c.map(at(frame_kind::video, 77)), pass * 40);
     c.next_pass();
   }
 }
 
+TEST(loop_clock, configuration_in_front_with_time_0_is_no_origin) {
+  loop_clock c;
+  EXPECT_EQ(c.map(at(frame_kind::video, 0, true)), 0);
+  EXPECT_EQ(c.map(at(frame_kind::video, 1400)), 0) << "a transport stream begins at 1.4 s";
+  EXPECT_EQ(c.map(at(frame_kind::video, 1440)), 40);
+}
+
+TEST(output_clock, configuration_in_front_with_time_0_is_no_origin) {
+  output_clock c;
+  EXPECT_EQ(c.map(at(frame_kind::video, 0, true)), 0);
+  EXPECT_EQ(c.map(at(frame_kind::video, 5000)), 0);
+  EXPECT_EQ(c.map(at(frame_kind::video, 5040)), 40);
+  EXPECT_EQ(c.map(at(frame_kind::video, 0, true)), 40) << "nor a step back in the middle";
+  EXPECT_EQ(c.map(at(frame_kind::video, 5080)), 80);
+}
+
 TEST(output_clock, starts_at_zero_and_follows) {
   output_clock c;
-  EXPECT_EQ(c.map(frame_kind::data, 99'000), 0);
-  EXPECT_EQ(c.map(frame_kind::video, 100'000), 0);
-  EXPECT_EQ(c.map(frame_kind::audio, 99'990), 0);
-  EXPECT_EQ(c.map(frame_kind::video, 100'040), 40);
-  EXPECT_EQ(c.map(frame_kind::audio, 100'012), 12);
+  EXPECT_EQ(c.map(at(frame_kind::data, 99'000)), 0);
+  EXPECT_EQ(c.map(at(frame_kind::video, 100'000)), 0);
+  EXPECT_EQ(c.map(at(frame_kind::audio, 99'990)), 0);
+  EXPECT_EQ(c.map(at(frame_kind::video, 100'040)), 40);
+  EXPECT_EQ(c.map(at(frame_kind::audio, 100'012)), 12);
 }
 
 TEST(output_clock, goes_on_behind_the_end_after_a_reconnect) {
   output_clock c;
-  c.map(frame_kind::video, 500'000);
-  EXPECT_EQ(c.map(frame_kind::video, 501'000), 1000);
+  c.map(at(frame_kind::video, 500'000));
+  EXPECT_EQ(c.map(at(frame_kind::video, 501'000)), 1000);
   c.restart();
-  EXPECT_EQ(c.map(frame_kind::data, 0), 1000);
-  EXPECT_EQ(c.map(frame_kind::video, 0), 1040) << "the restarted server's stream begins at 0";
-  EXPECT_EQ(c.map(frame_kind::audio, 20), 1060);
+  EXPECT_EQ(c.map(at(frame_kind::data, 0)), 1000);
+  EXPECT_EQ(c.map(at(frame_kind::video, 0)), 1040) << "the restarted server's stream begins at 0";
+  EXPECT_EQ(c.map(at(frame_kind::audio, 20)), 1060);
   c.restart();
-  EXPECT_EQ(c.map(frame_kind::audio, 4'000'000'000), 1100);
+  EXPECT_EQ(c.map(at(frame_kind::audio, 4'000'000'000)), 1100);
 }
 
 TEST(output_clock, T9_a_step_inside_a_session_joins_and_stays_monotonic) {
   output_clock c;
-  c.map(frame_kind::video, 10'000);
-  EXPECT_EQ(c.map(frame_kind::video, 10'040), 40);
-  EXPECT_EQ(c.map(frame_kind::video, 10'000), 40) << "a small step back is held";
-  EXPECT_EQ(c.map(frame_kind::video, 0), 80) << "a large one joins";
-  EXPECT_EQ(c.map(frame_kind::video, 40), 120);
-  EXPECT_EQ(c.map(frame_kind::video, 900'000), 160) << "and so does a jump ahead";
+  c.map(at(frame_kind::video, 10'000));
+  EXPECT_EQ(c.map(at(frame_kind::video, 10'040)), 40);
+  EXPECT_EQ(c.map(at(frame_kind::video, 10'000)), 40) << "a small step back is held";
+  EXPECT_EQ(c.map(at(frame_kind::video, 0)), 80) << "a large one joins";
+  EXPECT_EQ(c.map(at(frame_kind::video, 40)), 120);
+  EXPECT_EQ(c.map(at(frame_kind::video, 900'000)), 160) << "and so does a jump ahead";
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ void pull::decide_header() {
 }
 
 void pull::write(media::frame f) {
-  f.dts_ms = clock_.map(f.kind, f.dts_ms);
+  f.dts_ms = clock_.map(f);
   position_ms_ = std::max(position_ms_, f.dts_ms);
   ++frames_;
   bytes_ += f.payload.size();

@@ -109,7 +109,7 @@ bool push::take_input(base::instant now) {
   const auto* f = input_->front();
   if (f == nullptr) return false;
   const bool running = link_ && link_->running();
-  if (!running && !live_input()) return false;  // a file can wait, a live source cannot
+  if (!running && (sessions_ == 0 || !live_input())) return false;  // a file can wait, a live source only at the start
   if (skipping_ && running) {
     auto skipped = input_->pop();
     if (skipped.key) {
@@ -152,9 +152,8 @@ void push::pump() {
     cuts_logged_ = queue_.cuts();
     log::warning("the network is slower than the stream: dropped up to the next key frame, {} frames so far", queue_.frames_dropped());
   }
-  if (input_->ended() && queue_.empty() && link_ && link_->running()) begin_ending();
-  if (finished_) return;
-  if (input_->ended() && !(link_ && link_->running()) && live_input()) {
+  if (input_->ended() && queue_.empty() && link_ && link_->running()) return begin_ending();
+  if (input_->ended() && !(link_ && link_->running()) && live_input() && sessions_ > 0) {
     // The source is gone and so is the server: nothing is left to come back with.
     auto failure = input_->failure();
     finish(failure ? std::move(*failure) : base::error{base::error_kind::closed, "the input ended while the server was away: " + last_error_});

@@ -49,7 +49,8 @@ class push final : private link_handler {
   void tick();
   void retry(base::error reason);
   void finish(base::result<void> outcome);
-  [[nodiscard]] bool live_input() const { return options_.input.path == "-"; }
+  // What cannot wait while the server is away. As fast as possible promises no loss instead, so there a pipe waits too.
+  [[nodiscard]] bool live_input() const { return options_.input.path == "-" && options_.realtime; }
 
   void on_link_started(const rtmp::status& info) override;
   void on_link_status(const rtmp::status& info) override;
