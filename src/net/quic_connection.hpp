@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -106,7 +107,11 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
 
   void set_application(std::shared_ptr<quic_application> application) { application_ = std::move(application); }
   // The host is going away: no call to it any more.
-  void detach() { host_ = nullptr; }
+  // Connection and application keep each other alive while the host runs them; without a host nothing else would ever part them.
+  void detach() {
+    host_ = nullptr;
+    const auto last = std::exchange(application_, nullptr);
+  }
 
   // --- for the host, never from inside ngtcp2
   void read(const udp_datagram& datagram);
