@@ -77,7 +77,7 @@ class Relay:
     def _drop(self, sock):
         try:
             self._sel.unregister(sock)
-        except KeyError:
+        except (KeyError, ValueError):  # gone already: a datagram was waiting while a rebinding closed its socket
             pass
         sock.close()
 
