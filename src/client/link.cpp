@@ -88,8 +88,8 @@ void link::dial() {
   net::dial_options options;
   options.quic = settings_.quic;
   // A player sends nothing, so it would notice a server that died and came back only with its next keep-alive. Media keeps the
-  // timer quiet; in silence a ping a second is cheap.
-  if (target_.role == rtmp::client_role::play) options.quic.keep_alive = std::min(options.quic.keep_alive, std::chrono::milliseconds(1000));
+  // timer quiet; in silence two pings a second are cheap.
+  if (target_.role == rtmp::client_role::play) options.quic.keep_alive = std::min(options.quic.keep_alive, std::chrono::milliseconds(500));
   options.whole_dial = settings_.dial_timeout;
   options.memory = settings_.memory;
   // The completion keeps this object, so a link that is dropped while it dials lives until the dial was cancelled.
