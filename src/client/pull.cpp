@@ -63,6 +63,7 @@ void pull::dial() {
 }
 
 void pull::on_link_started(const rtmp::status&) {
+  if (ending_ || !link_) return;  // the server's answer crossed the wish to stop
   const auto facts = link_->facts();
   transport_ = facts ? std::string(net::name(facts->kind)) : "";
   why_ = link_->story().why;

@@ -81,6 +81,7 @@ void push::dial() {
 }
 
 void push::on_link_started(const rtmp::status&) {
+  if (finished_ || !link_) return;  // the server's answer crossed the wish to stop
   const auto facts = link_->facts();
   transport_ = facts ? std::string(net::name(facts->kind)) : "";
   why_ = link_->story().why;
