@@ -59,7 +59,13 @@ void dial_race::resolve_failed(base::instant now, base::error why) {
 
 void dial_race::connected(base::instant now, attempt_id id, std::optional<std::chrono::microseconds> rtt) {
   if (id >= attempts_.size() || attempts_[id].at != state::under_way) return;
-  if (phase_ == phase::racing) return win(now, id, rtt);
+  if (phase_ == phase::racing) {
+    if (attempts_[id].kind == transport_kind::quic || !answer_under_way()) return win(now, id, rtt);
+    // One is enough: the next address of the same host would not be better.
+    if (held()) return stop_attempt(id, now, "lost the race");
+    attempts_[id].at = state::held;
+    return;
+  }
   if (phase_ != phase::learning) return;
   // QUIC works here, it was only late: no failure, and the next dial knows how long to wait for it.
   attempts_[id].at = state::connected;
@@ -87,8 +93,21 @@ void dial_race::failed(base::instant now, attempt_id id, base::error why) {
     return fail(now, {base::error_kind::certificate, plan_.name + " (" + std::string(spoken(one.kind)) + "): " + one.why.text});
   }
   side_of(one.kind).next_start = now;  // RFC 8305 section 5: a failure does not wait for the stagger
+  if (held() && !answer_under_way()) return release_held(now);
   advance(now);
 }
+
+void dial_race::answered(attempt_id id) {
+  if (id < attempts_.size()) attempts_[id].answered = true;
+}
+
+std::optional<dial_race::attempt_id> dial_race::held() const {
+  const auto found = std::find_if(attempts_.begin(), attempts_.end(), [](const attempt& one) { return one.at == state::held; });
+  if (found == attempts_.end()) return std::nullopt;
+  return static_cast<attempt_id>(found - attempts_.begin());
+}
+
+void dial_race::release_held(base::instant now) { win(now, *held(), std::nullopt); }
 
 void dial_race::on_timer(base::instant now) {
   switch (phase_) {
@@ -125,7 +144,9 @@ std::optional<base::instant> dial_race::poll_timeout() const {
   auto next = start_ + plan_.whole_dial;
   if (phase_ == phase::resolving) return next;
   for (const auto* one : {&quic_, &tcp_}) {
-    if (one->wanted && one->next < addresses_.size()) next = std::min(next, one->next_start);
+    if (!one->wanted || one->next == addresses_.size()) continue;
+    if (one == &tcp_ && held()) continue;
+    next = std::min(next, one->next_start);
   }
   return next;
 }
@@ -135,12 +156,19 @@ bool dial_race::under_way(transport_kind kind) const {
                      [kind](const attempt& one) { return one.kind == kind && one.at == state::under_way; });
 }
 
+bool dial_race::answer_under_way() const {
+  return std::any_of(attempts_.begin(), attempts_.end(), [](const attempt& one) {
+    return one.kind == transport_kind::quic && one.answered && one.at == state::under_way;
+  });
+}
+
 bool dial_race::exhausted(const side& one) const { return !one.wanted || (one.next == addresses_.size() && !under_way(one.kind)); }
 
 bool dial_race::start_due(side& one, base::instant now) {
   if (!one.wanted || one.next == addresses_.size() || now < one.next_start) return false;
+  if (one.kind != transport_kind::quic && held()) return false;
   const attempt_id id = attempts_.size();
-  attempts_.push_back({one.kind, state::under_way, now, {}});
+  attempts_.push_back({one.kind, state::under_way, false, now, {}});
   story_.steps.push_back({one.kind, addresses_[one.next].text, since_start(now), {}, {}});
   actions_.push_back({action::verb::start, id, one.kind, one.next, {}});
   ++one.next;
@@ -150,6 +178,7 @@ bool dial_race::start_due(side& one, base::instant now) {
 
 void dial_race::advance(base::instant now) {
   if (now >= start_ + plan_.whole_dial) {
+    if (held()) return release_held(now);
     std::vector<const base::error*> failures;
     for (const auto& one : attempts_) {
       if (one.at == state::failed) failures.push_back(&one.why);
@@ -187,7 +216,7 @@ void dial_race::win(base::instant now, attempt_id id, std::optional<std::chrono:
   phase_ = story_.fell_back ? phase::learning : phase::over;
   learning_until_ = now + learning_limit;
   for (attempt_id other = 0; other < attempts_.size(); ++other) {
-    if (attempts_[other].at != state::under_way) continue;
+    if (!open(other)) continue;
     if (story_.fell_back && attempts_[other].kind == transport_kind::quic) {
       // Goes on for a moment, only to learn; for the dial's caller it is over.
       story_.steps[other].ended = story_.connected;
@@ -227,7 +256,7 @@ void dial_race::fail(base::instant now, base::error why) {
   phase_ = phase::over;
   const bool ran_out = why.kind == base::error_kind::timeout;
   for (attempt_id id = 0; id < attempts_.size(); ++id) {
-    if (attempts_[id].at == state::under_way) stop_attempt(id, now, ran_out ? "no answer" : "stopped");
+    if (open(id)) stop_attempt(id, now, ran_out ? "no answer" : "stopped");
   }
   failure_ = std::move(why);
   story_.why = failure_.text;
@@ -235,7 +264,7 @@ void dial_race::fail(base::instant now, base::error why) {
 
 void dial_race::end_learning(base::instant now) {
   for (attempt_id id = 0; id < attempts_.size(); ++id) {
-    if (attempts_[id].at == state::under_way) stop_attempt(id, now, "lost the race");
+    if (open(id)) stop_attempt(id, now, "lost the race");
   }
   phase_ = phase::over;
 }

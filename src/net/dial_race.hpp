@@ -43,6 +43,8 @@ class dial_race {
   [[nodiscard]] std::optional<attempt_id> winner() const { return winner_; }
   [[nodiscard]] const base::error& failure() const { return failure_; }  // once decided without a winner
   [[nodiscard]] const dial_story& story() const { return story_; }
+  // Connected over TCP or TLS, and kept until the QUIC handshakes that were answered have ended: wins, or is cancelled.
+  [[nodiscard]] std::optional<attempt_id> held() const;
   // In the order of trying: families alternate, beginning with the one that came first.
   [[nodiscard]] const std::vector<address>& addresses() const { return addresses_; }
 
@@ -51,6 +53,9 @@ class dial_race {
   // The transport handshake is complete. Without a measured RTT the duration of the attempt stands for it.
   void connected(base::instant now, attempt_id attempt, std::optional<std::chrono::microseconds> rtt);
   void failed(base::instant now, attempt_id attempt, base::error why);
+  // A packet of the server has come on a QUIC attempt. From here on TCP and TLS do not win before that handshake has ended: a
+  // certificate that is not accepted must end the dial, however slow this machine is to look at it.
+  void answered(attempt_id attempt);
   void on_timer(base::instant now);
 
   // The caller lost interest.
@@ -61,10 +66,11 @@ class dial_race {
 
  private:
   enum class phase : unsigned char { resolving, racing, learning, over };
-  enum class state : unsigned char { under_way, connected, failed, stopped };
+  enum class state : unsigned char { under_way, held, connected, failed, stopped };
   struct attempt {
     transport_kind kind = transport_kind::tcp;
     state at = state::under_way;
+    bool answered = false;
     base::instant started;
     base::error why;
   };
@@ -79,6 +85,10 @@ class dial_race {
   bool start_due(side& one, base::instant now);
   [[nodiscard]] bool exhausted(const side& one) const;
   [[nodiscard]] bool under_way(transport_kind kind) const;
+  [[nodiscard]] bool answer_under_way() const;
+  // Under way or held: has to be ended.
+  [[nodiscard]] bool open(attempt_id id) const { return attempts_[id].at == state::under_way || attempts_[id].at == state::held; }
+  void release_held(base::instant now);
   void stop_attempt(attempt_id id, base::instant now, std::string_view outcome);
   void win(base::instant now, attempt_id id, std::optional<std::chrono::microseconds> rtt);
   void fail(base::instant now, base::error why);

@@ -258,6 +258,68 @@ TEST(dial_race, CertificateFailureBeforeTheHeadStartStartsNoTcp) {
   EXPECT_THAT(r.done(), ElementsAre("+0 start quic v4"));
 }
 
+// --- TCP waits for a QUIC handshake that the server has answered ---
+
+TEST(dial_race, TcpIsHeldWhileAnAnsweredQuicHandshakeGoesOn) {
+  race_at r(quic_then(dial_target::tcp_side::plain));
+  r.found({{"v6", true}, {"v4", false}}).at(260ms);
+  r.race.answered(0);
+  r.connected(2);
+  r.done();
+  EXPECT_FALSE(r.race.decided());
+  EXPECT_EQ(r.race.held(), 2u);
+  r.at(900ms);
+  EXPECT_THAT(r.done(), IsEmpty());  // no second TCP attempt beside the one that is there
+  r.connected(0, 400ms);
+  EXPECT_EQ(r.race.winner(), 0u);
+  EXPECT_EQ(r.race.story().why, "QUIC as asked");
+  EXPECT_THAT(r.done(), ElementsAre("+900 cancel 1", "+900 cancel 2", "+900 success 400000 us"));
+}
+
+TEST(dial_race, LateCertificateFailureStillKeepsEveryByteOffTcp) {
+  race_at r(quic_then(dial_target::tcp_side::plain));
+  r.found().at(260ms);
+  r.race.answered(0);
+  r.connected(1);
+  r.done();
+  r.at(2s).failed(0, error_kind::certificate, "self-signed certificate");
+  EXPECT_FALSE(r.race.winner());
+  EXPECT_EQ(r.race.failure().kind, error_kind::certificate);
+  EXPECT_THAT(r.done(), ElementsAre("+2000 cancel 1"));
+}
+
+TEST(dial_race, HeldTcpWinsWhenTheAnsweredHandshakeFails) {
+  race_at r(quic_then_tls());
+  r.found().at(260ms);
+  r.race.answered(0);
+  r.connected(1);
+  r.done();
+  r.at(3s).failed(0, error_kind::timeout, "no answer within 3 s");
+  EXPECT_EQ(r.race.winner(), 1u);
+  EXPECT_EQ(r.race.story().why, "fell back to TLS: QUIC failed: no answer within 3 s");
+  EXPECT_THAT(r.done(), ElementsAre("+3000 failure"));
+  EXPECT_TRUE(r.race.over());
+}
+
+TEST(dial_race, SecondTcpConnectionBesideAHeldOneIsGivenUp) {
+  race_at r(quic_then_tls());
+  r.found({{"v6", true}, {"v4", false}}).at(600ms);
+  r.race.answered(0);
+  r.done();
+  r.connected(2).connected(3);
+  EXPECT_EQ(r.race.held(), 2u);
+  EXPECT_THAT(r.done(), ElementsAre("+600 cancel 3"));
+}
+
+TEST(dial_race, SilenceOnOneAddressDoesNotHoldTcpWhenTheOtherFailed) {
+  race_at r(quic_then_tls());
+  r.found({{"v6", true}, {"v4", false}}).at(300ms);
+  r.race.answered(0);
+  r.connected(2).failed(0);
+  EXPECT_EQ(r.race.winner(), 2u);
+  EXPECT_FALSE(r.race.over());  // the silent one goes on, only to learn
+}
+
 // --- what is remembered ---
 
 TEST(dial_race, QuicFinishingWithinTwoSecondsStoresItsRttAndIsNoFailure) {
@@ -438,13 +500,21 @@ TEST(dial_race, EveryOrderOfEventsEnds) {
           open[next->attempt] = 0;
         }
       }
+      // One that was held wins by what happens to another.
+      if (race.winner() && !handed) {
+        handed = race.winner();
+        open[*handed] = 0;
+        continue;
+      }
       const auto what = below(4);
       if (what < 2 && !open.empty()) {
         const auto id = below(static_cast<std::uint32_t>(open.size()));
-        if (open[id] == 0) continue;
+        if (open[id] == 0 || race.held() == id) continue;
+        if (below(3) == 0) race.answered(id);
         open[id] = 0;
         if (what == 0) {
           race.connected(now, id, std::nullopt);
+          if (race.held() == id || (!race.winner() && !race.over())) open[id] = 1;  // held, or cancelled beside a held one
           if (race.winner() == id) {
             ASSERT_FALSE(handed);
             handed = id;

@@ -124,6 +124,7 @@ class dial_run : public std::enable_shared_from_this<dial_run> {
 
   void pump() {
     const auto self = shared_from_this();
+    take_won();
     while (const auto next = race_.poll_action()) perform(*next);
     if (race_.decided()) decided_.cancel();
     const auto timeout = race_.poll_timeout();
@@ -190,6 +191,8 @@ class dial_run : public std::enable_shared_from_this<dial_run> {
                                      made.error().kind == error_kind::protocol)) {
       made = co_await tcp_connect(std::move(plain));
     }
+    // Behind what is ready in this loop turn: an answer over UDP that came first is looked at first.
+    co_await asio::post(asio::use_awaitable);
     if (const auto self = weak.lock()) self->ended(id, std::move(made));
   }
 
@@ -219,18 +222,32 @@ class dial_run : public std::enable_shared_from_this<dial_run> {
       race_.failed(now, id, std::move(made).error());
       return pump();
     }
-    race_.connected(now, id, (*made)->facts().rtt);
-    if (race_.winner() == id && !won_ && !handed_over_) {
-      won_ = *std::move(made);
-      handed_over_ = true;
-    } else {
-      // Late: it has carried no byte of RTMP and never will.
-      (*made)->close(close_code::no_error, "lost the race");
+    for (const auto& [other, one] : attempts_) {
+      if (one.quic && one.quic->answered()) race_.answered(other);
     }
+    const auto rtt = (*made)->facts().rtt;
+    made_[id] = *std::move(made);
+    race_.connected(now, id, rtt);
+    take_won();
+    if (race_.winner() != id && race_.held() != id) drop_made(id);
     pump();
   }
 
+  void take_won() {
+    if (!race_.winner()) return;
+    const auto found = made_.find(*race_.winner());
+    if (found == made_.end()) return;
+    won_ = std::move(found->second);
+    made_.erase(found);
+  }
+
+  // It has carried no byte of RTMP and never will.
+  void drop_made(dial_race::attempt_id id) {
+    if (const auto found = made_.extract(id)) found.mapped()->close(close_code::no_error, "lost the race");
+  }
+
   void cancel(dial_race::attempt_id id) {
+    drop_made(id);
     if (const auto signal = forget(id)) signal->emit(asio::cancellation_type::terminal);
   }
 
@@ -254,8 +271,8 @@ class dial_run : public std::enable_shared_from_this<dial_run> {
   std::optional<base::instant> armed_;
   std::map<std::string, asio::ip::address> by_text_;
   std::map<dial_race::attempt_id, attempt> attempts_;
+  std::map<dial_race::attempt_id, transport_ptr> made_;  // connected: held by the race, or about to win
   transport_ptr won_;
-  bool handed_over_ = false;
 };
 
 // Wrong before anything is tried: otherwise a missing file would look like a server that cannot do QUIC.

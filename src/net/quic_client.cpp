@@ -47,6 +47,8 @@ class client_endpoint final : public quic_endpoint {
     if (connection_) connection_->detach();
   }
 
+  [[nodiscard]] bool answered() const { return answered_; }
+
   base::result<std::shared_ptr<quic_stream_transport>> start(quic_stream_transport::open_callback done) {
     auto credentials = quic_credentials::for_client(options_.verify);
     if (!credentials) return credentials.error();
@@ -94,6 +96,7 @@ class client_endpoint final : public quic_endpoint {
 
  private:
   void on_datagram(const udp_datagram& datagram) override {
+    answered_ = true;
     if (const auto connection = connection_) connection->read(datagram);
   }
   void on_socket_error(int number) override {
@@ -112,6 +115,7 @@ class client_endpoint final : public quic_endpoint {
   quic_connect_options options_;
   std::string key_;
   quic_time next_escape_ = 0;
+  bool answered_ = false;
   std::shared_ptr<quic_connection> connection_;
 };
 
@@ -119,6 +123,7 @@ class client_endpoint final : public quic_endpoint {
 struct attempt_state {
   std::function<void(base::result<transport_ptr>)> done;
   std::weak_ptr<quic_stream_transport> pipe;
+  std::weak_ptr<client_endpoint> endpoint;
 };
 
 class attempt final : public quic_attempt {
@@ -127,6 +132,10 @@ class attempt final : public quic_attempt {
   ~attempt() override {
     state_->done = nullptr;
     if (const auto pipe = state_->pipe.lock()) pipe->give_up();  // does nothing to a connection that was handed over
+  }
+  [[nodiscard]] bool answered() const override {
+    const auto endpoint = state_->endpoint.lock();
+    return endpoint && endpoint->answered();
   }
 
  private:
@@ -143,6 +152,7 @@ std::unique_ptr<quic_attempt> quic_connect(boost::asio::io_context& io, quic_con
     if (const auto callback = std::exchange(state->done, nullptr)) callback(std::move(outcome));
   };
   auto endpoint = std::make_shared<client_endpoint>(io, std::move(options));
+  state->endpoint = endpoint;
   if (auto started = endpoint->start(tell); started) {
     state->pipe = *started;
   } else {

@@ -24,6 +24,8 @@ struct quic_connect_options {
 class quic_attempt {
  public:
   virtual ~quic_attempt() = default;
+  // A datagram has come from the server's address, whatever it says.
+  [[nodiscard]] virtual bool answered() const = 0;
 };
 
 // Starts at once. `done` is called exactly once unless the attempt is destroyed first, never from inside this call: with
