@@ -13,6 +13,11 @@ MILLRACE = os.environ.get("MILLRACE", str(ROOT / "build" / "dev" / "millrace"))
 BUG = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|runtime error:|Assertion .* failed|terminate called")
 
 
+def can_be_interrupted():
+    """A shell starts what it puts into the background with SIGINT ignored, and children inherit that: ours are to obey Ctrl-C all the same."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Process:
     """Runs argv; stderr (and stdout, unless it goes to a file) becomes `lines`, each with the moment it was read."""
 
@@ -26,7 +31,7 @@ class Process:
         merged = stdout is None
         self.popen = subprocess.Popen(
             self.argv, stdin=stdin, stdout=subprocess.PIPE if merged else stdout, stderr=subprocess.STDOUT if merged else subprocess.PIPE,
-            env={**os.environ, **(env or {})}, cwd=cwd, start_new_session=True)
+            env={**os.environ, **(env or {})}, cwd=cwd, start_new_session=True, preexec_fn=can_be_interrupted)
         self._thread = threading.Thread(target=self._read, args=(self.popen.stdout if merged else self.popen.stderr,), daemon=True)
         self._thread.start()
 
