@@ -17,7 +17,8 @@ ALLOWED = {
     "http": {"base", "media", "hub", "net"},
     "server": {"base", "media", "rtmp", "hub", "net", "http"},
     "client": {"base", "media", "rtmp", "net"},
-    "cli": {"base", "media", "rtmp", "net", "server", "client"},
+    "conform": {"base", "media", "rtmp", "net", "client"},
+    "cli": {"base", "media", "rtmp", "net", "server", "client", "conform"},
 }
 PURE = {"base", "media", "rtmp", "hub"}
 # What a pure folder has no business with: clocks that run, sockets, threads, files, random sources, other libraries.
@@ -136,3 +137,44 @@ def test_no_path_of_one_machine():
 
 def test_every_header_is_guarded():
     assert [str(p.relative_to(ROOT)) for p in sources() if p.suffix == ".hpp" and "#pragma once" not in p.read_text()] == []
+
+
+# Ids of doc/protocol/conformance.md and the places that have to hold a test of that name.
+CONFORMANCE_ROW = re.compile(r"^\| ([A-Z]{1,2}\d+) \| (server|client|both|unit|-) \| (.+?) \| (.*?) \|$", re.M)
+CASE = re.compile(r'^\s*\{"([A-Z]{1,2}\d+)"', re.M)
+
+
+def conformance_rows():
+    return CONFORMANCE_ROW.findall((ROOT / "doc/protocol/conformance.md").read_text())
+
+
+def case_ids(paths):
+    return {found for path in paths for found in CASE.findall(path.read_text())}
+
+
+def test_every_conformance_line_has_its_test():
+    server = case_ids(sorted((SRC / "conform").glob("cases_*.cpp")))
+    client = case_ids(sorted((ROOT / "test/wire").glob("client_*_conformance_test.cpp")))
+    units = "".join(p.read_text() for p in [*sources(), *sorted((ROOT / "test").rglob("*_test.cpp"))] if is_test(p))
+    missing = []
+    for line_id, who, _, decision in conformance_rows():
+        if who in ("server", "both") and line_id not in server:
+            missing.append(f"{line_id}: no script in src/conform")
+        if who in ("client", "both") and line_id not in client:
+            missing.append(f"{line_id}: no script in test/wire/client_*_conformance_test.cpp")
+        if who == "unit" and not re.search(rf"\b{line_id}_|_{line_id}_|\b{line_id}\b", units):
+            missing.append(f"{line_id}: no unit test names it")
+        if who == "-" and not decision:
+            missing.append(f"{line_id}: decided against without a reason")
+    assert not missing
+
+
+def test_every_conformance_test_has_its_line():
+    known = {row[0] for row in conformance_rows()}
+    used = case_ids([*sorted((SRC / "conform").glob("cases_*.cpp")), *sorted((ROOT / "test/wire").glob("client_*_conformance_test.cpp"))])
+    assert not used - known
+
+
+def test_conformance_ids_are_unique():
+    ids = [row[0] for row in conformance_rows()]
+    assert len(ids) == len(set(ids))

@@ -3,10 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-
 #include "support/peer.hpp"
+#include "support/running_server.hpp"
 
 namespace millrace::server {
 namespace {
@@ -14,15 +12,7 @@ namespace {
 using rtmp::client_role;
 using test::peer;
 using test::run_until;
-
-struct state_directory_for_test {
-  std::filesystem::path path;
-  state_directory_for_test() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "millrace-test-XXXXXX").string();
-    path = mkdtemp(pattern.data());
-  }
-  ~state_directory_for_test() { std::filesystem::remove_all(path); }
-};
+using test::running_server;
 
 media::frame make_frame(media::frame_kind kind, std::int64_t dts_ms, std::vector<std::uint8_t> payload) {
   media::frame f;
@@ -40,39 +30,6 @@ media::frame video(bool key, std::int64_t dts_ms, std::size_t size) {
   payload[2] = payload[3] = payload[4] = 0;
   return make_frame(media::frame_kind::video, dts_ms, std::move(payload));
 }
-
-struct running_server {
-  state_directory_for_test state;
-  boost::asio::io_context io{1};
-  std::unique_ptr<class server> instance;
-  config settings;
-
-  explicit running_server(bool quic = true) {
-    settings.listen = {{"127.0.0.1", 0}};
-    settings.state_directory = state.path;
-    settings.quic = quic;
-    start();
-  }
-  void start() {
-    auto opened = server::open(io, settings);
-    if (!opened) throw std::runtime_error(opened.error().text);
-    instance = std::move(*opened);
-    settings.listen[0].port = instance->port();
-  }
-  ~running_server() {
-    instance.reset();
-    io.restart();
-    io.poll();
-  }
-  [[nodiscard]] std::string uri(const std::string& form, const std::string& stream) const {
-    const auto host = "127.0.0.1:" + std::to_string(instance->port());
-    const auto pin = "pin=" + instance->certificate()->pin;
-    if (form == "rtmp") return "rtmp://" + host + "/" + stream;
-    if (form == "rtmps") return "rtmps://" + host + "/" + stream + "?" + pin;
-    if (form == "rtmpq") return "rtmpq://" + host + "/" + stream + "?" + pin;
-    return "rtmps://" + host + "/" + stream + "?transport=quic&" + pin;
-  }
-};
 
 class every_pair : public testing::TestWithParam<std::tuple<const char*, const char*>> {};
 

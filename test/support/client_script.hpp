@@ -1,0 +1,179 @@
+// The client under test (client::link, as push, pull and bridge use it) and a server moved by hand, on each transport. A table of scripts
+// in a test file becomes tests named conformance_client.ID_transport by register_client_cases.
+#pragma once
+#include <gtest/gtest.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/link.hpp"
+#include "conform/script.hpp"
+#include "net/listener.hpp"
+#include "support/net_fixtures.hpp"
+
+namespace millrace::test {
+
+// One per script. The listener hands out what connects; the script plays the server on it.
+class client_script final : private client::link_handler {
+ public:
+  client_script(boost::asio::io_context& io, std::string transport) : io_(io), transport_(std::move(transport)), changed_(io) {
+    net::listener_options how;
+    how.address = {"127.0.0.1", 0};
+    how.certificate = shared_identity();
+    how.quic_options.secrets.stateless_reset.assign(32, 1);
+    how.quic_options.secrets.token.assign(32, 2);
+    auto made = net::listen(io, how, [this](net::transport_ptr t) {
+      accepted_.push_back(std::move(t));
+      changed_.cancel();
+    });
+    if (!made) throw std::runtime_error(made.error().text);
+    listener_ = *std::move(made);
+  }
+  ~client_script() override {
+    if (link) link->close();
+  }
+
+  boost::asio::io_context& io() { return io_; }
+  // "rtmp://127.0.0.1:PORT/live/STREAM?QUERY", the transport of this run, its certificate pinned.
+  [[nodiscard]] std::string uri(const std::string& stream, const std::string& query = "") const {
+    auto out = transport_ + "://127.0.0.1:" + std::to_string(listener_->port()) + "/live/" + stream;
+    const auto pin = transport_ == "rtmp" ? std::string() : "pin=" + shared_identity()->pin;
+    const auto all = query + (query.empty() || pin.empty() ? "" : "&") + pin;
+    return all.empty() ? out : out + "?" + all;
+  }
+  // The client dials. What it does is in `link`, `statuses`, `frames`, `down`, ….
+  void start(rtmp::client_role role, const std::string& stream = "a", const std::string& query = "", client::link_settings settings = {}) {
+    auto parsed = rtmp::parse_uri(uri(stream, query));
+    if (!parsed) throw std::runtime_error(parsed.error().text);
+    link = client::link::open(io_, {std::move(*parsed), role, {}}, settings, *this);
+  }
+  // The next connection that arrives.
+  boost::asio::awaitable<conform::peer_ptr> accept() {
+    co_await until([this] { return !accepted_.empty(); }, "a connection of the client");
+    auto one = std::move(accepted_.front());
+    accepted_.pop_front();
+    co_return conform::peer::start(io_, std::move(one), patience);
+  }
+  // … shaken hands with, and its connect command, not yet answered.
+  struct connecting {
+    conform::peer_ptr at;
+    rtmp::command connect;
+  };
+  boost::asio::awaitable<connecting> accept_connect_command() {
+    auto at = co_await accept();
+    co_await at->shake_hands_as_server();
+    auto c = co_await at->wait_command("connect");
+    co_return connecting{std::move(at), std::move(c)};
+  }
+  static void answer_connect(conform::peer& at, double transaction = 1) {
+    const rtmp::amf0::object properties{{{"fmsVer", "FMS/3,0,1,123"}, {"capabilities", 31.0}}};
+    at.send(rtmp::make_command(0, "_result", transaction, properties,
+                               {rtmp::information({"status", "NetConnection.Connect.Success", "ok"})}));
+  }
+  // The whole way to an accepted publish or play: returns the server's end. `msid` is what createStream was answered with.
+  boost::asio::awaitable<conform::peer_ptr> accept_until_started(std::uint32_t msid = 1) {
+    auto c = co_await accept_connect_command();
+    answer_connect(*c.at, c.connect.transaction);
+    const auto create = co_await c.at->wait_command("createStream");
+    c.at->send(rtmp::make_command(0, "_result", create.transaction, rtmp::amf0::null{}, {msid}));
+    conform::peer::wanted is = [](const rtmp::message& m) {
+      const auto found = m.type == rtmp::message_type::command_amf0 ? rtmp::parse_command(m, {}) : base::result<rtmp::command>(base::error{});
+      return found && (found->name == "publish" || found->name == "play");
+    };
+    const auto asked = co_await c.at->wait(std::move(is), "publish or play");
+    const bool play = rtmp::parse_command(asked, {})->name == "play";
+    c.at->send(rtmp::make_on_status(msid, {"status", play ? "NetStream.Play.Start" : "NetStream.Publish.Start", "go"}));
+    co_await until([this] { return started.has_value(); }, "the client to have started");
+    co_return c.at;
+  }
+  // Until something here has become true; a failure names what was waited for.
+  boost::asio::awaitable<void> until(std::function<bool()> reached, std::string what) {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (!reached()) {
+      if (std::chrono::steady_clock::now() >= end) throw conform::failure{"waited in vain for " + what + seen()};
+      changed_.expires_at(end);
+      co_await changed_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+    }
+  }
+
+  static constexpr conform::milliseconds patience{10'000};
+  client::link_ptr link;
+  bool connected = false;
+  std::optional<rtmp::status> started;
+  std::vector<rtmp::status> statuses;  // after the start
+  std::vector<media::frame> frames;
+  int streams_ended = 0;
+  std::optional<client::link_end> down;
+
+ private:
+  void note() { changed_.cancel(); }
+  [[nodiscard]] std::string seen() const {
+    return down ? "; the link went down: " + down->reason.text : "; the link is " + std::string(started ? "started" : connected ? "connected" : "on its way");
+  }
+  void on_link_connected() override { connected = true, note(); }
+  void on_link_started(const rtmp::status& info) override { started = info, note(); }
+  void on_link_frame(media::frame f) override { frames.push_back(std::move(f)), note(); }
+  void on_link_status(const rtmp::status& info) override { statuses.push_back(info), note(); }
+  void on_link_stream_ended() override { ++streams_ended, note(); }
+  void on_link_down(const client::link_end& end) override { down = end, note(); }
+
+  boost::asio::io_context& io_;
+  const std::string transport_;
+  boost::asio::steady_timer changed_;
+  std::unique_ptr<net::listener> listener_;
+  std::deque<net::transport_ptr> accepted_;
+};
+
+struct client_case {
+  const char* id;
+  const char* title;
+  boost::asio::awaitable<void> (*run)(client_script& s);
+};
+
+class client_case_test : public testing::Test {
+ public:
+  client_case_test(client_case which, std::string transport) : which_(which), transport_(std::move(transport)) {}
+  void TestBody() override {
+    boost::asio::io_context io(1);
+    {
+      client_script s(io, transport_);
+      bool done = false;
+      boost::asio::co_spawn(io, which_.run(s), [&](const std::exception_ptr& thrown) {
+        done = true;
+        try {
+          if (thrown) std::rethrow_exception(thrown);
+        } catch (const conform::failure& f) {
+          ADD_FAILURE() << which_.id << ": " << which_.title << "\n" << f.text;
+        }
+      });
+      ASSERT_TRUE(run_until(io, [&] { return done; }, std::chrono::seconds(50))) << which_.id << " does not end";
+    }
+    io.restart();
+    io.poll();
+  }
+
+ private:
+  const client_case which_;
+  const std::string transport_;
+};
+
+// Call once from a namespace-scope initialiser of each test file.
+inline bool register_client_cases(const std::vector<client_case>& cases) {
+  for (const auto& one : cases) {
+    for (const char* transport : {"rtmp", "rtmps", "rtmpq"}) {
+      testing::RegisterTest("conformance_client", (std::string(one.id) + "_" + transport).c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                            [one, transport]() -> testing::Test* { return new client_case_test(one, transport); });
+    }
+  }
+  return true;
+}
+
+}  // namespace millrace::test

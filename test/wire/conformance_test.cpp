@@ -1,0 +1,59 @@
+// The suite of src/conform against our own server, each script on each transport: conformance.H1/rtmp, H1/rtmps, H1/rtmpq, …
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+
+#include "client/link.hpp"
+#include "conform/suite.hpp"
+#include "support/peer.hpp"
+#include "support/running_server.hpp"
+
+namespace millrace::conform {
+namespace {
+
+class server_conformance : public testing::Test {
+ public:
+  server_conformance(test_case which, std::string transport) : which_(which), transport_(std::move(transport)) {}
+
+  void TestBody() override {
+    // Deadlines of a server are minutes; a test has none to spare.
+    test::running_server s(true, [](server::config& settings) {
+      settings.rtmp.connect_deadline = milliseconds(1'500);
+      settings.rtmp.idle_connection = milliseconds(4'000);
+    });
+    const auto uri = rtmp::parse_uri(s.uri(transport_, "live/x"));
+    ASSERT_TRUE(uri) << uri.error().text;
+    target where;
+    where.dial = client::dial_target_of(*uri, {});
+    if (where.dial.quic) where.dial.tcp = net::dial_target::tcp_side::none;
+    where.tc_url = uri->tc_url();
+    where.patience = milliseconds(10'000);
+    where.run = "test";
+    std::optional<verdict> got;
+    boost::asio::co_spawn(s.io, run_case(s.io, where, which_), [&](const std::exception_ptr& thrown, verdict v) {
+      if (thrown) std::rethrow_exception(thrown);
+      got = std::move(v);
+    });
+    ASSERT_TRUE(test::run_until(s.io, [&] { return got.has_value(); }, std::chrono::seconds(50)));
+    if (got->how == outcome::skipped) GTEST_SKIP() << got->detail;
+    EXPECT_TRUE(got->how == outcome::passed || got->how == outcome::refused) << got->id << ": " << got->title << "\n" << got->detail;
+    if (!got->detail.empty()) RecordProperty("detail", got->detail);
+  }
+
+ private:
+  const test_case which_;
+  const std::string transport_;
+};
+
+const bool registered = [] {
+  for (const auto& one : catalogue()) {
+    for (const char* transport : {"rtmp", "rtmps", "rtmpq"}) {
+      testing::RegisterTest("conformance_server", (std::string(one.id) + "_" + transport).c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                            [one, transport]() -> testing::Test* { return new server_conformance(one, transport); });
+    }
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace millrace::conform
