@@ -85,7 +85,7 @@ int run_conform(const conform_command& o) {
   std::size_t done = 0;
   const auto total = cases->size();
   const auto progress = [&](const conform::verdict&) {
-    if (!globals().quiet) console::draw("conform: " + std::to_string(++done) + " of " + std::to_string(total) + " tests");
+    if (!globals().quiet && console::is_terminal()) console::draw("conform: " + std::to_string(++done) + " of " + std::to_string(total) + " tests");
   };
   boost::asio::co_spawn(io, run_all(io, where, std::move(*cases), o.at_once, progress, got), [&io](const std::exception_ptr& thrown) {
     if (thrown) std::rethrow_exception(thrown);
@@ -94,7 +94,7 @@ int run_conform(const conform_command& o) {
   auto interrupted = stop_on_signal(io, [&] { io.stop(); });
   io.run();
   interrupted.reset();
-  console::settle();
+  if (console::is_terminal()) console::settle();
   finish_closing(io);
   if (!got) return fail("conform", {base::error_kind::closed, "interrupted"});
   if (!*got) return fail("conform", got->error());
