@@ -10,8 +10,10 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(1, str(pathlib.Path(__file__).parents[1] / "support"))
 
 from media import Clip  # noqa: E402
+from nginx_rtmp import nginx_rtmp, start_nginx_rtmp  # noqa: E402,F401  (fixtures)
 from process import MILLRACE, Processes  # noqa: E402
 from relay import Relay  # noqa: E402
 
