@@ -21,7 +21,7 @@ def can_be_interrupted():
 class Process:
     """Runs argv; stderr (and stdout, unless it goes to a file) becomes `lines`, each with the moment it was read."""
 
-    def __init__(self, name, argv, stdout=None, stdin=subprocess.DEVNULL, env=None, cwd=None):
+    def __init__(self, name, argv, stdout=None, stdin=subprocess.DEVNULL, env=None, cwd=None, pass_fds=()):
         self.name = name
         self.argv = [str(a) for a in argv]
         self.started = time.monotonic()
@@ -31,7 +31,7 @@ class Process:
         merged = stdout is None
         self.popen = subprocess.Popen(
             self.argv, stdin=stdin, stdout=subprocess.PIPE if merged else stdout, stderr=subprocess.STDOUT if merged else subprocess.PIPE,
-            env={**os.environ, **(env or {})}, cwd=cwd, start_new_session=True, preexec_fn=can_be_interrupted)
+            env={**os.environ, **(env or {})}, cwd=cwd, pass_fds=pass_fds, start_new_session=True, preexec_fn=can_be_interrupted)
         self._thread = threading.Thread(target=self._read, args=(self.popen.stdout if merged else self.popen.stderr,), daemon=True)
         self._thread.start()
 
