@@ -1,5 +1,6 @@
 """Encoders and players as anyone starts them: one table each, for the tests, the matrix and the recorded sessions."""
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -130,30 +131,29 @@ def framecrc(path, video_stream):
     return pictures, samples
 
 
-def watch(process, look, want):
-    """Looks until `want` is met; then ends the player, and looks once more."""
+def watch(process, look, want, end=lambda process: process.kill()):
+    """Looks until `want` is met, then ends the player. What it says after that is about being ended."""
     until(lambda: want.met(look()) or not process.running(), timeout=want.timeout, what=f"{want.pictures} pictures and {want.samples} samples in {process.name}")
-    process.stop(timeout=10)
+    said = process.lines
+    end(process)
     played = look()
-    played.errors = errors_of(process)
+    played.errors = errors_of(process.name, said)
     return played
 
 
-# What the tools call an error on standard error. Everything that ffmpeg prints at -v error is one.
+# What the tools call an error. Everything that ffmpeg prints at -v error is one.
 ERROR = {
     "ffmpeg": re.compile(r"."),
     "rtmpdump": re.compile(r"^ERROR:"),
     "gst": re.compile(r"\b(ERROR|WARN)\b|^ERROR"),
-    "vlc": re.compile(r"decoder error|demux error|access error|input error|packetizer error|corrupt|discontinuity", re.I),
-    "mpv": re.compile(r"^\[?(ffmpeg|lavf|vd|ad|cplayer|stream)\b.*|[Ee]rror"),
+    "vlc": re.compile(r"(decoder|demux|access|input|packetizer|stream) error|^\[(h264|aac|flv|rtmp) @"),
+    "mpv": re.compile(r"."),
 }
 
 
-def errors_of(process):
-    pattern = ERROR[process.name.split()[0].split("-")[0]]
-    # ffmpeg and rtmpdump are told to stop: that they did so is no error.
-    mine = re.compile(r"Exiting normally|received signal|Immediate exit|Caught signal|Interrupted|handling interrupt|interrupt:|Quit")
-    return [line for line in process.lines if pattern.search(line) and not mine.search(line)]
+def errors_of(name, lines):
+    pattern = ERROR[re.split(r"[ -]", name)[0]]
+    return [line for line in lines if pattern.search(line)]
 
 
 def play_ffmpeg(procs, url, out, want):
@@ -175,7 +175,8 @@ def play_rtmpdump(procs, url, out, want):
     def look():
         video, audio = flv_counts(flv)
         return Played(video, audio * 1024)
-    played = watch(player, look, want)
+    # On SIGINT it writes out what it has and leaves; the rest of a tag that it was about to write would be an error of ours.
+    played = watch(player, look, want, end=lambda process: process.stop())
     decoded = Decoded(flv)
     return Played(len(decoded.pictures), decoded.audio * 1024, played.errors + decoded.errors, decoded.pictures)
 
@@ -212,18 +213,18 @@ def gst_player(source):
     return play
 
 
-def play_vlc(procs, url, out, want, size=SIZE):
+def play_vlc(procs, url, out, want):
     nobody = Nobody()
     try:
-        yuv, wav = f"{nobody.folder}/vlc.yuv", f"{nobody.folder}/vlc.pcm"
-        # The outputs write files; late pictures are shown all the same, since nobody looks.
-        player = procs.start("vlc player", [*nobody.prefix, "cvlc", "-I", "dummy", "--no-lua", "--verbose=1", "--vout=yuv", f"--yuv-file={yuv}",
-                                            "--aout=afile", f"--audiofile-file={wav}", "--no-audiofile-wav", "--audiofile-format=s16", "--no-drop-late-frames",
+        pcm = pathlib.Path(nobody.folder, "vlc.pcm")
+        # Every picture that is shown becomes a file; late ones are shown all the same, since nobody looks.
+        player = procs.start("vlc player", [*nobody.prefix, "cvlc", "-I", "dummy", "--no-lua", "--verbose=1", "--vout=dummy", "--video-filter=scene",
+                                            "--scene-format=jpg", "--scene-ratio=1", f"--scene-path={nobody.folder}", "--scene-prefix=shot", "--aout=afile",
+                                            f"--audiofile-file={pcm}", "--no-audiofile-wav", "--audiofile-format=s16", "--audiofile-channels=1", "--no-drop-late-frames",
                                             "--no-skip-frames", "--network-caching=300", url], cwd=nobody.folder)
-        picture = size[0] * size[1] * 3 // 2
 
         def look():
-            return Played(os.path.getsize(yuv) // picture if os.path.exists(yuv) else 0, os.path.getsize(wav) // 2 if os.path.exists(wav) else 0)
+            return Played(len(list(pcm.parent.glob("shot*.jpg"))), pcm.stat().st_size // 2 if pcm.exists() else 0)
         return watch(player, look, want)
     finally:
         nobody.close()
@@ -231,7 +232,7 @@ def play_vlc(procs, url, out, want, size=SIZE):
 
 def play_mpv(procs, url, out, want):
     crc = out / "mpv.crc"
-    player = procs.start("mpv", ["mpv", "--no-config", "--msg-level=all=warn", f"--o={crc}", "--of=framecrc", "--ovc=rawvideo", "--oac=pcm_s16le",
+    player = procs.start("mpv", ["mpv", "--no-config", "--msg-level=all=error", f"--o={crc}", "--of=framecrc", "--ovc=rawvideo", "--oac=pcm_s16le",
                                  "--ofopts=flush_packets=1", url])
 
     def look():
