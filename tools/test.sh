@@ -9,7 +9,7 @@ run_tests() {
   local -a parts=()
   while (($# > 0)); do
     case $1 in
-      --unit | --e2e | --fuzz | --structure) parts+=("${1#--}") ;;
+      --unit | --e2e | --fuzz | --structure | --matrix) parts+=("${1#--}") ;;
       -R) regex=${2:?-R wants a regular expression}; shift ;;
       --fuzz-seconds) fuzz_seconds=${2:?--fuzz-seconds wants a number}; shift ;;
       --preset) preset=${2:?--preset wants a name}; shift ;;
@@ -25,7 +25,7 @@ run_tests() {
   for part in "${parts[@]}"; do
     # Build first what the part needs, so that a build failure is seen as itself.
     case $part in
-      unit | e2e) (build "$preset") || { say "0 passed, 1 failed"; exit 1; } ;;
+      unit | e2e | matrix) (build "$preset") || { say "0 passed, 1 failed"; exit 1; } ;;
       fuzz) (build fuzz) || { say "0 passed, 1 failed"; exit 1; } ;;
     esac
   done
@@ -126,4 +126,18 @@ test_e2e() {
   say "== end to end, with real peers"
   sanitizer_settings
   MILLRACE=$PWD/build/$preset/millrace run_pytest e2e test/e2e
+}
+
+# Not part of a plain ./x test: it takes minutes, and what it proves changes with the tools of others, not with ours.
+test_matrix() {
+  say "== every encoder with every player"
+  need matrix
+  sanitizer_settings
+  local cell_passed cell_failed status=0
+  rm -rf "$logs/matrix" "$logs/matrix.json"
+  MILLRACE=$PWD/build/$preset/millrace PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 test/e2e/matrix --transport both --json "$logs/matrix.json" \
+    --keep "$logs/matrix" 2>&1 | tee "$logs/matrix.log" || status=$?
+  read -r cell_passed cell_failed < <(sed -n 's/^\([0-9]*\) cells passed, \([0-9]*\) failed.*/\1 \2/p' "$logs/matrix.log") || true
+  passed=$((passed + ${cell_passed:-0})) failed=$((failed + ${cell_failed:-0}))
+  if ((status != 0 && ${cell_failed:-0} == 0)); then failed=$((failed + 1)); fi
 }

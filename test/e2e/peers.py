@@ -72,8 +72,9 @@ class Nobody:
 
 
 # --- publishers ------------------------------------------------------------------------------------------------------------
-def ffmpeg_publisher(clip, url, start_ms=0):
-    return ["ffmpeg", "-nostdin", "-hide_banner", "-v", "error", "-re", "-i", clip, "-c", "copy", "-output_ts_offset", start_ms / 1000, "-f", "flv", url]
+def ffmpeg_publisher(clip, url, *options, start_ms=0):
+    late = ["-output_ts_offset", start_ms / 1000] if start_ms else []
+    return ["ffmpeg", "-nostdin", "-hide_banner", "-v", "error", "-re", "-i", clip, "-c", "copy", *options, *late, "-f", "flv", url]
 
 
 def gst_publisher(sink, size=SIZE, frames=-1, bit_rate=60):
@@ -174,11 +175,13 @@ def play_rtmpdump(procs, url, out, want):
 
     def look():
         video, audio = flv_counts(flv)
-        return Played(video, audio * 1024)
+        # Less the configuration, and the pictures that a decoder does not give out at a sudden end.
+        return Played(max(0, video - 5), max(0, audio - 5) * 1024)
     # On SIGINT it writes out what it has and leaves; the rest of a tag that it was about to write would be an error of ours.
     played = watch(player, look, want, end=lambda process: process.stop())
     decoded = Decoded(flv)
-    return Played(len(decoded.pictures), decoded.audio * 1024, played.errors + decoded.errors, decoded.pictures)
+    pictures, audio = (decoded.pictures, decoded.audio) if want.pictures else ([], len(decoded.pictures))  # its first stream is the sound then
+    return Played(len(pictures), audio * 1024, played.errors + decoded.errors, pictures)
 
 
 def flv_counts(path):
