@@ -39,19 +39,26 @@ class rtmp_connection::player final : public hub::viewer {
 
   void on_frames() override { connection_.pump(); }
   void on_publisher_gone() override {
-    connection_.pump();  // what is left of the publication goes out before the notice
-    connection_.session_.notify_unpublish(msid_);
+    gone_untold_ = true;
+    connection_.pump();
     connection_.flush();
   }
   void on_publisher_back() override {
+    // A viewer that is still busy with the time before never saw that anything was missing.
+    if (std::exchange(gone_untold_, false)) return;
     connection_.session_.notify_publish(msid_);
     connection_.flush();
+  }
+  // Has had everything: what is left of the publication goes out before the notice, since players leave on the notice.
+  void on_drained() {
+    if (std::exchange(gone_untold_, false)) connection_.session_.notify_unpublish(msid_);
   }
   hub::cursor& cursor() { return cursor_; }
 
  private:
   rtmp_connection& connection_;
   const std::uint32_t msid_;
+  bool gone_untold_ = false;
   hub::cursor cursor_;
 };
 
@@ -279,7 +286,10 @@ void rtmp_connection::pump() {
     more = false;
     for (auto& [msid, viewer] : players_) {
       auto next = viewer->cursor().next(at);
-      if (!next) continue;
+      if (!next) {
+        viewer->on_drained();
+        continue;
+      }
       more = true;
       const auto& frame = *next->item->frame();
       session_.send(msid, frame, &next->item->image(hub::entry::format::rtmp_chunks, [](const media::frame& f) { return rtmp::encode_wire(f); }));
@@ -289,6 +299,7 @@ void rtmp_connection::pump() {
     }
   }
   pumping_ = false;
+  out.append(session_.poll_output());  // a notice
   if (!out.empty()) transport_->send(std::move(out));
 }
 
