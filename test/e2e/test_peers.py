@@ -1,11 +1,11 @@
 """Real encoders and real players, each against millrace."""
-import os
 import pathlib
 import re
 import shutil
-import tempfile
 
 import pytest
+
+import peers
 
 from media import FPS, SIZE, Decoded, checksums, framecrc_arguments, is_run_of
 from process import until
@@ -13,17 +13,14 @@ from process import until
 ENOUGH = 2 * FPS  # pictures that a player has to show
 
 
-def gst_publisher(sink):
-    return ["gst-launch-1.0", "-q", "flvmux", "name=mux", "streamable=true", "!", *sink,
-            "videotestsrc", "is-live=true", "pattern=ball", "!", f"video/x-raw,format=I420,width={SIZE[0]},height={SIZE[1]},framerate={FPS}/1", "!",
-            "x264enc", "tune=zerolatency", "speed-preset=ultrafast", f"key-int-max={FPS}", "bitrate=400", "!", "h264parse", "!", "queue", "!", "mux.",
-            "audiotestsrc", "is-live=true", "!", "audioconvert", "!", "avenc_aac", "!", "aacparse", "!", "queue", "!", "mux."]
+def gst(sink):
+    return lambda url, clip: peers.gst_publisher(sink(url), size=SIZE, bit_rate=400)
 
 
 PUBLISHERS = {
     "ffmpeg": lambda url, clip: ["ffmpeg", "-nostdin", "-v", "error", "-re", "-stream_loop", "-1", "-i", clip.path, "-c", "copy", "-f", "flv", url],
-    "librtmp": lambda url, clip: gst_publisher(["rtmpsink", f"location={url} live=1"]),  # what OBS is built on
-    "rtmp2sink": lambda url, clip: gst_publisher(["rtmp2sink", f"location={url}"]),
+    "librtmp": gst(peers.rtmpsink),
+    "rtmp2sink": gst(peers.rtmp2sink),
 }
 
 
@@ -84,17 +81,15 @@ def test_player_mpv(looping, procs, tmp_path):
 
 
 def test_player_vlc(looping, procs):
-    # VLC refuses to run as root: then it runs as nobody, in a directory that nobody may write.
-    with tempfile.TemporaryDirectory(prefix="millrace-vlc-") as folder:
-        as_nobody = []
-        if os.geteuid() == 0:
-            as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-            os.chown(folder, 65534, 65534)
-        procs.start("vlc", [*as_nobody, "env", f"HOME={folder}", f"XDG_RUNTIME_DIR={folder}", "cvlc", "-I", "dummy", "--no-lua", "--aout=dummy", "--vout=dummy",
-                            "--video-filter=scene", "--scene-format=jpg", "--scene-ratio=5", f"--scene-path={folder}", "--scene-prefix=shot",
-                            "--network-caching=300", looping.rtmp("live/a")], cwd=folder)
+    nobody = peers.Nobody()
+    try:
+        procs.start("vlc", [*nobody.prefix, "cvlc", "-I", "dummy", "--no-lua", "--aout=dummy", "--vout=dummy", "--video-filter=scene", "--scene-format=jpg",
+                            "--scene-ratio=5", f"--scene-path={nobody.folder}", "--scene-prefix=shot", "--network-caching=300",
+                            looping.rtmp("live/a")], cwd=nobody.folder)
         looping.wait_player("live/a")
-        until(lambda: len(list(pathlib.Path(folder).glob("shot*.jpg"))) >= ENOUGH // 5, timeout=30, what="enough pictures from VLC")
+        until(lambda: len(list(pathlib.Path(nobody.folder).glob("shot*.jpg"))) >= ENOUGH // 5, timeout=30, what="enough pictures from VLC")
+    finally:
+        nobody.close()
 
 
 def test_player_rtmp2src(looping, procs, tmp_path):
