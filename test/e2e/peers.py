@@ -147,7 +147,8 @@ ERROR = {
     "ffmpeg": re.compile(r"."),
     "rtmpdump": re.compile(r"^ERROR:"),
     "gst": re.compile(r"\b(ERROR|WARN)\b|^ERROR"),
-    "vlc": re.compile(r"(decoder|demux|access|input|packetizer|stream) error|^\[(h264|aac|flv|rtmp) @"),
+    # Of its input's errors those about its own clock are left out: they say that this machine was busy.
+    "vlc": re.compile(r"(decoder|demux|access|packetizer|stream) error|input error: (?!ES_OUT)|^\[(h264|aac|flv|rtmp) @"),
     "mpv": re.compile(r"."),
 }
 
