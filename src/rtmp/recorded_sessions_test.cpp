@@ -1,5 +1,5 @@
-// What real clients sent (test/data/sessions, and README.md there), replayed into server_session: whole, byte by byte, and cut off anywhere.
-// The recorded C2 answers another server's S1, so every one of them is also a client that does not echo ours (H5).
+// What real clients sent (test/data/sessions, and README.md there), replayed into server_session: whole, byte by byte, and cut off
+// anywhere. The recorded C2 answers another server's S1, so every one of them is also a client that does not echo ours (H5).
 #include <gmock/gmock.h>
 
 #include <fstream>
