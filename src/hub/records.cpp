@@ -4,6 +4,9 @@
 #include <array>
 
 #include "base/bytes.hpp"
+#include "media/ex_body.hpp"
+#include "media/ex_header.hpp"
+#include "media/track.hpp"
 
 namespace millrace::hub {
 namespace {
@@ -77,44 +80,89 @@ record_effect update_data(record_set_ptr& set, const entry_ptr& item, std::uint6
   return record_effect::pass;
 }
 
-void mark_ended(record_set_ptr& set, frame_kind kind) {
-  if (std::none_of(set->records.begin(), set->records.end(), [kind](const record& r) { return r.kind == kind && !r.ended; })) return;
+// The tracks of a kind come and go each on its own (E-RTMP v2 "Multitrack").
+void mark_ended(record_set_ptr& set, frame_kind kind, const media::track_set& tracks) {
+  const auto ends = [&](const record& r) { return r.kind == kind && tracks[r.track] && !r.ended; };
+  if (std::none_of(set->records.begin(), set->records.end(), ends)) return;
   auto changed = copy_of(set);
-  for (auto& kept : changed->records) kept.ended = kept.ended || kept.kind == kind;
+  for (auto& kept : changed->records) kept.ended = kept.ended || ends(kept);
   set = std::move(changed);
+}
+
+// Replaces the record of one track; without an item it is only taken away. A sequence start of another codec makes the
+// track's HDR metadata or channel layout void as well.
+void replace_config(record_set& set, record&& added, bool is_start, const base::hub_limits& limits) {
+  std::erase_if(set.records, [&](const record& r) {
+    if (r.kind != added.kind) return false;
+    if (r.rank == added.rank) return true;
+    return is_start && r.codec != added.codec && r.track == added.track;
+  });
+  const auto configs = std::count_if(set.records.begin(), set.records.end(), [](const record& r) { return r.kind != frame_kind::data; });
+  if (added.item && static_cast<std::size_t>(configs) < limits.kept_configs) insert(set, std::move(added));
+}
+
+// A message with the configurations of several tracks is kept as one message for each: they are replaced one by one, and whoever
+// comes late gets nothing that does not hold any more.
+entry_ptr alone(const entry_ptr& item, const media::ex_walk& walk, const media::ex_track& track) {
+  if (walk.head().form == media::ex_form::one_track) return item;
+  auto frame = std::make_shared<media::frame>(*item->frame());
+  frame->payload = walk.as_one_track(track);
+  return std::make_shared<const entry>(std::move(frame));
 }
 
 record_effect update_config(record_set_ptr& set, const entry_ptr& item, const media::tag_info& info, std::uint64_t sequence,
                             const base::hub_limits& limits) {
   const auto& frame = *item->frame();
   const bool is_start = !info.metadata && !info.multichannel;
-  record added;
-  added.kind = frame.kind;
-  added.rank = rank_of(frame.kind, is_start ? 0 : 1, info.track_id);
-  added.codec = info.enhanced ? info.fourcc : info.legacy_codec;
-  added.sequence = sequence;
-  added.item = item;
-  const auto found =
-      std::find_if(set->records.begin(), set->records.end(),
-                   [&added](const record& r) { return r.rank == added.rank && r.kind == added.kind; });
-  if (found != set->records.end() && !found->ended && same_bytes(found->item->frame()->payload, frame.payload)) {
-    return record_effect::repeat;
+  std::shared_ptr<record_set> changed;
+  bool news = false;
+  // `color` is of Metadata packets; what says nothing of colours replaces nothing.
+  const auto take = [&](std::uint8_t track, std::uint32_t codec, const entry_ptr& own, media::color_info color) {
+    if (info.metadata && color == media::color_info::none) return;
+    record added;
+    added.kind = frame.kind;
+    added.rank = rank_of(frame.kind, is_start ? 0 : 1, track);
+    added.track = track;
+    added.multitrack = info.multitrack;
+    added.codec = codec;
+    added.sequence = sequence;
+    if (own->frame()->payload.size() <= limits.kept_record_bytes) added.item = own;
+    const auto& records = changed ? changed->records : set->records;
+    const auto found =
+        std::find_if(records.begin(), records.end(), [&added](const record& r) { return r.rank == added.rank && r.kind == added.kind; });
+    if (found != records.end() && !found->ended && same_bytes(found->item->frame()->payload, own->frame()->payload)) return;
+    news = true;
+    // A reset is kept in the place of what it resets: a viewer that had the old colours and jumped over the reset needs it.
+    // Whoever never had them gets it as well, and it changes nothing.
+    if (color == media::color_info::reset && found == records.end()) return;
+    if (!changed) changed = copy_of(set);
+    replace_config(*changed, std::move(added), is_start, limits);
+  };
+  const auto color_of = [&info](base::bytes_view body) { return info.metadata ? media::color_info_of(body) : media::color_info::none; };
+  if (info.enhanced) {
+    media::ex_walk walk(frame.kind, frame.payload);
+    while (const auto track = walk.next()) {
+      if (!track->usable) continue;
+      take(track->id, track->codec, info.multitrack ? alone(item, walk, *track) : item, color_of(track->body));
+    }
+  } else {
+    take(0, media::codec_of(frame.kind, info), item, media::color_info::none);
   }
+  if (changed) set = std::move(changed);
+  return news ? record_effect::pass : record_effect::repeat;
+}
 
+// Audio whose frames describe themselves needs no sequence start, so nothing else tells that the configuration of another codec, which
+// the track had before, does not hold any more.
+void drop_stale(record_set_ptr& set, const media::frame& frame, const media::tag_info& info) {
+  const auto codec = media::codec_of(frame.kind, info);
+  const bool describes_itself = codec < 16 || (media::may_start_empty(codec) && codec != media::codecs::opus);
+  if (!info.valid || frame.kind != frame_kind::audio || !describes_itself) return;
+  const auto stale = [&](const record& r) { return r.kind == frame.kind && r.track == info.track_id && r.codec != codec; };
+  if (std::none_of(set->records.begin(), set->records.end(), stale)) return;
   auto changed = copy_of(set);
-  // A sequence start of another codec makes the track's HDR metadata or channel layout void as well.
-  std::erase_if(changed->records, [&](const record& r) {
-    if (r.kind != added.kind) return false;
-    if (r.rank == added.rank) return true;
-    return is_start && r.codec != added.codec && (r.rank & 0xFF) == info.track_id;
-  });
-  const auto configs =
-      std::count_if(changed->records.begin(), changed->records.end(), [](const record& r) { return r.kind != frame_kind::data; });
-  if (frame.payload.size() <= limits.kept_record_bytes && static_cast<std::size_t>(configs) < limits.kept_configs) {
-    insert(*changed, std::move(added));
-  }
+  std::erase_if(changed->records, stale);
   set = std::move(changed);
-  return record_effect::pass;
 }
 
 }  // namespace
@@ -133,7 +181,11 @@ record_effect update_records(record_set_ptr& set, const entry_ptr& item, const m
   const auto& frame = *item->frame();
   if (frame.kind == frame_kind::data) return update_data(set, item, sequence, limits);
   if (frame.config) return update_config(set, item, info, sequence, limits);
-  if (info.end_of_sequence) mark_ended(set, frame.kind);
+  if (info.end_of_sequence) {
+    mark_ended(set, frame.kind, media::tracks_of(frame.kind, frame.payload));
+  } else {
+    drop_stale(set, frame, info);
+  }
   return record_effect::pass;
 }
 

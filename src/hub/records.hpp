@@ -18,7 +18,9 @@ struct record {
   // what refers to it, then by track. Configurations with the same rank replace each other.
   std::uint32_t rank = 0;
   std::string name;           // of a data message
-  std::uint32_t codec = 0;    // FourCC or legacy id
+  std::uint8_t track = 0;     // of a configuration; each track has records of its own, whatever message they came in
+  bool multitrack = false;    // `item` has the multitrack header
+  std::uint32_t codec = 0;    // media::codec_of
   bool ended = false;         // an end of sequence came after it: the same record again is news
   std::uint64_t sequence = 0;  // its place in the ring: tells whether a viewer has passed it
   entry_ptr item;

@@ -28,6 +28,12 @@ stream_facts stream::facts() const {
   facts.ring_frames = s.frames.size();
   facts.ring_bytes = s.payload_bytes;
   facts.gop_count = s.gops.size();
+  facts.malformed = s.malformed_total;
+  if (facts.malformed > 0) {
+    const auto& [kind, size, info] = s.newest_fault;
+    facts.malformed_text = std::string(kind == media::frame_kind::video ? "video" : "audio") + " message of " + std::to_string(size) +
+                           " bytes: " + media::fault_text(info);
+  }
   facts.video_codec = s.video_codec;
   facts.audio_codec = s.audio_codec;
   return facts;
@@ -55,14 +61,13 @@ void stream::state::append(media::frame&& f) {
   ++frames_total;
   bytes_total += f.payload.size();
   f.dts_ms = time.stamp(f);
-  media::tag_info info;
-  if (f.kind == media::frame_kind::video) {
-    info = media::inspect_video(f.payload);
-    video_seen = true;
-  } else if (f.kind == media::frame_kind::audio) {
-    info = media::inspect_audio(f.payload);
-  }
+  const auto info = media::inspect(f.kind, f.payload);
+  if (f.kind == media::frame_kind::video) video_seen = true;
   note_codec(f, info);
+  if (info.fault != media::header_fault::none) {
+    ++malformed_total;
+    newest_fault = {f.kind, f.payload.size(), info};
+  }
 
   slot added;
   added.arrival = f.arrival;

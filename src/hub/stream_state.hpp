@@ -49,6 +49,12 @@ struct stream::state {
   record_set_ptr records = std::make_shared<record_set>();
   std::uint64_t frames_total = 0;
   std::uint64_t bytes_total = 0;
+  std::uint64_t malformed_total = 0;
+  struct {
+    media::frame_kind kind;
+    std::size_t size;
+    media::tag_info info;
+  } newest_fault{};
 
   bool published = false;
   std::uint32_t publication = 0;           // counts publications

@@ -103,26 +103,6 @@ TEST(stream, M1_broken_config_is_not_kept) {
   EXPECT_EQ(w.read(1), "K@1");
 }
 
-TEST(stream, V6_X5_hdr_and_multichannel_records_are_kept_beside_the_sequence_start) {
-  auto s = make_stream();
-  auto p = std::move(*s->publish());
-  const auto ex = [](frame_kind kind, std::uint8_t first, std::string_view codec, std::uint8_t mark) {
-    base::byte_writer out;
-    out.u8(first).text(codec).u8(mark);
-    return make(kind, 0, 0, std::move(out).take());
-  };
-  append(*p, {ex(frame_kind::video, 0x94, "hvc1", 2), ex(frame_kind::video, 0x90, "hvc1", 1), ex(frame_kind::audio, 0x94, "Opus", 4),
-              ex(frame_kind::audio, 0x90, "Opus", 3), ex(frame_kind::video, 0x93, "hvc1", 0)});
-  watcher w(s);
-  EXPECT_EQ(w.read(0), "*V1@0 *V2@0 *A3@0 *A4@0 K@0");
-  // Another codec makes what belonged to the old one void.
-  append(*p, {ex(frame_kind::video, 0x90, "av01", 5), ex(frame_kind::video, 0x93, "av01", 0)});
-  watcher late(s);
-  EXPECT_EQ(late.read(0), "*V5@0 *A3@0 *A4@0 K@0");
-  EXPECT_EQ(s->facts().video_codec, "AV1");
-  EXPECT_EQ(s->facts().audio_codec, "Opus");
-}
-
 TEST(stream, R6_a_side_track_keeps_its_own_config_and_does_not_start_a_gop) {
   auto s = make_stream();
   auto p = std::move(*s->publish());

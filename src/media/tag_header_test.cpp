@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "media/ex_header_cases.hpp"
+
 namespace millrace::media {
 namespace {
 
@@ -17,11 +19,6 @@ bytes join(std::initializer_list<bytes> parts) {
   return out;
 }
 bytes text(std::string_view value) { return {value.begin(), value.end()}; }
-std::uint32_t fourcc(std::string_view value) {
-  std::uint32_t out = 0;
-  for (const char c : value) out = (out << 8) | static_cast<std::uint8_t>(c);
-  return out;
-}
 
 TEST(tag_header, M1_legacy_avc_configuration_and_frames) {
   auto info = inspect_video(bytes{0x17, 0, 0, 0, 0, 1, 2});
@@ -56,10 +53,72 @@ TEST(tag_header, M3_command_frame_is_no_media) {
   }
 }
 
-TEST(tag_header, M4_forked_codec_ids_are_named) {
-  const auto info = inspect_video(bytes{0x1c, 0, 0, 0, 0, 1});
-  EXPECT_TRUE(info.config);
-  EXPECT_EQ(codec_name(frame_kind::video, info), "HEVC");
+TEST(tag_header, M4_ids_of_old_forks_are_read_like_avc_and_named) {
+  for (const std::uint8_t id : bytes{12, 13}) {
+    const auto first = static_cast<std::uint8_t>(0x10 | id);
+    auto info = inspect_video(bytes{first, 0, 0, 0, 0, 1});
+    EXPECT_TRUE(info.valid && info.config);
+    EXPECT_EQ(codec_name(frame_kind::video, info), id == 12 ? "HEVC" : "AV1");
+    EXPECT_EQ(codec_of(frame_kind::video, info), id == 12 ? codecs::hevc : codecs::av1);
+    info = inspect_video(bytes{first, 1, 0, 0, 0x28, 9});
+    EXPECT_TRUE(info.key);
+    EXPECT_EQ(info.composition_ms, 40);
+    EXPECT_TRUE(inspect_video(bytes{first, 2, 0, 0, 0}).end_of_sequence);
+  }
+}
+
+TEST(tag_header, M4_opus_of_old_forks_is_passed_and_its_header_kept) {
+  auto info = inspect_audio(bytes{0xdf, 0, 0x78, 1});
+  EXPECT_TRUE(info.valid);
+  EXPECT_FALSE(info.config) << "a frame of a fork without packet types may begin with 0";
+  EXPECT_EQ(codec_name(frame_kind::audio, info), "Opus");
+  EXPECT_TRUE(inspect_audio(join({{0xdf, 0}, text("OpusHead"), {1, 2}})).config);
+  EXPECT_FALSE(inspect_audio(join({{0xdf, 0}, text("OpusHead")})).config);
+}
+
+TEST(tag_header, M1_M9_what_is_wrong_with_legacy_messages) {
+  const auto fault = [](const tag_info& info) { return info.valid ? "valid" : fault_text(info); };
+  EXPECT_EQ(fault(inspect_video({})), "the message ends inside a field, at byte 0");
+  EXPECT_EQ(fault(inspect_video(bytes{0x17})), "the message ends inside a field, at byte 1");
+  EXPECT_EQ(fault(inspect_video(bytes{0x17, 1, 0, 0})), "the message ends inside a field, at byte 2");
+  EXPECT_EQ(fault(inspect_video(bytes{0x17, 0, 0, 0, 0})), "a picture or configuration without bytes, at byte 5");
+  EXPECT_EQ(fault(inspect_video(bytes{0x17, 1, 0, 0, 0})), "a picture or configuration without bytes, at byte 5");
+  EXPECT_EQ(fault(inspect_video(bytes{0x17, 3, 0, 0, 0, 1})), "reserved packet type, at byte 1");
+  EXPECT_EQ(fault(inspect_video(bytes{0x12})), "the message ends inside a field, at byte 1");
+  EXPECT_EQ(fault(inspect_video(bytes{0x57})), "the message ends inside a field, at byte 1") << "a command";
+  EXPECT_EQ(fault(inspect_audio(bytes{0xaf})), "the message ends inside a field, at byte 1");
+  EXPECT_EQ(fault(inspect_audio(bytes{0xaf, 0})), "a picture or configuration without bytes, at byte 2");
+  EXPECT_EQ(fault(inspect_audio(bytes{0xaf, 2, 1})), "reserved packet type, at byte 1");
+  EXPECT_EQ(inspect_video(bytes{0x17, 1, 0, 0, 0, 9}).fault, header_fault::none);
+}
+
+TEST(tag_header, M8_empty_audio_is_silence_and_no_fault) {
+  const auto info = inspect_audio({});
+  EXPECT_EQ(info.fault, header_fault::none);
+  EXPECT_FALSE(info.valid || info.config);
+}
+
+TEST(tag_header, X6_a_codec_is_the_same_whichever_header_it_has) {
+  EXPECT_EQ(codec_of(frame_kind::audio, inspect_audio(bytes{0xaf, 0, 0x12, 0x10})),
+            codec_of(frame_kind::audio, inspect_audio(join({{0x90}, text("mp4a"), {0x12, 0x10}}))));
+  EXPECT_EQ(codec_of(frame_kind::audio, inspect_audio(bytes{0x2f, 1})), codecs::mp3);
+  EXPECT_EQ(codec_of(frame_kind::video, inspect_video(bytes{0x17, 1, 0, 0, 0, 9})), codecs::avc);
+  EXPECT_EQ(codec_of(frame_kind::video, inspect_video(bytes{0x22, 9})), 2u) << "has no FourCC";
+}
+
+TEST(tag_header, D4_metadata_names_codecs_by_either_number) {
+  EXPECT_EQ(codec_name(frame_kind::video, static_cast<std::uint32_t>(1635135537.0)), "AV1");
+  EXPECT_EQ(codec_name(frame_kind::audio, static_cast<std::uint32_t>(1332770163.0)), "Opus");
+  EXPECT_EQ(codec_name(frame_kind::video, 7), "H.264");
+  EXPECT_EQ(codec_name(frame_kind::audio, 10), "AAC");
+  EXPECT_EQ(codec_name(frame_kind::audio, 7), "G.711 A-law");
+  EXPECT_EQ(codec_name(frame_kind::audio, 12), "codec 12");
+}
+
+TEST(tag_header, V7_trailing_bytes_are_a_fault_that_changes_nothing) {
+  const auto info = inspect_video(join({{0x92}, text("avc1"), {0, 0, 0}}));
+  EXPECT_TRUE(info.valid && info.end_of_sequence);
+  EXPECT_EQ(info.fault, header_fault::trailing_bytes);
 }
 
 TEST(tag_header, M6_unknown_codec_is_named_and_escaped) {
@@ -123,10 +182,13 @@ TEST(tag_header, V5_command_frame_has_no_fourcc) {
 
 TEST(tag_header, V6_metadata_packet_is_kept_and_its_frame_type_ignored) {
   for (const std::uint8_t first : bytes{0x94, 0xa4, 0xd4}) {
-    const auto info = inspect_video(join({{first}, text("hvc1"), {2, 0, 9}}));
+    const auto info = inspect_video(join({{first}, text("hvc1"), ex_cases::hdr_metadata()}));
     EXPECT_TRUE(info.valid && info.config && info.metadata) << int{first};
     EXPECT_FALSE(info.key);
   }
+  const auto other = inspect_video(join({{0x94}, text("hvc1"), {2, 0, 1, 'x', 5}}));
+  EXPECT_TRUE(other.valid && other.metadata);
+  EXPECT_FALSE(other.config) << "says nothing of colours, so there is nothing to keep";
 }
 
 TEST(tag_header, X1_audio_packet_types) {
@@ -144,7 +206,7 @@ TEST(tag_header, X3_only_opus_starts_empty) {
   EXPECT_FALSE(inspect_audio(join({{0x90}, text("fLaC")})).config);
 }
 
-TEST(tag_header, R1_multitrack_says_what_its_first_track_is) {
+TEST(tag_header, R1_R4_multitrack_says_what_its_lowest_track_is) {
   auto info = inspect_video(join({{0x96, 0x01}, text("avc1"), {3, 0, 0, 5, 9}}));
   EXPECT_TRUE(info.valid && info.multitrack && info.key);
   EXPECT_EQ(info.track_id, 3);
@@ -154,8 +216,12 @@ TEST(tag_header, R1_multitrack_says_what_its_first_track_is) {
   EXPECT_EQ(info.track_id, 0);
   info = inspect_video(join({{0x96, 0x23}, text("vp09"), {4, 0, 0, 1, 1}, text("av01"), {5, 0, 0, 2, 1, 1}}));
   EXPECT_TRUE(info.valid && info.key);
-  EXPECT_EQ(info.fourcc, 0u);
+  EXPECT_EQ(info.fourcc, fourcc("vp09"));
   EXPECT_EQ(info.track_id, 4);
+  info = inspect_video(join({{0x96, 0x21}, text("av01"), {7, 0, 0, 1, 1}, text("avc1"), {0, 0, 0, 4, 0, 0, 9, 1}}));
+  EXPECT_EQ(info.track_id, 0) << "the default track, wherever it stands";
+  EXPECT_EQ(info.fourcc, fourcc("avc1"));
+  EXPECT_EQ(info.composition_ms, 9);
   EXPECT_TRUE(inspect_audio(join({{0x95, 0x00}, text("mp4a"), {1, 0x12}})).config);
   EXPECT_FALSE(inspect_video(join({{0x96, 0x06}, text("avc1"), {0, 0, 0, 0, 1}})).valid) << "multitrack in multitrack";
   EXPECT_FALSE(inspect_video(join({{0x96, 0x31}, text("avc1"), {0, 0, 0, 0, 1}})).valid) << "reserved multitrack type";

@@ -7,32 +7,12 @@
 #include <string_view>
 #include <vector>
 
+#include "base/written_bytes.hpp"
 #include "rtmp/amf0.hpp"
 
 namespace millrace::rtmp::amf0::cases {
 
-// "03 0000 09" and 'text' in quotes become bytes: "02 0003 'abc'".
-inline std::vector<std::uint8_t> bytes_of(std::string_view written) {
-  std::vector<std::uint8_t> out;
-  int high = -1;
-  bool quoted = false;
-  for (const char c : written) {
-    if (c == '\'') {
-      quoted = !quoted;
-    } else if (quoted) {
-      out.push_back(static_cast<std::uint8_t>(c));
-    } else if (c != ' ') {
-      const int digit = c <= '9' ? c - '0' : c - 'a' + 10;
-      if (high < 0) {
-        high = digit;
-      } else {
-        out.push_back(static_cast<std::uint8_t>(high * 16 + digit));
-        high = -1;
-      }
-    }
-  }
-  return out;
-}
+using base::bytes_of;
 
 struct good {
   const char* name;  // letters, digits and '_': also names a file of the fuzzer
