@@ -26,12 +26,13 @@ bool same(base::bytes_view a, base::bytes_view b) { return std::equal(a.begin(),
 // `own` is the message of `track` alone.
 void check_alone(const media::ex_walk& walk, const media::ex_track& track, const base::slice& own, media::ex_form form) {
   media::ex_walk again(walk.head().kind, own);
-  const auto got = again.next();
-  require(got && !again.next());
+  const auto* got = again.next();
+  require(got != nullptr);
   require(again.head().form == form && again.head().packet == walk.head().packet && again.head().frame_type == walk.head().frame_type);
   require(again.head().nano_offset == walk.head().nano_offset);
   require(got->id == (form == media::ex_form::single ? 0 : track.id) && got->codec == track.codec && got->usable);
   require(got->composition_ms == track.composition_ms && same(got->content, track.content));
+  require(again.next() == nullptr);
 }
 
 void check_walk(media::frame_kind kind, base::bytes_view bytes) {
@@ -39,7 +40,7 @@ void check_walk(media::frame_kind kind, base::bytes_view bytes) {
   media::ex_message read;
   std::size_t at = 0, tracks = 0;
   bool all_usable = true;
-  while (const auto track = walk.next()) {
+  while (const auto* track = walk.next()) {
     require(track->content_at >= at && track->content.data() == bytes.data() + track->content_at);
     at = track->content_at + track->content.size();
     require(at <= bytes.size());

@@ -141,7 +141,7 @@ record_effect update_config(record_set_ptr& set, const entry_ptr& item, const me
   const auto color_of = [&info](base::bytes_view body) { return info.metadata ? media::color_info_of(body) : media::color_info::none; };
   if (info.enhanced) {
     media::ex_walk walk(frame.kind, frame.payload);
-    while (const auto track = walk.next()) {
+    while (const auto* track = walk.next()) {
       if (!track->usable) continue;
       take(track->id, track->codec, info.multitrack ? alone(item, walk, *track) : item, color_of(track->body));
     }

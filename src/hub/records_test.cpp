@@ -46,7 +46,7 @@ std::string late(const std::shared_ptr<stream>& s) {
     }
     media::ex_walk walk(f.kind, f.payload);
     const auto& head = walk.head();
-    while (const auto t = walk.next()) {
+    while (const auto* t = walk.next()) {
       if (!out.empty() && out.back() != ' ') out += '+';
       const char mark = head.packet == ex_packet::metadata ? 'H' : head.packet == ex_packet::multichannel_config ? 'C'
                         : f.kind == frame_kind::video ? 'V' : 'A';

@@ -80,10 +80,10 @@ bool ex_walk::note(header_fault f, std::size_t at) {
   return !is_unreadable(f);
 }
 
-std::optional<ex_track> ex_walk::stop(header_fault f, std::size_t at) {
+const ex_track* ex_walk::stop(header_fault f, std::size_t at) {
   note(f, at);
   ended_ = true;
-  return std::nullopt;
+  return nullptr;
 }
 
 // Steps over the ModEx chain, if there is one. Each turn takes three bytes at least, so the chain ends with the message.
@@ -163,9 +163,9 @@ bool ex_walk::read_head() {
   return true;
 }
 
-std::optional<ex_track> ex_walk::next() {
-  if (ended_) return std::nullopt;
-  ex_track track;
+const ex_track* ex_walk::next() {
+  if (ended_) return nullptr;
+  auto& track = track_ = {};
   track.codec = codec_;
   std::size_t size = 0;
   if (head_.form == ex_form::many_tracks_many_codecs) {
@@ -194,13 +194,13 @@ std::optional<ex_track> ex_walk::next() {
   track.content_at = in_.position();
   track.content = track.body = *in_.take(size);
   ended_ = in_.at_end();
-  judge(track);
-  if (is_unreadable(fault_)) return std::nullopt;
-  return track;
+  judge();
+  return is_unreadable(fault_) ? nullptr : &track_;
 }
 
 // Whether there is in the content what the packet promises.
-void ex_walk::judge(ex_track& track) {
+void ex_walk::judge() {
+  auto& track = track_;
   const auto content = track.content;
   switch (head_.packet) {
     case ex_packet::coded_frames:

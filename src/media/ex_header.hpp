@@ -98,7 +98,7 @@ struct ex_track {
 // Walks one message: linear time, no allocation, never past its end. Everything handed out is a view of the payload, which must stay.
 //
 //   ex_walk walk(f.kind, f.payload);
-//   while (const auto track = walk.next()) …
+//   while (const auto* track = walk.next()) …
 //   if (is_unreadable(walk.fault())) …
 class ex_walk {
  public:
@@ -106,9 +106,10 @@ class ex_walk {
   ex_walk(frame_kind kind, base::bytes_view payload);
 
   [[nodiscard]] const ex_head& head() const noexcept { return head_; }
-  // The next track in order of the message, usable or not; nothing at the end, or where the message becomes unreadable. A command has none.
-  std::optional<ex_track> next();
-  // The worst that was seen so far (the first of a grade) and the offset of the field in question. Final once next() gave nothing.
+  // The next track in order of the message, usable or not, until next() is called again; null at the end, or where the message becomes
+  // unreadable. A command has none.
+  const ex_track* next();
+  // The worst that was seen so far (the first of a grade) and the offset of the field in question. Final once next() gave null.
   [[nodiscard]] header_fault fault() const noexcept { return fault_; }
   [[nodiscard]] std::size_t fault_at() const noexcept { return fault_at_; }
 
@@ -122,14 +123,15 @@ class ex_walk {
   bool read_head();
   bool read_mod_ex();
   bool take_packet(std::uint8_t number, std::size_t at);
-  void judge(ex_track& track);
+  void judge();
   bool note(header_fault f, std::size_t at);
-  std::optional<ex_track> stop(header_fault f, std::size_t at);
+  const ex_track* stop(header_fault f, std::size_t at);
 
   base::bytes_view payload_;
   base::byte_reader in_;
   ex_head head_;
   std::uint32_t codec_ = 0;  // of all tracks, unless each has its own
+  ex_track track_;
   bool ended_ = true;
   std::bitset<256> seen_;
   header_fault fault_ = header_fault::none;

@@ -26,7 +26,7 @@ struct walked {
 walked walk_all(frame_kind kind, base::bytes_view payload) {
   ex_walk walk(kind, payload);
   walked all;
-  while (const auto track = walk.next()) all.tracks.push_back(*track);
+  while (const auto* track = walk.next()) all.tracks.push_back(*track);
   EXPECT_FALSE(walk.next()) << "the end is the end";
   all.head = walk.head();
   all.fault = walk.fault();

@@ -52,7 +52,7 @@ tag_info inspect_enhanced(frame_kind kind, base::bytes_view payload) {
   bool any = head.packet == ex_packet::command;
   bool colors = false;
   // All tracks are walked, so that a message which announces more than it holds is found out whole and not at its first track only.
-  while (const auto track = walk.next()) {
+  while (const auto* track = walk.next()) {
     if (!track->usable) {
       if (!any) info.fourcc = track->codec;  // to be named, at least
       continue;

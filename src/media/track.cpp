@@ -9,7 +9,7 @@ track_set tracks_of(frame_kind kind, base::bytes_view payload) {
   track_set all;
   if (is_enhanced(kind, payload)) {
     ex_walk walk(kind, payload);
-    while (const auto track = walk.next()) all.set(track->id);
+    while (const auto* track = walk.next()) all.set(track->id);
     if (is_unreadable(walk.fault())) all.reset();
   }
   if (all.none()) all.set(0);
@@ -21,8 +21,8 @@ std::optional<base::slice> single_track(frame_kind kind, const base::slice& payl
   ex_walk walk(kind, payload);
   if (walk.head().form == ex_form::single) return id == 0 ? std::optional(payload) : std::nullopt;
   std::optional<ex_track> wanted;
-  while (const auto track = walk.next()) {
-    if (track->id == id && track->usable && !wanted) wanted = track;
+  while (const auto* track = walk.next()) {
+    if (track->id == id && track->usable && !wanted) wanted = *track;
   }
   if (!wanted || is_unreadable(walk.fault())) return std::nullopt;
   return walk.as_single(*wanted);

@@ -105,13 +105,13 @@ TEST(track, R5_every_case_of_the_table) {
   for (const auto& c : ex_cases::all_good()) {
     SCOPED_TRACE(c.name);
     ex_walk walk(c.meaning.kind, c.bytes);
-    while (const auto track = walk.next()) {
+    while (const auto* track = walk.next()) {
       if (!track->usable) continue;
       for (const bool wrapped : {false, true}) {
         if (wrapped && walk.head().frame_type == frame_type_command) continue;  // see as_one_track
         const auto own = wrapped ? walk.as_one_track(*track) : walk.as_single(*track);
         ex_walk again(c.meaning.kind, own);
-        const auto got = again.next();
+        const auto* got = again.next();
         ASSERT_TRUE(got);
         EXPECT_EQ(again.head().form, wrapped ? ex_form::one_track : ex_form::single);
         EXPECT_EQ(again.head().packet, walk.head().packet);
