@@ -183,6 +183,35 @@ TEST_F(records_test, V2_R1_M9_unreadable_messages_pass_counted_and_change_nothin
   EXPECT_EQ(s->facts().malformed_text, "audio message of 1 bytes: the message ends inside a field, at byte 1");
   append(*p, {key(2)});
   EXPECT_EQ(late(s), "V=1 key");
+  p.reset();
+  p = std::move(*s->publish());
+  EXPECT_EQ(s->facts().malformed, 0u) << "the next publisher is not to blame";
+  EXPECT_EQ(s->facts().malformed_text, "");
+}
+
+TEST_F(records_test, R8_a_nanosecond_offset_is_relayed_and_not_summed_into_the_time) {
+  auto m = ex::single(frame_kind::video, ex_packet::coded_frames, codecs::avc, {9}, 40);
+  m.nano_offset = 999'999;
+  const auto sent = of(77, m);
+  append(*p, {sent});
+  watcher w(s);
+  const auto got = w.place.next(at_ms(77));
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->item->frame()->dts_ms, 77);
+  EXPECT_EQ(got->item->frame()->payload.data(), sent.payload.data());
+}
+
+TEST_F(records_test, D5_track_maps_of_the_metadata_reach_late_viewers_to_the_byte) {
+  const auto metadata = base::bytes_of(
+      "02 000a 'onMetaData' 08 00000002 "
+      "0013 'audioTrackIdInfoMap' 03 0001 '1' 03 000c 'audiocodecid' 00 41d3dc1d4c000000 0008 'channels' 00 4018000000000000 0000 09 0000 09 "
+      "0013 'videoTrackIdInfoMap' 03 0001 '2' 03 0005 'width' 00 4094000000000000 0000 09 0000 09 0000 09");
+  append(*p, {make(frame_kind::data, 0, 0, metadata), video_config(0), key(0)});
+  watcher w(s);
+  const auto got = w.place.next(at_ms(0));
+  ASSERT_TRUE(got && got->prelude);
+  const auto kept = got->item->frame()->payload.view();
+  EXPECT_EQ(bytes(kept.begin(), kept.end()), metadata);
 }
 
 }  // namespace

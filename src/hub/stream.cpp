@@ -55,6 +55,7 @@ void stream::state::begin_publication() {
   lead_track = no_track;
   video_codec.clear();
   audio_codec.clear();
+  malformed_total = 0;
 }
 
 void stream::state::append(media::frame&& f) {

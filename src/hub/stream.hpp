@@ -124,7 +124,8 @@ struct stream_facts {
   std::size_t viewers = 0;
   std::uint64_t frames = 0;      // appended since the stream object exists
   std::uint64_t bytes = 0;
-  std::uint64_t malformed = 0;   // of them, those whose header has a fault (media::header_fault), and what the newest one is
+  // Messages of the newest publication whose header has a fault (media::header_fault), and what is wrong with the last of them.
+  std::uint64_t malformed = 0;
   std::string malformed_text;
   std::size_t ring_frames = 0;
   std::size_t ring_bytes = 0;    // payload

@@ -55,7 +55,8 @@ enum class header_fault : std::uint8_t {
   reserved_multitrack_type,
   nested_multitrack,
   track_too_long,            // a track announces more bytes than follow
-  // A track of it holds nothing to use: a picture or configuration without bytes, or one that breaks its own format.
+  // A track of it holds nothing to use: a picture or configuration without bytes, or one that breaks the format that E-RTMP gives it. Records
+  // of codecs are the decoders' to judge.
   empty_body,
   broken_body,
   // Odd, and without consequence.

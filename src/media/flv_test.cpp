@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/bytes.hpp"
+#include "media/ex_header_cases.hpp"
 
 namespace millrace::media::flv {
 namespace {
@@ -93,6 +94,23 @@ TEST(flv, round_trip_byte_by_byte_and_a_frame_comes_with_its_last_byte) {
   expect_sample(got);
   // The last tag's body ends four bytes before the file does.
   EXPECT_EQ(got.back().arrival, base::instant(std::chrono::milliseconds(file.size() - 5)));
+}
+
+// The file carries what the wire carries: ModEx, multitrack and metadata come back to the byte, good or bad.
+TEST(flv, R8_enhanced_messages_survive_a_file) {
+  std::vector<frame> sent;
+  for (const auto& c : ex_cases::all_good()) sent.push_back(make(c.meaning.kind, 40, c.bytes));
+  for (const auto& c : ex_cases::all_bad()) sent.push_back(make(c.kind, 80, c.bytes));
+  reader in;
+  ASSERT_TRUE(in.receive({}, file_of(sent)));
+  const auto got = drain(in);
+  ASSERT_EQ(got.size(), sent.size());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    EXPECT_EQ(got[i].kind, sent[i].kind);
+    EXPECT_EQ(got[i].dts_ms, sent[i].dts_ms);
+    EXPECT_TRUE(std::equal(got[i].payload.view().begin(), got[i].payload.view().end(), sent[i].payload.view().begin(),
+                           sent[i].payload.view().end())) << i;
+  }
 }
 
 TEST(flv, truncated_anywhere_gives_the_whole_frames_only) {

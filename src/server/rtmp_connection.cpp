@@ -230,7 +230,9 @@ void rtmp_connection::handle(rtmp::publish_ended& e) {
   refusals_.erase(e.msid);
   const auto found = publications_.find(e.msid);
   if (found == publications_.end()) return;
-  log::info("#{} {}: unpublishes {}", id_, remote_, escaped(found->second->target()->name()));
+  const auto facts = found->second->target()->facts();
+  log::info("#{} {}: unpublishes {}", id_, remote_, escaped(facts.name));
+  if (facts.malformed > 0) log::warning("#{} {}: {} malformed messages, the last: {}", id_, remote_, facts.malformed, facts.malformed_text);
   publications_.erase(found);
 }
 
