@@ -80,8 +80,27 @@ TEST_F(records_test, V6_X5_hdr_and_channels_are_kept_beside_the_sequence_start) 
   EXPECT_EQ(s->facts().audio_codec, "Opus");
 }
 
+TEST(records, V4_X2_X3_X4_the_record_of_every_codec_reaches_late_viewers_to_the_byte) {
+  const auto check = [](frame_kind kind, std::uint32_t codec) {
+    SCOPED_TRACE(media::codec_name(kind, codec));
+    const auto s = std::make_shared<stream>("live/a", base::hub_limits{});
+    auto p = std::move(*s->publish());
+    const auto start = single(0, kind, ex_packet::sequence_start, codec, ex::sample_record(codec));
+    append(*p, {start, single(1, kind, ex_packet::coded_frames, codec, {1, 2, 3}), key(1)});
+    watcher w(s);
+    const auto got = w.place.next(at_ms(1));
+    ASSERT_TRUE(got && got->prelude);
+    EXPECT_EQ(got->item->frame()->payload.data(), start.payload.data()) << "shared, not copied";
+    EXPECT_EQ(kind == frame_kind::video ? s->facts().video_codec : s->facts().audio_codec, media::codec_name(kind, codec));
+  };
+  for (const auto codec : ex::video_codecs) check(frame_kind::video, codec);
+  for (const auto codec : ex::audio_codecs) check(frame_kind::audio, codec);
+}
+
 TEST_F(records_test, V6_hdr_said_again_is_no_news_and_a_reset_takes_its_place) {
-  const auto hdr = [](std::int64_t ms, bytes body) { return single(ms, frame_kind::video, ex_packet::metadata, codecs::hevc, std::move(body)); };
+  const auto hdr = [](std::int64_t ms, bytes body) {
+    return single(ms, frame_kind::video, ex_packet::metadata, codecs::hevc, std::move(body));
+  };
   const auto start = single(0, frame_kind::video, ex_packet::sequence_start, codecs::hevc, {1});
   const auto key_frame = [](std::int64_t ms) { return single(ms, frame_kind::video, ex_packet::coded_frames, codecs::hevc, {0}); };
   append(*p, {start, hdr(0, ex::undefined_metadata()), key_frame(0)});
@@ -119,8 +138,12 @@ TEST_F(records_test, R4_R6_each_track_of_one_message_has_a_record_of_its_own) {
 
 TEST_F(records_test, M2_R6_a_repeat_is_a_repeat_in_any_form_and_an_end_is_of_its_track) {
   const auto video = frame_kind::video;
-  const auto both = [&](std::int64_t ms) { return many(ms, video, ex_packet::sequence_start, {{0, codecs::avc, {1}}, {1, codecs::hevc, {2}}}); };
-  const auto frames = [&](std::int64_t ms) { return many(ms, video, ex_packet::coded_frames, {{0, codecs::avc, {0}}, {1, codecs::hevc, {0}}}); };
+  const auto both = [&](std::int64_t ms) {
+    return many(ms, video, ex_packet::sequence_start, {{0, codecs::avc, {1}}, {1, codecs::hevc, {2}}});
+  };
+  const auto frames = [&](std::int64_t ms) {
+    return many(ms, video, ex_packet::coded_frames, {{0, codecs::avc, {0}}, {1, codecs::hevc, {0}}});
+  };
   append(*p, {both(0), frames(0)});
   watcher w(s);
   EXPECT_EQ(w.read(0), "*V1@0 *V2@0 K@0");
@@ -176,7 +199,7 @@ TEST_F(records_test, V2_R1_M9_unreadable_messages_pass_counted_and_change_nothin
   watcher w(s);
   EXPECT_EQ(w.read(0), "*V1@0 K@0");
   append(*p, {make(frame_kind::video, 1, 1, {0x98, 'a', 'v', 'c', '1', 1}), make(frame_kind::video, 1, 1, {0x17, 0, 0, 0, 0}),
-              make(frame_kind::video, 1, 1, {0x96, 0x10, 'a', 'v', 'c', '1', 0, 0xff, 0xff, 0xff, 1}), make(frame_kind::audio, 1, 1, {0xaf}),
+              make(frame_kind::video, 1, 1, base::bytes_of("96 10 'avc1' 00 ffffff 01")), make(frame_kind::audio, 1, 1, {0xaf}),
               make(frame_kind::audio, 1, 1, {})});
   EXPECT_EQ(w.read(1), "v@1 v@1 v@1 a@1 a@1");
   EXPECT_EQ(s->facts().malformed, 4u) << "silence is none";
@@ -204,7 +227,8 @@ TEST_F(records_test, R8_a_nanosecond_offset_is_relayed_and_not_summed_into_the_t
 TEST_F(records_test, D5_track_maps_of_the_metadata_reach_late_viewers_to_the_byte) {
   const auto metadata = base::bytes_of(
       "02 000a 'onMetaData' 08 00000002 "
-      "0013 'audioTrackIdInfoMap' 03 0001 '1' 03 000c 'audiocodecid' 00 41d3dc1d4c000000 0008 'channels' 00 4018000000000000 0000 09 0000 09 "
+      "0013 'audioTrackIdInfoMap' 03 0001 '1' 03 000c 'audiocodecid' 00 41d3dc1d4c000000 "
+      "0008 'channels' 00 4018000000000000 0000 09 0000 09 "
       "0013 'videoTrackIdInfoMap' 03 0001 '2' 03 0005 'width' 00 4094000000000000 0000 09 0000 09 0000 09");
   append(*p, {make(frame_kind::data, 0, 0, metadata), video_config(0), key(0)});
   watcher w(s);

@@ -50,7 +50,8 @@ TEST(ex_body, V6_color_info) {
   EXPECT_EQ(said("02 0005 'other' 01 01"), color_info::none);
   EXPECT_EQ(said("02 0005 'other' 0a 00000003 05 0d 0c 00000001 'x' 02 0009 'colorInfo' 06"), color_info::reset);
   EXPECT_EQ(said("02 0009 'colorInfo' 06 02 0009 'colorInfo' 03 0001 'a' 05 0000 09"), color_info::set) << "the last one counts";
-  EXPECT_EQ(said("02 0005 'other' 0b 0000000000000000 0000 02 0001 'r' 07 0001 02 0001 'x' 0f 00000001 'y' 02 0001 't' 10 0001 'c' 0000 09"),
+  EXPECT_EQ(said("02 0005 'other' 0b 0000000000000000 0000 02 0001 'r' 07 0001 02 0001 'x' 0f 00000001 'y' "
+                 "02 0001 't' 10 0001 'c' 0000 09"),
             color_info::none);
   EXPECT_EQ(said("06 13 'colorInfo' 01"), color_info::opaque) << "AMF3";
   for (const char* wrong : {"", "00", "03 0000 09", "02", "02 00", "02 0009 'color'", "02 0009 'colorInfo'", "02 0009 'colorInfo' 03",

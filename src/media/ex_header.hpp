@@ -1,5 +1,5 @@
-// The enhanced header of audio and video messages, read and written: ModEx chain, multitrack forms, FourCC, and where the body of each track
-// lies (E-RTMP v2 "ExVideoTagHeader", "ExAudioTagHeader"). What a message means for a stream: media/tag_header.hpp.
+// The enhanced header of audio and video messages, read and written: ModEx chain, multitrack forms, FourCC, and where the body of each
+// track lies (E-RTMP v2 "ExVideoTagHeader", "ExAudioTagHeader"). What a message means for a stream: media/tag_header.hpp.
 #pragma once
 #include <bitset>
 #include <cstdint>
@@ -55,8 +55,8 @@ enum class header_fault : std::uint8_t {
   reserved_multitrack_type,
   nested_multitrack,
   track_too_long,            // a track announces more bytes than follow
-  // A track of it holds nothing to use: a picture or configuration without bytes, or one that breaks the format that E-RTMP gives it. Records
-  // of codecs are the decoders' to judge.
+  // A track of it holds nothing to use: a picture or configuration without bytes, or one that breaks the format that E-RTMP gives it.
+  // Records of codecs are the decoders' to judge.
   empty_body,
   broken_body,
   // Odd, and without consequence.
@@ -162,8 +162,8 @@ struct ex_message {
   std::uint8_t command = 0;
 };
 
-// Empty if no message can say it: a packet of the other kind, ModEx data or a track too long, not one track where the form holds one, several
-// codecs where it holds one, the frame type of a command in multitrack.
+// Empty if no message can say it: a packet of the other kind, ModEx data or a track too long, not one track where the form holds one,
+// several codecs where it holds one, the frame type of a command in multitrack.
 base::slice encode(const ex_message& m);
 
 }  // namespace millrace::media

@@ -1,5 +1,5 @@
-// One table of enhanced messages and what they mean. Unit tests read and write by it, the fuzzer takes its seeds from it, and conformance checks
-// borrow its messages. Not part of any library.
+// One table of enhanced messages and what they mean. Unit tests read and write by it, the fuzzer takes its seeds from it, and conformance
+// checks borrow its messages. Not part of any library.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -33,8 +33,8 @@ inline std::vector<std::uint8_t> sample_record(std::uint32_t codec) {
 }
 
 // A message of one track without multitrack.
-inline ex_message single(frame_kind kind, ex_packet packet, std::uint32_t codec, std::vector<std::uint8_t> body, std::int32_t composition_ms = 0,
-                         std::uint8_t frame_type = frame_type_key) {
+inline ex_message single(frame_kind kind, ex_packet packet, std::uint32_t codec, std::vector<std::uint8_t> body,
+                         std::int32_t composition_ms = 0, std::uint8_t frame_type = frame_type_key) {
   ex_message m;
   m.kind = kind;
   m.packet = packet;
@@ -123,7 +123,8 @@ inline std::vector<good> all_good() {
     const auto body = hdr_metadata();
     hdr.bytes.insert(hdr.bytes.end(), body.begin(), body.end());
   }
-  add("video_hdr_reset", "d4 'hvc1' 02 0009 'colorInfo' 06", single(video, p::metadata, codecs::hevc, undefined_metadata(), 0, frame_type_command));
+  add("video_hdr_reset", "d4 'hvc1' 02 0009 'colorInfo' 06",
+      single(video, p::metadata, codecs::hevc, undefined_metadata(), 0, frame_type_command));
   add("video_hdr_empty", "84 'av01' 02 0009 'colorInfo' 03 0000 09", single(video, p::metadata, codecs::av1, empty_metadata(), 0, 0));
   // X1, X2: audio.
   add("audio_start", "90 'mp4a' 1210", single(audio, p::sequence_start, codecs::aac, {0x12, 0x10}));
@@ -175,14 +176,17 @@ inline std::vector<good> all_good() {
     auto& longer = add("nano_offset_longer", "a7 03 000007ff 03 'av01' 09", m);
     longer.canonical = false;
     m.nano_offset.reset();
-    for (const std::size_t size : {std::size_t{255}, std::size_t{256}, std::size_t{257}, std::size_t{65536}}) {
+    const auto add_sized = [&](const char* name, const char* head, std::size_t size) {
       m.extensions.assign(1, {2, std::vector<std::uint8_t>(size, 0xa5)});
-      auto bytes = bytes_of(size == 255 ? "a7 fe" : size == 256 ? "a7 ff 00ff" : size == 257 ? "a7 ff 0100" : "a7 ff ffff");
+      auto& bytes = add(name, head, m).bytes;
       bytes.insert(bytes.end(), size, 0xa5);
       const auto rest = bytes_of("23 'av01' 09");
       bytes.insert(bytes.end(), rest.begin(), rest.end());
-      out.push_back({size == 255 ? "mod_ex_255" : size == 256 ? "mod_ex_256" : size == 257 ? "mod_ex_257" : "mod_ex_65536", std::move(bytes), m});
-    }
+    };
+    add_sized("mod_ex_255", "a7 fe", 255);
+    add_sized("mod_ex_256", "a7 ff 00ff", 256);
+    add_sized("mod_ex_257", "a7 ff 0100", 257);
+    add_sized("mod_ex_65536", "a7 ff ffff", 65536);
     auto tracks = multitrack(audio, f::one_track, p::coded_frames, {{2, codecs::aac, {9}}});
     tracks.nano_offset = 100;
     add("mod_ex_and_multitrack", "97 02 000064 05 01 'mp4a' 02 09", tracks);

@@ -172,9 +172,12 @@ TEST(ex_header, what_no_message_can_say_is_not_written) {
   EXPECT_TRUE(encode(ex_cases::single(video, p::multichannel_config, codecs::avc, {1})).empty());
   EXPECT_TRUE(encode(ex_cases::single(frame_kind::data, p::coded_frames, codecs::avc, {1})).empty());
   EXPECT_TRUE(encode(ex_cases::multitrack(video, ex_form::many_tracks, p::coded_frames, {})).empty());
-  EXPECT_TRUE(encode(ex_cases::multitrack(video, ex_form::one_track, p::coded_frames, {{0, codecs::av1, {1}}, {1, codecs::av1, {1}}})).empty());
-  EXPECT_TRUE(encode(ex_cases::multitrack(video, ex_form::many_tracks, p::coded_frames, {{0, codecs::av1, {1}}, {1, codecs::vp9, {1}}})).empty());
-  EXPECT_TRUE(encode(ex_cases::multitrack(video, ex_form::many_tracks, p::coded_frames, {{0, codecs::av1, bytes(0x1000000)}})).empty());
+  const auto tracks = [](ex_form form, std::vector<ex_message::track> all) {
+    return encode(ex_cases::multitrack(video, form, p::coded_frames_x, std::move(all))).empty();
+  };
+  EXPECT_TRUE(tracks(ex_form::one_track, {{0, codecs::av1, {1}}, {1, codecs::av1, {1}}}));
+  EXPECT_TRUE(tracks(ex_form::many_tracks, {{0, codecs::av1, {1}}, {1, codecs::vp9, {1}}}));
+  EXPECT_TRUE(tracks(ex_form::many_tracks, {{0, codecs::av1, bytes(0x1000000)}}));
   EXPECT_TRUE(encode(ex_cases::multitrack(video, ex_form::one_track, p::metadata, {{0, codecs::av1, {1}}}, frame_type_command)).empty());
   auto m = ex_cases::single(video, p::coded_frames, codecs::av1, {1});
   m.extensions.push_back({1, {}});
