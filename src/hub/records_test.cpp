@@ -120,7 +120,7 @@ TEST_F(records_test, V6_hdr_said_again_is_no_news_and_a_reset_takes_its_place) {
   EXPECT_EQ(late(s), "V:HEVC=1 H:HEVC=9 f") << "pairs of no known meaning replace nothing";
   append(*p, {hdr(4001, {2, 0, 9, 'c'}), key_frame(4001)});
   EXPECT_EQ(late(s), "V:HEVC=1 H:HEVC=9 f") << "nor does what is broken";
-  EXPECT_EQ(s->facts().malformed, 1u);
+  EXPECT_EQ(s->facts().malformed, 2u) << "and the start, which is no record of HEVC";
   EXPECT_EQ(s->facts().malformed_text, "video message of 9 bytes: a body that breaks its own format, at byte 5");
 }
 
@@ -198,11 +198,12 @@ TEST_F(records_test, V2_R1_M9_unreadable_messages_pass_counted_and_change_nothin
   append(*p, {video_config(0, 1), key(0)});
   watcher w(s);
   EXPECT_EQ(w.read(0), "*V1@0 K@0");
+  EXPECT_EQ(s->facts().malformed_text, "video message of 6 bytes: a configuration record that its codec does not allow, at byte 5");
   append(*p, {make(frame_kind::video, 1, 1, {0x98, 'a', 'v', 'c', '1', 1}), make(frame_kind::video, 1, 1, {0x17, 0, 0, 0, 0}),
               make(frame_kind::video, 1, 1, base::bytes_of("96 10 'avc1' 00 ffffff 01")), make(frame_kind::audio, 1, 1, {0xaf}),
               make(frame_kind::audio, 1, 1, {})});
   EXPECT_EQ(w.read(1), "v@1 v@1 v@1 a@1 a@1");
-  EXPECT_EQ(s->facts().malformed, 4u) << "silence is none";
+  EXPECT_EQ(s->facts().malformed, 5u) << "silence is none";
   EXPECT_EQ(s->facts().malformed_text, "audio message of 1 bytes: the message ends inside a field, at byte 1");
   append(*p, {key(2)});
   EXPECT_EQ(late(s), "V=1 key");

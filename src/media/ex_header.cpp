@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "media/codec_record.hpp"
 #include "media/ex_body.hpp"
 
 namespace millrace::media {
@@ -59,6 +60,7 @@ std::string_view text_of(header_fault f) {
     case header_fault::track_too_long: return "a track announces more bytes than follow";
     case header_fault::empty_body: return "a picture or configuration without bytes";
     case header_fault::broken_body: return "a body that breaks its own format";
+    case header_fault::odd_record: return "a configuration record that its codec does not allow";
     case header_fault::repeated_track: return "one track twice";
     case header_fault::trailing_bytes: return "bytes behind the end";
     case header_fault::bad_nano_offset: return "a nanosecond offset of less than 3 bytes or over 999999";
@@ -226,9 +228,12 @@ void ex_walk::judge() {
       return;
     case ex_packet::sequence_start:
       // A start without a record configures nothing; kept, it would push out one that does.
-      if (!content.empty() || may_start_empty(track.codec)) break;
-      note(header_fault::empty_body, track.content_at);
-      return;
+      if (content.empty() && !may_start_empty(track.codec)) {
+        note(header_fault::empty_body, track.content_at);
+        return;
+      }
+      if (!is_plausible_record(track.codec, content)) note(header_fault::odd_record, track.content_at);
+      break;
     case ex_packet::sequence_end:
       if (!content.empty()) note(header_fault::trailing_bytes, track.content_at);
       break;

@@ -56,10 +56,10 @@ enum class header_fault : std::uint8_t {
   nested_multitrack,
   track_too_long,            // a track announces more bytes than follow
   // A track of it holds nothing to use: a picture or configuration without bytes, or one that breaks the format that E-RTMP gives it.
-  // Records of codecs are the decoders' to judge.
   empty_body,
   broken_body,
   // Odd, and without consequence.
+  odd_record,                // a codec's configuration record that its decoder will refuse; which is the decoder's to decide
   repeated_track,
   trailing_bytes,
   bad_nano_offset,           // less than 3 bytes, or over 999,999 ns

@@ -92,7 +92,7 @@ inline std::vector<good> all_good() {
     g.canonical = canonical;
   };
   // V2, V3, V4: each packet type.
-  add("video_start", "90 'hvc1' 010203", single(video, p::sequence_start, codecs::hevc, {1, 2, 3}));
+  odd(add("video_start", "90 'hvc1' 010203", single(video, p::sequence_start, codecs::hevc, {1, 2, 3})), header_fault::odd_record, 5);
   add("video_frames", "a1 'avc1' 000028 0908", single(video, p::coded_frames, codecs::avc, {9, 8}, 40, frame_type_inter));
   add("video_frames_back", "a1 'hvc1' fffffe 09", single(video, p::coded_frames, codecs::hevc, {9}, -2, frame_type_inter));
   add("video_frames_least", "b1 'vvc1' 800000 09", single(video, p::coded_frames, codecs::vvc, {9}, -0x800000, frame_type_disposable));
@@ -102,7 +102,7 @@ inline std::vector<good> all_good() {
   add("video_frames_x", "a3 'hvc1' 000028 09", single(video, p::coded_frames_x, codecs::hevc, {0, 0, 40, 9}, 0, frame_type_inter));
   add("video_end", "92 'avc1'", single(video, p::sequence_end, codecs::avc, {}));
   odd(add("video_end_behind", "92 'avc1' 000000", single(video, p::sequence_end, codecs::avc, {0, 0, 0})), header_fault::trailing_bytes, 5);
-  add("video_start_frame_type_0", "80 'av01' 81", single(video, p::sequence_start, codecs::av1, {0x81}, 0, 0));
+  add("video_start_frame_type_0", "80 'av01' 81050c00", single(video, p::sequence_start, codecs::av1, {0x81, 5, 12, 0}, 0, 0));
   add("video_ts_start", "95 'av01' 8004", single(video, p::mpeg2ts_sequence_start, codecs::av1, {0x80, 4}));
   add("video_unknown_codec", "91 'abcd' 09", single(video, p::coded_frames, fourcc("abcd"), {9}));
   // V5: commands have no FourCC.
@@ -143,8 +143,9 @@ inline std::vector<good> all_good() {
       multitrack(video, f::many_tracks, p::coded_frames, {{0, codecs::hevc, {9}, 5}, {1, codecs::hevc, {9, 8}, -5}}, frame_type_inter));
   add("many_codecs", "96 21 'av01' 00 000001 09 'avc1' ff 000004 000028 08",
       multitrack(video, f::many_tracks_many_codecs, p::coded_frames, {{0, codecs::av1, {9}}, {255, codecs::avc, {8}, 40}}));
-  add("many_starts", "96 20 'vp09' 04 000001 01 'av01' 05 000002 0101",
-      multitrack(video, f::many_tracks_many_codecs, p::sequence_start, {{4, codecs::vp9, {1}}, {5, codecs::av1, {1, 1}}}));
+  odd(add("many_starts", "96 20 'vp09' 04 000001 01 'av01' 05 000002 0101",
+          multitrack(video, f::many_tracks_many_codecs, p::sequence_start, {{4, codecs::vp9, {1}}, {5, codecs::av1, {1, 1}}})),
+      header_fault::odd_record, 19);
   add("one_audio_track", "95 00 'mp4a' 01 1210", multitrack(audio, f::one_track, p::sequence_start, {{1, codecs::aac, {0x12, 0x10}}}));
   add("many_audio_tracks", "95 21 'Opus' 00 000002 f8ff 'mp4a' 01 000000",
       multitrack(audio, f::many_tracks_many_codecs, p::coded_frames, {{0, codecs::opus, {0xf8, 0xff}}, {1, codecs::aac, {}}}));

@@ -1,6 +1,7 @@
 #include "media/tag_header.hpp"
 
 #include "base/bytes.hpp"
+#include "media/codec_record.hpp"
 #include "media/ex_body.hpp"
 
 namespace millrace::media {
@@ -71,6 +72,10 @@ tag_info inspect_enhanced(frame_kind kind, base::bytes_view payload) {
   return info;
 }
 
+void judge_record(tag_info& info, frame_kind kind, const byte_reader& in) {
+  if (!is_plausible_record(codec_of_legacy(kind, info.legacy_codec), in.rest())) set_fault(info, header_fault::odd_record, in.position());
+}
+
 // The layout of AVC (FLV 10.1 annex E.4.3.2), behind the first byte.
 void inspect_avc(tag_info& info, byte_reader& in, std::uint8_t frame_type) {
   const auto packet = in.u8();
@@ -87,6 +92,7 @@ void inspect_avc(tag_info& info, byte_reader& in, std::uint8_t frame_type) {
   info.valid = true;
   if (*packet == packet_config) {
     info.config = true;
+    judge_record(info, frame_kind::video, in);
     return;
   }
   take_frame_type(info, frame_type);
@@ -101,6 +107,7 @@ void inspect_aac(tag_info& info, byte_reader& in) {
   if (*packet == packet_config && in.at_end()) return set_fault(info, header_fault::empty_body, in.position());
   info.valid = true;
   info.config = *packet == packet_config;
+  if (info.config) judge_record(info, frame_kind::audio, in);
 }
 
 // Some forks put AAC's packet type in front of Opus, others nothing, so a first byte of 0 proves no header; the text of the
