@@ -54,5 +54,26 @@ TEST(allocation, reading_allocates_nothing_per_viewer_and_frame) {
   EXPECT_EQ(allocations, after_stall) << "jumping";
 }
 
+TEST(allocation, viewers_that_catch_up_together_share_what_that_takes) {
+  auto s = std::make_shared<stream>("live/a", base::hub_limits{});
+  auto p = std::move(*s->publish());
+  append(*p, {data(0, "onMetaData"), video_config(0), audio_config(0), key(0)});
+  for (int ms = 40; ms < 2000; ms += 40) append(*p, {inter(ms), audio(ms)});
+  cursor_policy policy;
+  policy.wanted_delay = std::chrono::milliseconds(200);
+  policy.video_track = policy.audio_track = 0;
+  std::vector<std::unique_ptr<watcher>> viewers;
+  for (int i = 0; i < 100; ++i) viewers.push_back(std::make_unique<watcher>(s, policy));
+  while (viewers[0]->place.next(at_ms(2000))) {
+  }
+  const auto after_first = allocations;
+  for (std::size_t i = 1; i < viewers.size(); ++i) {
+    while (viewers[i]->place.next(at_ms(2000))) {
+    }
+    EXPECT_EQ(viewers[i]->place.stats().delivered, viewers[0]->place.stats().delivered);
+  }
+  EXPECT_EQ(allocations, after_first);
+}
+
 }  // namespace
 }  // namespace millrace::hub

@@ -1,3 +1,4 @@
+// A viewer reading in order. How it starts: cursor_join.cpp; what it loses: cursor_slow.cpp; what goes ahead of frames: cursor_records.cpp.
 #include <algorithm>
 
 #include "hub/stream_state.hpp"
@@ -9,7 +10,8 @@ using media::frame_kind;
 cursor::cursor(std::shared_ptr<stream> s, viewer& owner, cursor_policy policy) : state_(std::make_unique<state>()) {
   auto& c = *state_;
   c.owner = &owner;
-  c.age_max = c.age_allowed = policy.age_max;
+  c.policy = policy;
+  c.age_allowed = policy.age_max;
   c.since = s->state_->frames.end();
   s->state_->attach(c);
   c.source = std::move(s);
@@ -35,33 +37,39 @@ std::optional<delivery> cursor::next(base::instant now) {
       c.dry = true;
       return std::nullopt;
     }
-    if (c.position < s.frames.first()) c.jump(s, s.gops.empty() ? s.frames.end() : s.gops.back(), now);
+    if (c.position < s.frames.first()) {
+      c.jump(s, s.newest_start(c.policy.video_track).value_or(s.frames.end()), loss::ring_overrun, now);
+    }
     if (c.position == s.frames.end()) {
-      c.age_allowed = c.age_max;
+      c.age_allowed = c.policy.age_max;
       c.dry = true;
       return std::nullopt;
     }
     const slot& at = s.frames.at(c.position);
-    if (now - at.arrival > c.age_max && c.fall_behind(s, at, now)) continue;
-    if (at.publication != c.publication) {
-      c.publication = at.publication;  // another publisher: its video refers to nothing that was before
-      c.need_key = true;
-      c.slow_skip = false;
-    }
+    if (now - at.arrival > c.policy.age_max && c.fall_behind(s, at, now)) continue;
+    if (at.publication != c.publication) c.follow_publication(at);
     if (!c.wants(at)) {
-      if (c.slow_skip && at.kind == frame_kind::video && c.wants_video()) ++c.stats.dropped_slow;
+      if (c.slow_skip && at.kind == frame_kind::video && c.wants_video()) c.lose(loss::video_until_key_frame, 1);
+      ++c.position;
+      continue;
+    }
+    if (c.catching && c.catching->leaves_out(*at.item->frame())) {
+      c.lose(loss::catching_up, 1);
       ++c.position;
       continue;
     }
     if (c.check && c.begin_prelude(s, at)) continue;
-    if (at.gop_start && c.need_key) {
+    if (c.need_key && c.can_start_at(at)) {
       c.need_key = false;
       c.slow_skip = false;
       c.allow_age_at(s, now);
     }
+    auto item = c.form_of(at);
+    if (c.catching && c.catching->is_over(*at.item->frame())) c.catching.reset();
     ++c.position;
+    if (!item) continue;
     ++c.stats.delivered;
-    return delivery{at.item, false};
+    return delivery{std::move(item), false};
   }
 }
 
@@ -89,129 +97,30 @@ void cursor::set_tracks(bool audio, bool video) {
 
 bool cursor::state::wants(const slot& at) const {
   if (!wanted[kind_index(at.kind)]) return false;
-  return at.kind != frame_kind::video || !need_key || at.gop_start || at.config;
+  if (const auto track = picked(at.kind); track && !at.tracks[*track]) return false;
+  return at.kind != frame_kind::video || !need_key || at.config || can_start_at(at);
+}
+
+bool cursor::state::can_start_at(const slot& at) const {
+  return policy.video_track ? at.key && at.tracks[*policy.video_track] : at.gop_start;
 }
 
 bool cursor::state::has_more(const stream::state& s) const {
   return joining ? s.published && s.frames.end() > s.publication_start : position < s.frames.end();
 }
 
-// From here on the viewer no longer reads in order: what it has seen is what lies below its position.
-void cursor::state::expect_records() {
-  if (check) return;  // still owed from before; nothing was read since
-  seen.fill(position);
-  check = true;
-}
-
-// Records of a track that is switched on are owed from the beginning, whatever went by while it was off.
-void cursor::state::enable(std::size_t kind) {
-  if (ahead) {
-    again[kind] = true;
-    return;
-  }
-  expect_records();
-  seen[kind] = 0;
-}
-
-void cursor::state::allow_age_at(const stream::state& s, base::instant now) {
-  base::duration age{0};
-  if (position < s.frames.end()) age = std::max(age, base::duration(now - s.frames.at(position).arrival));
-  age_allowed = age_max + age;
-}
-
-bool cursor::state::join(const stream::state& s, base::instant now) {
-  if (!s.published) return false;
-  expect_records();
-  const std::uint64_t lowest = std::max(s.publication_start, position);
-  if (!s.gops.empty() && s.gops.back() >= lowest) {
-    position = s.gops.back();
-    need_key = true;
-  } else if (joined_before && position >= s.publication_start) {
-    // Resumed within the newest GOP: going back to its key frame would repeat what the viewer has. Whether another
-    // publisher began just here is for next() to see, as ever.
-    const bool evicted = position < s.frames.first();
-    if (evicted || (position < s.frames.end() && now - s.frames.at(position).arrival > age_max)) {
-      position = s.frames.end();
-      need_key = true;
-    }
-  } else {
-    // No key frame yet. Who waited for this publisher gets everything from its start, who came later starts from now.
-    position = since <= s.publication_start ? std::max(s.publication_start, s.frames.first()) : s.frames.end();
-    need_key = true;
-  }
-  slow_skip = false;
-  joining = false;
-  joined_before = true;
-  allow_age_at(s, now);
-  return true;
-}
-
-void cursor::state::jump(const stream::state& s, std::uint64_t to, base::instant now) {
-  expect_records();
-  stats.dropped_slow += to - position;
-  ++stats.jumps;
-  position = to;
+// Another publisher: its video refers to nothing that was before, and its times are no part of a catch-up.
+void cursor::state::follow_publication(const slot& at) {
+  catching.reset();
+  publication = at.publication;
   need_key = true;
-  slow_skip = true;
-  allow_age_at(s, now);
+  slow_skip = false;
 }
 
-// The frame at the position is older than age_max. True if the position changed.
-bool cursor::state::fall_behind(const stream::state& s, const slot& at, base::instant now) {
-  if (!s.gops.empty() && s.gops.back() > position) {
-    jump(s, s.gops.back(), now);
-    return true;
-  }
-  const base::duration age = now - at.arrival;
-  if (age > age_allowed) {
-    if (!s.video_seen || !wants_video()) {
-      jump(s, s.frames.end(), now);  // without video any frame is a good start
-      return true;
-    }
-    if (!need_key) {
-      ++stats.jumps;
-      need_key = true;
-      slow_skip = true;
-    }
-  }
-  age_allowed = std::min(age_allowed, age + age_max);
-  return false;
-}
-
-// True if something is to be delivered ahead of the slot at the position.
-bool cursor::state::begin_prelude(stream::state& s, const slot& at) {
-  const bool any = std::any_of(at.before->records.begin(), at.before->records.end(), [this](const record& r) {
-    const auto kind = kind_index(r.kind);
-    return wanted[kind] && r.sequence >= seen[kind];
-  });
-  if (!any) {
-    check = false;
-    return false;
-  }
-  ahead = s.prelude_of(position);
-  ahead_records = at.before;
-  ahead_index = 0;
-  return true;
-}
-
-entry_ptr cursor::state::take_ahead() {
-  while (ahead_index < ahead->size()) {
-    const auto index = ahead_index++;
-    const auto& r = ahead_records->records[index];
-    const auto kind = kind_index(r.kind);
-    if (wanted[kind] && !again[kind] && r.sequence >= seen[kind]) return (*ahead)[index];
-  }
-  ahead.reset();
-  ahead_records.reset();
-  seen.fill(position);
-  check = false;
-  for (std::size_t kind = 0; kind < again.size(); ++kind) {
-    if (!again[kind]) continue;
-    again[kind] = false;
-    seen[kind] = 0;
-    check = true;
-  }
-  return nullptr;
+entry_ptr cursor::state::form_of(const slot& at) const {
+  auto item = at.item;
+  if (const auto track = picked(at.kind); track && at.multitrack) item = entry_forms::single_track(item, *track);
+  return item && catching ? entry_forms::stamped(item, *catching) : item;
 }
 
 }  // namespace millrace::hub

@@ -61,7 +61,13 @@ struct noting_viewer : viewer {
 // A viewer with its cursor, reading everything there is.
 struct watcher : noting_viewer {
   explicit watcher(const std::shared_ptr<stream>& s, std::chrono::milliseconds age_max = std::chrono::milliseconds(2000))
-      : place(s, *this, cursor_policy{age_max}) {}
+      : place(s, *this, policy_of(age_max)) {}
+  watcher(const std::shared_ptr<stream>& s, const cursor_policy& policy) : place(s, *this, policy) {}
+  static cursor_policy policy_of(std::chrono::milliseconds age_max) {
+    cursor_policy policy;
+    policy.age_max = age_max;
+    return policy;
+  }
   std::string read(std::int64_t now_ms, std::size_t most = 1000) {
     std::string out;
     while (most-- > 0) {

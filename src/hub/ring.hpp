@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "hub/records.hpp"
+#include "media/track.hpp"
 
 namespace millrace::hub {
 
@@ -15,7 +16,10 @@ struct slot {
   std::uint32_t publication = 0;  // which publication of the stream it came by
   media::frame_kind kind = media::frame_kind::data;
   bool config = false;
-  bool gop_start = false;  // a key frame of the track that viewers wait for
+  bool key = false;
+  bool gop_start = false;   // a key frame of the track that viewers without a picked track wait for
+  bool multitrack = false;
+  media::track_set tracks;  // that the message has something for
 };
 
 // Slots live in a power-of-two array under their number, so a viewer's position is found by one mask.

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "hub/stream_state.hpp"
+#include "media/composition.hpp"
 
 namespace millrace::hub {
 namespace {
@@ -44,6 +45,7 @@ void stream::state::begin_publication() {
   if (!watched) {
     frames.clear();
     gops.clear();
+    newest_key.clear();
     payload_bytes = 0;
   }
   time.begin(watched);
@@ -51,7 +53,7 @@ void stream::state::begin_publication() {
   published = true;
   ++publication;
   publication_start = frames.end();
-  video_seen = false;
+  video_tracks.reset();
   lead_track = no_track;
   video_codec.clear();
   audio_codec.clear();
@@ -61,24 +63,23 @@ void stream::state::begin_publication() {
 void stream::state::append(media::frame&& f) {
   ++frames_total;
   bytes_total += f.payload.size();
-  f.dts_ms = time.stamp(f);
   const auto info = media::inspect(f.kind, f.payload);
-  if (f.kind == media::frame_kind::video) video_seen = true;
+  slot added;
+  added.multitrack = info.multitrack;
+  if (info.multitrack) added.tracks = media::tracks_of(f.kind, f.payload); else added.tracks.set(0);
+  f.dts_ms = time.stamp(f, info.track_id);
   note_codec(f, info);
   if (info.fault != media::header_fault::none) {
     ++malformed_total;
     newest_fault = {f.kind, f.payload.size(), info};
   }
 
-  slot added;
   added.arrival = f.arrival;
   added.publication = publication;
   added.kind = f.kind;
   added.config = f.config;
-  if (f.kind == media::frame_kind::video && f.key && info.track_id <= lead_track) {
-    lead_track = info.track_id;
-    added.gop_start = true;
-  }
+  added.key = f.key;
+  if (f.kind == media::frame_kind::video) note_video(added, info);
   added.before = records;
   const std::size_t size = f.payload.size();
   const base::instant arrival = f.arrival;
@@ -90,6 +91,26 @@ void stream::state::append(media::frame&& f) {
   frames.push(std::move(added));
   appended = true;
   evict(arrival);
+}
+
+// Who waits for which key frame (R6): without a picked track the lowest track that ever had one leads.
+void stream::state::note_video(slot& added, const media::tag_info& info) {
+  video_tracks |= added.tracks;
+  if (!added.key) return;
+  if (info.track_id <= lead_track) {
+    lead_track = info.track_id;
+    added.gop_start = true;
+  }
+  for (std::size_t track = 0; track < added.tracks.size(); ++track) {
+    if (added.tracks[track]) newest_key[static_cast<std::uint8_t>(track)] = frames.end();
+  }
+}
+
+std::optional<std::uint64_t> stream::state::newest_start(std::optional<std::uint8_t> picked) const {
+  if (!picked) return gops.empty() ? std::nullopt : std::optional(gops.back());
+  const auto found = newest_key.find(*picked);
+  if (found == newest_key.end() || found->second < frames.first()) return std::nullopt;
+  return found->second;
 }
 
 void stream::state::note_codec(const media::frame& f, const media::tag_info& info) {
@@ -112,20 +133,60 @@ void stream::state::evict(base::instant newest) {
   }
 }
 
-prelude_ptr stream::state::prelude_of(std::uint64_t sequence) {
+prelude_ptr stream::state::prelude_of(std::uint64_t sequence, std::int64_t time_ms, std::int64_t audio_time_ms) {
   const slot& at = frames.at(sequence);
   auto& cached = at.gop_start ? key_prelude_ : other_prelude_;
-  if (cached.sequence == sequence) return cached.list;
+  if (cached.sequence == sequence && cached.time_ms == time_ms && cached.audio_time_ms == audio_time_ms) return cached.list;
   auto list = std::make_shared<prelude_list>();
   list->reserve(at.before->records.size());
   for (const auto& kept : at.before->records) {
     auto stamped = std::make_shared<media::frame>(*kept.item->frame());
-    stamped->dts_ms = at.item->frame()->dts_ms;
+    stamped->dts_ms = kept.kind == media::frame_kind::audio ? audio_time_ms : time_ms;
     stamped->arrival = at.arrival;
     list->push_back(std::make_shared<entry>(std::move(stamped)));
   }
-  cached = {sequence, std::move(list)};
+  cached = {sequence, time_ms, audio_time_ms, std::move(list)};
   return cached.list;
+}
+
+std::shared_ptr<const catch_up> stream::state::catch_up_from(std::uint64_t start, std::optional<std::uint8_t> picked,
+                                                             std::chrono::milliseconds delay) {
+  auto& cached = catch_up_;
+  if (cached.start == start && cached.end == frames.end() && cached.picked == picked && cached.delay == delay) return cached.made;
+  cached = {start, frames.end(), picked, delay, nullptr};
+  std::vector<std::int64_t> decoded, shown;
+  std::int64_t least_composition = 0;
+  for (auto sequence = start; sequence < frames.end(); ++sequence) {
+    const slot& at = frames.at(sequence);
+    if (at.kind != media::frame_kind::video || at.config || (picked && !at.tracks[*picked])) continue;
+    const auto& frame = *at.item->frame();
+    decoded.push_back(frame.dts_ms);
+    for (const auto& c : media::compositions_of(frame.payload)) {
+      shown.push_back(frame.dts_ms + c.ms);
+      least_composition = std::min<std::int64_t>(least_composition, c.ms);
+    }
+  }
+  if (decoded.empty()) return nullptr;
+  // Where frames are shown before they are decoded (negative composition times), what comes next may still be shown ahead of the
+  // newest decoding time, and nothing squeezed may be shown after it.
+  const auto edge = *std::max_element(decoded.begin(), decoded.end()) + least_composition;
+  auto times = time_squeeze::make(decoded, shown, edge, delay);
+  if (times) cached.made = std::make_shared<const catch_up>(catch_up{++catch_ups_, std::move(*times)});
+  return cached.made;
+}
+
+std::uint64_t stream::state::sound_of_last(std::chrono::milliseconds delay, std::uint64_t lowest) const {
+  std::optional<std::int64_t> newest;
+  auto first = frames.end();
+  for (auto sequence = frames.end(); sequence > std::max(lowest, frames.first()); --sequence) {
+    const slot& at = frames.at(sequence - 1);
+    if (at.kind != media::frame_kind::audio || at.config) continue;
+    const auto dts = at.item->frame()->dts_ms;
+    if (!newest) newest = dts;
+    if (dts < *newest - delay.count()) break;
+    first = sequence - 1;
+  }
+  return first;
 }
 
 void stream::state::attach(cursor::state& c) {

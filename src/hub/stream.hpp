@@ -13,6 +13,7 @@
 #include "base/result.hpp"
 #include "base/send_chain.hpp"
 #include "base/time.hpp"
+#include "hub/loss.hpp"
 #include "media/frame.hpp"
 
 namespace millrace::hub {
@@ -35,8 +36,16 @@ class entry {
   }
 
  private:
+  friend class entry_forms;
+  // What some viewers get in its place. Kept here, so that they share it and it goes when the ring drops this entry.
+  struct form {
+    std::uint64_t key = 0;
+    std::shared_ptr<const entry> item;
+  };
   media::frame_ptr frame_;
   mutable std::array<std::optional<base::send_chain>, static_cast<std::size_t>(format::count)> images_;
+  mutable std::vector<form> tracks_;  // single tracks of a multitrack message, by id
+  mutable form stamped_;              // with the times of the newest catch-up, by its number
 };
 using entry_ptr = std::shared_ptr<const entry>;
 
@@ -73,6 +82,11 @@ class publication {
 
 struct cursor_policy {
   std::chrono::milliseconds age_max{2'000};  // older than this: jump to the newest key frame
+  // Start this far behind the live edge by squeezing the times of what comes before it (hub/time_squeeze.hpp). Nothing: original
+  // times, and the player stays behind by the age of the key frame it started on.
+  std::optional<std::chrono::milliseconds> wanted_delay;
+  // E-RTMP multitrack: the one track to get, as ordinary single-track messages. Nothing: every message as it was published.
+  std::optional<std::uint8_t> video_track, audio_track;
 };
 
 struct delivery {
@@ -80,12 +94,6 @@ struct delivery {
   // True for metadata and configuration that this viewer gets ahead of its first frame, or again after a jump: stamped with the time
   // of the frame that follows, so not the ring's own entry.
   bool prelude = false;
-};
-
-struct cursor_stats {
-  std::uint64_t delivered = 0;
-  std::uint64_t dropped_slow = 0;   // frames jumped over because the viewer was too slow
-  std::uint64_t jumps = 0;
 };
 
 // A viewer *is* a position in the ring: constant memory whatever the backlog. Must not outlive… it keeps the stream alive itself.
@@ -98,15 +106,18 @@ class cursor {
 
   // The next thing to send, or nothing: then on_frames comes when there is more. Call it after making the cursor and after
   // resuming too: on_frames announces what was appended after that. Allocates nothing but what all viewers of a join share.
-  // Starts on the newest key frame, after metadata and configuration. Without one in the ring it starts from now, with
-  // audio at once (a player that waits for a picture is not silent) and video from the next key frame.
+  // Starts on the newest key frame, after metadata and configuration. Without one in the ring it starts from now (with a wanted
+  // delay: that much before now), with audio at once (a player that waits for a picture is not silent) and video from the
+  // next key frame. Key frames, configuration and jumps are those of the picked track.
+  // With a wanted delay the backlog is sent in fast motion: video before the live edge gets squeezed times, audio older than
+  // the delay is left out. Good for people who watch; a recorder wants the original times.
   // Too slow (see cursor_policy): jumps to the newest key frame if that is ahead; otherwise video is left out until the
   // next key frame while audio, configuration and data go on; without video, jumps to the live edge. Configuration
   // follows a jump only if it changed in what was jumped over. A viewer still reading the GOP it joined at is not too slow
-  // for the age it started with, only for falling a further age_max behind its best.
+  // for the age it started with, only for falling a further age_max behind its best. Every frame lost is counted by reason.
   std::optional<delivery> next(base::instant now);
-  // While paused nothing is delivered; on resume the cursor joins anew at the newest key frame, unless it has passed
-  // that already: then it goes on where it was, or, if that is too old, with audio from now and video from the next key frame.
+  // While paused nothing is delivered; on resume the cursor joins anew at the newest key frame, catching up as at first, unless it
+  // has passed that already: then it goes on where it was, or, if that is too old, with audio from now and video from the next key frame.
   void set_paused(bool paused);
   void set_tracks(bool audio, bool video);   // video comes back at a key frame, with its configuration
   [[nodiscard]] const cursor_stats& stats() const noexcept;

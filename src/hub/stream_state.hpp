@@ -4,38 +4,23 @@
 #include <cstdint>
 #include <deque>
 #include <limits>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "hub/entry_forms.hpp"
 #include "hub/ring.hpp"
 #include "hub/stream.hpp"
+#include "hub/time_base.hpp"
 
 namespace millrace::hub {
 
-// The records of a slot, each stamped with the slot's time; same order as slot.before->records. Shared by all viewers
+// The records of a slot, each stamped with the time at which its viewers get the slot; same order as slot.before->records. Shared by all viewers
 // that start at that slot.
 using prelude_list = std::vector<entry_ptr>;
 using prelude_ptr = std::shared_ptr<const prelude_list>;
-
-// Keeps the time of a stream running forward when a publisher follows another (conformance T10).
-class time_base {
- public:
-  // A new publication begins: `rebase` if somebody watched the old one and stays.
-  void begin(bool rebase);
-  // The stream time of a frame of the current publication.
-  std::int64_t stamp(const media::frame& f);
-
- private:
-  bool any_ = false;
-  std::int64_t last_dts_ms_ = 0;
-  base::instant last_arrival_{};
-  bool deciding_ = false;      // rebasing, and no media frame has shown yet what the new publisher counts from
-  bool have_resume_ = false;
-  std::int64_t resume_at_ms_ = 0;
-  std::int64_t offset_ms_ = 0;
-  std::int64_t floor_ms_ = std::numeric_limits<std::int64_t>::min();
-};
 
 struct stream::state {
   state(std::string stream_name, const base::hub_limits& stream_limits) : name(std::move(stream_name)), limits(stream_limits) {}
@@ -45,6 +30,7 @@ struct stream::state {
 
   ring frames;
   std::deque<std::uint64_t> gops;  // numbers of the slots with gop_start, oldest first
+  std::map<std::uint8_t, std::uint64_t> newest_key;  // by track, for viewers with a picked one; the slot may be gone
   std::size_t payload_bytes = 0;   // of what the ring holds
   record_set_ptr records = std::make_shared<record_set>();
   std::uint64_t frames_total = 0;
@@ -59,7 +45,7 @@ struct stream::state {
   bool published = false;
   std::uint32_t publication = 0;           // counts publications
   std::uint64_t publication_start = 0;     // number of its first slot
-  bool video_seen = false;                 // in this publication
+  media::track_set video_tracks;           // seen in this publication
   std::uint16_t lead_track = no_track;     // lowest track that had a key frame: the one that viewers wait for
   std::string video_codec, audio_codec;
   time_base time;
@@ -86,24 +72,42 @@ struct stream::state {
     if (--walking == 0) close_gaps();
   }
   void flush();
-  prelude_ptr prelude_of(std::uint64_t sequence);
+  // The key frame that a viewer starts at, by its picked track.
+  [[nodiscard]] std::optional<std::uint64_t> newest_start(std::optional<std::uint8_t> picked) const;
+  [[nodiscard]] bool has_video(std::optional<std::uint8_t> picked) const { return picked ? video_tracks[*picked] : video_tracks.any(); }
+  prelude_ptr prelude_of(std::uint64_t sequence, std::int64_t time_ms, std::int64_t audio_time_ms);
+  // The catch-up of a viewer that starts at the key frame `start` now; null when there is nothing to catch up with.
+  std::shared_ptr<const catch_up> catch_up_from(std::uint64_t start, std::optional<std::uint8_t> picked, std::chrono::milliseconds delay);
+  // The first slot at or above `lowest` with sound of the last `delay`; the ring's end if there is none.
+  [[nodiscard]] std::uint64_t sound_of_last(std::chrono::milliseconds delay, std::uint64_t lowest) const;
 
  private:
   void evict(base::instant newest);
   void close_gaps();
   void note_codec(const media::frame& f, const media::tag_info& info);
+  void note_video(slot& added, const media::tag_info& info);
 
   struct cached_prelude {
     std::uint64_t sequence = std::numeric_limits<std::uint64_t>::max();
+    std::int64_t time_ms = 0, audio_time_ms = 0;
     prelude_ptr list;
   };
   cached_prelude key_prelude_, other_prelude_;  // late viewers nearly all meet at the newest key frame
+
+  struct cached_catch_up {
+    std::uint64_t start = 0, end = 0;
+    std::optional<std::uint8_t> picked;
+    std::chrono::milliseconds delay{-1};
+    std::shared_ptr<const catch_up> made;
+  };
+  cached_catch_up catch_up_;  // viewers that join in one batch share it
+  std::uint64_t catch_ups_ = 0;
 };
 
 struct cursor::state {
   std::shared_ptr<stream> source;
   viewer* owner = nullptr;
-  base::duration age_max{};
+  cursor_policy policy;
   std::size_t place = 0;  // in stream::state::cursors
 
   // Number of the next slot to read. Nothing below it is ever delivered again.
@@ -119,6 +123,7 @@ struct cursor::state {
   std::array<bool, 3> wanted{true, true, true};  // by kind_index
   // How old a position may be while no newer key frame is there; falls as the viewer catches up.
   base::duration age_allowed{};
+  std::shared_ptr<const catch_up> catching;  // until the live edge is well behind
 
   // Before the next frame goes out, records in effect there that the viewer has not got go ahead of it: those with a
   // number at or above `seen` of their kind. Meaningful only while `check` is set: reading in order, all is seen.
@@ -135,16 +140,36 @@ struct cursor::state {
     return kind == media::frame_kind::data ? 0 : kind == media::frame_kind::video ? 1 : 2;
   }
   [[nodiscard]] bool wants_video() const { return wanted[1]; }
+  [[nodiscard]] std::optional<std::uint8_t> picked(media::frame_kind kind) const {
+    if (kind == media::frame_kind::data) return std::nullopt;
+    return kind == media::frame_kind::video ? policy.video_track : policy.audio_track;
+  }
+
+  // cursor.cpp
   [[nodiscard]] bool wants(const slot& at) const;
+  [[nodiscard]] bool can_start_at(const slot& at) const;
   [[nodiscard]] bool has_more(const stream::state& s) const;
+  void follow_publication(const slot& at);
+  [[nodiscard]] entry_ptr form_of(const slot& at) const;  // null: nothing that this viewer could read
+
+  // cursor_join.cpp
+  bool join(stream::state& s, base::instant now);
+  void allow_age_at(const stream::state& s, base::instant now);
+
+  // cursor_slow.cpp
+  void lose(loss reason, std::uint64_t frames) { stats.lost[static_cast<std::size_t>(reason)] += frames; }
+  void jump(const stream::state& s, std::uint64_t to, loss reason, base::instant now);
+  bool fall_behind(const stream::state& s, const slot& at, base::instant now);
+
+  // cursor_records.cpp
   void expect_records();
   void enable(std::size_t kind);
-  bool join(const stream::state& s, base::instant now);
-  void jump(const stream::state& s, std::uint64_t to, base::instant now);
-  bool fall_behind(const stream::state& s, const slot& at, base::instant now);
-  void allow_age_at(const stream::state& s, base::instant now);
+  [[nodiscard]] bool owed(const record& r) const;
   bool begin_prelude(stream::state& s, const slot& at);
   entry_ptr take_ahead();
+
+ private:
+  std::uint64_t choose_start(stream::state& s, base::instant now);
 };
 
 }  // namespace millrace::hub

@@ -24,6 +24,9 @@ struct frame {
   std::int64_t dts_ms = 0;
   // The message body exactly as the publisher sent it (FLV tag body); "@setDataFrame" already stripped.
   base::slice payload;
+  // When not empty: stands in the place of the first head.size() bytes of `payload`, which is how a message is sent with another
+  // composition time and no copy of the rest. Only frames that the hub hands out have one; it is not longer than the payload.
+  base::slice head;
   // When the last byte of it reached this process: what queue ages are measured from.
   base::instant arrival{};
 };

@@ -425,6 +425,22 @@ TEST(wire_image, T3_K3_format_0_then_3_and_shared_payload) {
   EXPECT_EQ(parts[5].size(), 30'000u);
 }
 
+TEST(wire_image, another_head_goes_out_in_the_place_of_the_first_bytes) {
+  media::frame f;
+  f.kind = media::frame_kind::video;
+  f.payload = base::slice(bytes(150'000, 'p'));
+  for (const std::size_t size : {std::size_t{5}, std::size_t{wire_chunk_size}, std::size_t{wire_chunk_size} + 7, std::size_t{150'000}}) {
+    f.head = base::slice(bytes(size, 'h'));
+    const auto chain = encode_wire(f);
+    chunk_reader reader(base::rtmp_limits{}, 1u << 20);
+    read(reader, encode_chunks(make_control(message_type::set_chunk_size, wire_chunk_size), 128).flatten());
+    const auto r = read(reader, chain.flatten());
+    ASSERT_EQ(r.messages.size(), 1u) << size;
+    EXPECT_EQ(base::as_text(r.messages[0].payload), filled(size, 'h') + filled(150'000 - size, 'p')) << size;
+    EXPECT_EQ(chain.parts()[1].data(), f.head.data());
+  }
+}
+
 TEST(wire_image, T9_images_are_independent_of_order_and_of_what_was_dropped) {
   chunk_reader reader(base::rtmp_limits{}, 1u << 20);
   read(reader, encode_chunks(make_control(message_type::set_chunk_size, wire_chunk_size), 128).flatten());

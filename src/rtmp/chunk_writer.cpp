@@ -26,7 +26,7 @@ void put_basic_header(base::byte_writer& to, unsigned format, std::uint32_t csid
 
 }  // namespace
 
-base::send_chain encode_chunks(const message& m, std::uint32_t chunk_size) {
+base::send_chain encode_chunks(const message& m, std::uint32_t chunk_size, const base::slice& head) {
   base::send_chain out;
   const auto length = m.payload.size();
   if (length > message_bytes_max) return out;
@@ -49,12 +49,20 @@ base::send_chain encode_chunks(const message& m, std::uint32_t chunk_size) {
     next_size = headers.size() - before;
   }
 
+  const auto put_body = [&](std::size_t at) {
+    const auto end = std::min(length, at + chunk_size);
+    if (at < head.size()) {
+      out.push_back(head.sub(at, end - at));
+      at = std::min(end, head.size());
+    }
+    out.push_back(m.payload.sub(at, end - at));
+  };
   const auto all_headers = std::move(headers).take_slice();
   out.push_back(all_headers.sub(0, first_size));
-  out.push_back(m.payload.sub(0, chunk_size));
+  put_body(0);
   for (std::size_t i = 1; i < chunks; ++i) {
     out.push_back(all_headers.sub(first_size + (i - 1) * next_size, next_size));
-    out.push_back(m.payload.sub(i * chunk_size, chunk_size));
+    put_body(i * chunk_size);
   }
   return out;
 }

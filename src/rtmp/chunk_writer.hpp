@@ -20,7 +20,8 @@ inline constexpr std::uint32_t video = 6;
 // Format 0 and then format 3, extended timestamp repeated in every chunk. No state of the connection but the chunk size enters, so
 // the result may be sent at any place between two messages. The payload is shared, the headers lie in one buffer.
 // `m.csid` is 2 to 65599; the payload is at most 0xFFFFFF bytes, what is longer yields an empty chain, since no receiver could read it.
-base::send_chain encode_chunks(const message& m, std::uint32_t chunk_size);
+// `head`, not longer than the payload, is sent in the place of its first bytes (media::frame::head).
+base::send_chain encode_chunks(const message& m, std::uint32_t chunk_size, const base::slice& head = {});
 
 // The chunk size that the peer was told, together with the telling.
 class chunk_writer {

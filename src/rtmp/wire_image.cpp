@@ -23,7 +23,7 @@ base::send_chain encode_wire(const media::frame& f, std::uint32_t msid) {
       m.csid = chunk_streams::data;
       break;
   }
-  return encode_chunks(m, wire_chunk_size);
+  return encode_chunks(m, wire_chunk_size, f.head);
 }
 
 }  // namespace millrace::rtmp
