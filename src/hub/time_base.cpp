@@ -77,15 +77,15 @@ void time_base::follow_step(track_clock& t, const media::frame& f) {
 
   const auto expected = newest_ms_ + std::max(least_gap_ms, passed_ms(newest_arrival_, f.arrival));
   std::optional<std::int64_t> best;
-  const auto consider = [&](std::int64_t offset) {
+  const auto consider = [&](std::int64_t offset, std::int64_t tolerance_ms) {
     const auto out = f.dts_ms + offset;
-    if (out < t.last_out_ms - jitter_ms || std::abs(out - expected) > same_clock_ms) return;
+    if (out < t.last_out_ms - jitter_ms || std::abs(out - expected) > tolerance_ms) return;
     if (!best || std::abs(out - expected) < std::abs(f.dts_ms + *best - expected)) best = offset;
   };
-  consider(t.offset_ms);
-  if (t.offset_before_ms) consider(*t.offset_before_ms);
+  consider(t.offset_ms, same_clock_ms);
+  if (t.offset_before_ms) consider(*t.offset_before_ms, jitter_ms);
   for (const auto& other : tracks_) {
-    if (other.begun) consider(other.offset_ms);
+    if (other.begun) consider(other.offset_ms, same_clock_ms);
   }
   if (!best) {
     if (step >= -jitter_ms && ahead <= leap_ms) return;  // a gap of the source

@@ -18,9 +18,9 @@ namespace millrace::hub {
 //   audio and video is exact again once the source has passed the place where it stepped back.
 // * A longer step back (a source that started anew, a loop, a clock of 24 bits that wrapped), and a step forward of a minute more than
 //   has passed (a 32-bit clock that was reset from above 2^31 looks like one), is another clock. The frame follows the
-//   newest one at the distance at which it arrived. A track that steps later goes over to a clock that another track or it
-//   itself had before, where that fits within 10 s: so audio and video keep their distance on the new clock too, and one stray time
-//   does not part them for good.
+//   newest one at the distance at which it arrived. A track that steps later goes over to the clock of another track where
+//   that fits within 10 s, or back to the one that it had before where that fits within 1 s: so audio and video keep their
+//   distance on the new clock too, and one stray time does not part them for good.
 // * Metadata and configuration decide nothing, because many senders give them the time 0. What is more than 1 s
 //   away from the media gets the media's time.
 //

@@ -6,6 +6,8 @@
 namespace millrace::net {
 namespace {
 
+// What waits in memory for one reader is bounded, however large the network's own queue may be.
+constexpr std::size_t window_max = 4u << 20;
 constexpr std::size_t window_min = 32u << 10;  // a fresh connection's 12 KB would not even take one key frame's first chunks
 constexpr quic_time millisecond = 1'000'000, flush_max = 2'000 * millisecond;
 // After the peer's FIN its CONNECTION_CLOSE, which carries code and reason, is on its way: give it this long to arrive.
@@ -33,7 +35,7 @@ transport_facts quic_stream_transport::facts() const {
 }
 
 std::size_t quic_stream_transport::window() const {
-  return std::max(window_min, static_cast<std::size_t>(connection_->congestion_window()));
+  return std::clamp(static_cast<std::size_t>(connection_->congestion_window()), window_min, window_max);
 }
 
 std::size_t quic_stream_transport::send_budget() const {

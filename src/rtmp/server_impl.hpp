@@ -46,6 +46,7 @@ class server_session::impl {
   void reject(std::uint32_t msid, use pending, const status& why);
   void accept_play(std::uint32_t msid);
   void notify(std::uint32_t msid, bool publishing);
+  void notify_play(std::uint32_t msid, const status& what);
   void end_by_server(std::uint32_t msid, use active, const status& why);
   void send(std::uint32_t msid, const media::frame& frame, const base::send_chain* wire);
 

@@ -203,6 +203,18 @@ TEST(server_play, L9_publisher_gone_and_back) {
   EXPECT_TRUE(c.all<play_ended>().empty());
 }
 
+TEST(server_play, L10_a_slow_player_is_told) {
+  auto c = playing();
+  c.got.messages.clear();
+  c.server.notify_play(1, {"warning", "NetStream.Play.InsufficientBW", "too slow"});
+  c.server.notify_play(2, {"warning", "NetStream.Play.InsufficientBW", "nobody plays here"});
+  c.settle();
+  EXPECT_THAT(c.got.outline(), ElementsAre("onStatus NetStream.Play.InsufficientBW"));
+  EXPECT_EQ(c.got.messages.at(0).msid, 1u);
+  EXPECT_EQ(c.got.status("NetStream.Play.InsufficientBW")->level, "warning");
+  EXPECT_EQ(c.got.status("NetStream.Play.InsufficientBW")->description, "too slow");
+}
+
 TEST(server_play, end_play_leaves_the_connection) {
   auto c = playing();
   c.got.messages.clear();

@@ -201,6 +201,7 @@ void server_session::accept_play(std::uint32_t msid) { impl_->accept_play(msid);
 void server_session::reject_play(std::uint32_t msid, status why) { impl_->reject(msid, impl::use::play_pending, why); }
 void server_session::notify_unpublish(std::uint32_t msid) { impl_->notify(msid, false); }
 void server_session::notify_publish(std::uint32_t msid) { impl_->notify(msid, true); }
+void server_session::notify_play(std::uint32_t msid, status what) { impl_->notify_play(msid, what); }
 void server_session::end_play(std::uint32_t msid, status why) { impl_->end_by_server(msid, impl::use::playing, why); }
 void server_session::end_publish(std::uint32_t msid, status why) { impl_->end_by_server(msid, impl::use::publishing, why); }
 void server_session::send(std::uint32_t msid, const media::frame& frame, const base::send_chain* wire) { impl_->send(msid, frame, wire); }

@@ -176,6 +176,12 @@ void server_session::impl::notify(std::uint32_t msid, bool publishing) {
                s->name + (publishing ? " is now published" : " is no longer published"));
 }
 
+void server_session::impl::notify_play(std::uint32_t msid, const status& what) {
+  auto* s = find(msid);
+  if (phase_ != phase::connected || !s || s->used != use::playing) return;
+  framing_.write(make_on_status(msid, what));
+}
+
 void server_session::impl::end_by_server(std::uint32_t msid, use active, const status& why) {
   auto* s = find(msid);
   if (phase_ != phase::connected || !s || s->used != active) return;

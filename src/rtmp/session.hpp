@@ -110,6 +110,7 @@ class server_session {
   // The publisher of the stream that msid plays left / came back: onStatus UnpublishNotify / PublishNotify, StreamEOF / StreamBegin.
   void notify_unpublish(std::uint32_t msid);
   void notify_publish(std::uint32_t msid);
+  void notify_play(std::uint32_t msid, status what);  // another onStatus to a player, e.g. NetStream.Play.InsufficientBW
   void end_play(std::uint32_t msid, status why);     // e.g. NetStream.Play.Stop; the connection lives on
   void end_publish(std::uint32_t msid, status why);  // the server takes the name away
   // Sends one frame to a player. `wire` is the frame's shared wire_image for wire_msid, or null; it is used when it fits

@@ -152,6 +152,19 @@ const settings& known_settings() {
       {"publish.allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.access.publish_allow, v); })},
       {"publish.keys", {take_keys}},
       {"play.allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.access.play_allow, v); })},
+      {"play.catch_up", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value_exact<bool>();
+         if (!value) return "takes true or false";
+         c.viewers.catch_up = *value;
+         return {};
+       }}},
+      {"play.delay_ms", number(&config::viewers, &viewer_settings::delay, 0, 10'000)},
+      {"play.wait_s", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value<double>();
+         if (!value || *value < 0 || *value > 86'400) return "takes seconds from 0 (for ever) to 86400";
+         c.viewers.publisher_wait = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
+         return {};
+       }}},
       {"limits.connect_s", seconds(&config::rtmp, &base::rtmp_limits::connect_deadline)},
       {"limits.idle_connection_s", seconds(&config::rtmp, &base::rtmp_limits::idle_connection)},
       {"limits.publisher_silence_s", seconds(&config::rtmp, &base::rtmp_limits::publisher_silence)},
@@ -257,6 +270,9 @@ allow = ["loopback"]          # may publish without a key: ranges, addresses, "l
 
 [play]
 allow = ["all"]
+catch_up = true               # start near the live edge: old frames in fast motion, no old sound; NAME?catch_up=no for recorders
+delay_ms = 200                # how far behind the live edge then; NAME?delay=MS
+wait_s = 0                    # for a publisher that is not there (0: for ever); then NetStream.Play.StreamNotFound
 
 [limits]
 connect_s = 10                # from accept to a served connect

@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "net/listener.hpp"
 #include "server/access.hpp"
+#include "server/play_options.hpp"
 
 namespace millrace::server {
 
@@ -27,6 +28,7 @@ struct config {
   base::rtmp_limits rtmp;
   base::amf_limits amf;
   base::hub_limits hub;
+  viewer_settings viewers;                   // what players get that ask for nothing else
   std::size_t connections_per_address_max = 100;
 };
 

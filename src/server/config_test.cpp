@@ -20,6 +20,9 @@ TEST(config, the_example_is_valid_and_equals_the_defaults) {
   EXPECT_EQ(parsed->hub.viewer_age, defaults.hub.viewer_age);
   EXPECT_EQ(parsed->hub.ring_age, defaults.hub.ring_age);
   EXPECT_EQ(parsed->hub.ring_bytes, defaults.hub.ring_bytes);
+  EXPECT_EQ(parsed->viewers.catch_up, defaults.viewers.catch_up);
+  EXPECT_EQ(parsed->viewers.delay, defaults.viewers.delay);
+  EXPECT_EQ(parsed->viewers.publisher_wait, defaults.viewers.publisher_wait);
   EXPECT_EQ(parsed->congestion, defaults.congestion);
   EXPECT_EQ(parsed->retry, defaults.retry);
   EXPECT_EQ(parsed->quic_idle_timeout, defaults.quic_idle_timeout);
@@ -38,6 +41,17 @@ TEST(config, reads_what_an_operator_writes) {
   EXPECT_EQ(parsed->access.publish_allow.size(), 1U);
   EXPECT_EQ(parsed->access.publish_keys.at(0).pattern, "live/*");
   EXPECT_EQ(parsed->hub.viewer_age, std::chrono::milliseconds(500));
+}
+
+TEST(config, what_players_get) {
+  const auto parsed = parse_config("[play]\ncatch_up = false\ndelay_ms = 0\nwait_s = 2.5\n", "m.toml");
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  EXPECT_FALSE(parsed->viewers.catch_up);
+  EXPECT_EQ(parsed->viewers.delay.count(), 0);
+  EXPECT_EQ(parsed->viewers.publisher_wait.count(), 2'500);
+  EXPECT_EQ(failure("[play]\ncatch_up = 1"), "m.toml:2: play.catch_up: takes true or false");
+  EXPECT_EQ(failure("[play]\ndelay_ms = 10001"), "m.toml:2: play.delay_ms: takes a whole number from 0 to 10000");
+  EXPECT_EQ(failure("[play]\nwait_s = -1"), "m.toml:2: play.wait_s: takes seconds from 0 (for ever) to 86400");
 }
 
 TEST(config, says_which_line_and_what_would_be_right) {

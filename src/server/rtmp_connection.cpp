@@ -5,6 +5,7 @@
 #include "base/escape.hpp"
 #include "base/log.hpp"
 #include "rtmp/wire_image.hpp"
+#include "server/loss_notice.hpp"
 
 namespace millrace::server {
 namespace log = base::log;
@@ -14,6 +15,8 @@ namespace {
 
 // A reader that takes nothing at all for this long is gone, whatever its TCP stack says.
 constexpr std::chrono::seconds no_progress_max{10};
+// Until sessions say whether their peer announced E-RTMP Multitrack: players that did not pick get track 0.
+constexpr bool multitrack_capable = false;
 // Guessing keys costs a second a try.
 constexpr std::chrono::seconds refusal_delay{1};
 
@@ -35,15 +38,19 @@ boost::asio::ip::address address_of(const std::string& endpoint) {
 class rtmp_connection::player final : public hub::viewer {
  public:
   player(rtmp_connection& connection, std::uint32_t msid, std::shared_ptr<hub::stream> source, hub::cursor_policy policy)
-      : connection_(connection), msid_(msid), cursor_(std::move(source), *this, policy) {}
+      : connection_(connection), msid_(msid), cursor_(std::move(source), *this, policy) {
+    if (!cursor_.source()->published()) waiting_since_ = now();
+  }
 
   void on_frames() override { connection_.pump(); }
   void on_publisher_gone() override {
+    waiting_since_ = now();
     gone_untold_ = true;
     connection_.pump();
     connection_.flush();
   }
   void on_publisher_back() override {
+    waiting_since_.reset();
     // A viewer that is still busy with the time before never saw that anything was missing.
     if (std::exchange(gone_untold_, false)) return;
     connection_.session_.notify_publish(msid_);
@@ -54,12 +61,17 @@ class rtmp_connection::player final : public hub::viewer {
     if (std::exchange(gone_untold_, false)) connection_.session_.notify_unpublish(msid_);
   }
   hub::cursor& cursor() { return cursor_; }
+  loss_notice& notice() { return notice_; }
+  // Since when there is no publisher.
+  [[nodiscard]] std::optional<base::instant> waiting_since() const { return waiting_since_; }
 
  private:
   rtmp_connection& connection_;
   const std::uint32_t msid_;
   bool gone_untold_ = false;
   hub::cursor cursor_;
+  loss_notice notice_;
+  std::optional<base::instant> waiting_since_;
 };
 
 rtmp_connection::rtmp_connection(shard_context& shard, net::transport_ptr transport, std::uint64_t id, std::function<void()> on_done)
@@ -68,8 +80,7 @@ rtmp_connection::rtmp_connection(shard_context& shard, net::transport_ptr transp
       id_(id),
       on_done_(std::move(on_done)),
       session_(rtmp::server_config{shard.settings.rtmp, shard.settings.amf}, now(), shard.random()),
-      timer_(shard.io),
-      last_writable_(now()) {
+      timer_(shard.io) {
   remote_ = transport_->facts().remote;
   remote_address_ = address_of(remote_);
 }
@@ -105,7 +116,7 @@ void rtmp_connection::on_receive_done() {
 }
 
 void rtmp_connection::on_writable() {
-  last_writable_ = now();
+  blocked_since_.reset();
   pump();
 }
 
@@ -130,7 +141,8 @@ void rtmp_connection::on_timer() {
   timer_due_ = base::instant::max();
   if (!transport_) return;
   const auto at = now();
-  if (!players_.empty() && transport_->send_budget() == 0 && at - last_writable_ > no_progress_max) {
+  watch_progress(at);
+  if (!players_.empty() && blocked_since_ && at - *blocked_since_ > no_progress_max) {
     log::info("#{} {}: takes no data for {} s, closed", id_, remote_, no_progress_max.count());
     transport_->abort();
     transport_.reset();
@@ -139,6 +151,8 @@ void rtmp_connection::on_timer() {
     return;
   }
   session_.on_timer(at);
+  end_waits(at);
+  tell_losses(at);
   turn();
 }
 
@@ -202,10 +216,19 @@ void rtmp_connection::handle(rtmp::play_requested& e) {
     refuse_later(e.msid, "NetStream.Play.Failed", decision.why, false);
     return;
   }
+  // A start of 0 or more asks for a recording, of which there are none: a stream that runs is the next best, to wait for one is not.
+  const auto running = shard_.streams.find(name);
+  if (e.start >= 0 && !(running && running->published())) {
+    log::info("#{} {}: play {} refused: not published, and start={} asks for a recording", id_, remote_, escaped(name), e.start);
+    session_.reject_play(e.msid, {"error", "NetStream.Play.StreamNotFound", "nobody publishes " + name + ", and there is no recording of it"});
+    return;
+  }
+  const auto& settings = shard_.settings;
+  const auto options = read_play_options(e.query, settings.viewers, settings.hub.viewer_age, multitrack_capable);
+  for (const auto& wrong : options.ignored) log::info("#{} {}: play {}: ignores {}", id_, remote_, escaped(name), wrong);
   session_.accept_play(e.msid);
   players_.erase(e.msid);
-  last_writable_ = now();
-  players_.emplace(e.msid, std::make_unique<player>(*this, e.msid, shard_.streams.open(name), hub::cursor_policy{shard_.settings.hub.viewer_age}));
+  players_.emplace(e.msid, std::make_unique<player>(*this, e.msid, shard_.streams.open(name), options.policy));
   log::info("#{} {}: plays {} over {}", id_, remote_, escaped(name), transport_ ? rtmp_scheme(transport_->kind()) : "");
   pump();
 }
@@ -238,12 +261,31 @@ void rtmp_connection::handle(rtmp::publish_ended& e) {
 
 void rtmp_connection::handle(rtmp::play_ended& e) {
   refusals_.erase(e.msid);
-  const auto found = players_.find(e.msid);
+  stop_playing(e.msid);
+}
+
+void rtmp_connection::stop_playing(std::uint32_t msid) {
+  const auto found = players_.find(msid);
   if (found == players_.end()) return;
   const auto& stats = found->second->cursor().stats();
-  log::info("#{} {}: stops playing {}: {} frames sent, {} dropped in {} jumps because it was slow", id_, remote_,
-            escaped(found->second->cursor().source()->name()), stats.delivered, stats.dropped_slow, stats.jumps);
+  const auto losses = losses_text(stats);
+  log::info("#{} {}: stops playing {}: {} frames sent, {}, {} times too slow", id_, remote_, escaped(found->second->cursor().source()->name()),
+            stats.delivered, losses.empty() ? "none lost" : losses, stats.jumps);
   players_.erase(found);
+}
+
+void rtmp_connection::end_waits(base::instant at) {
+  const auto limit = shard_.settings.viewers.publisher_wait;
+  if (limit.count() == 0) return;
+  std::vector<std::uint32_t> over;
+  for (const auto& [msid, viewer] : players_) {
+    if (const auto since = viewer->waiting_since(); since && at - *since > limit) over.push_back(msid);
+  }
+  for (const auto msid : over) {
+    session_.end_play(msid, {"error", "NetStream.Play.StreamNotFound",
+                             "nobody published " + players_.at(msid)->cursor().source()->name() + " for " + std::to_string(limit.count()) + " ms"});
+    stop_playing(msid);
+  }
 }
 
 void rtmp_connection::handle(rtmp::pause_requested& e) {
@@ -300,9 +342,30 @@ void rtmp_connection::pump() {
       out.append(std::move(bytes));
     }
   }
+  tell_losses(at);
   pumping_ = false;
-  out.append(session_.poll_output());  // a notice
+  out.append(session_.poll_output());  // notices
   if (!out.empty()) transport_->send(std::move(out));
+  watch_progress(at);
+}
+
+void rtmp_connection::tell_losses(base::instant at) {
+  for (auto& [msid, viewer] : players_) {
+    const auto& stats = viewer->cursor().stats();
+    if (const auto text = viewer->notice().for_log(stats, at)) {
+      const auto line = fmt::format("#{} {}: plays {}: {}", id_, remote_, escaped(viewer->cursor().source()->name()), text->what);
+      if (text->too_slow) log::info("{}", line); else log::debug("{}", line);
+    }
+    if (auto text = viewer->notice().for_player(stats, at)) {
+      session_.notify_play(msid, {"warning", "NetStream.Play.InsufficientBW", std::move(*text)});
+    }
+  }
+}
+
+// Notes when the transport stopped taking data; on_writable says that it goes on.
+void rtmp_connection::watch_progress(base::instant at) {
+  if (!transport_ || blocked_since_ || transport_->send_budget() > 0) return;
+  blocked_since_ = at;
 }
 
 void rtmp_connection::flush() {

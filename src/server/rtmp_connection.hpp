@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "hub/directory.hpp"
@@ -59,6 +60,10 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void handle(rtmp::closed& e);
   void accept_publish(const rtmp::publish_requested& e, const std::string& name);
   void refuse_later(std::uint32_t msid, std::string code, std::string why, bool publishing);
+  void stop_playing(std::uint32_t msid);
+  void end_waits(base::instant at);      // of players that no publisher came for
+  void tell_losses(base::instant at);    // in the log and to the players
+  void watch_progress(base::instant at);
   void pump();              // frames from cursors to the transport, as far as its budget reaches
   void flush();
   void arm_timer();
@@ -74,7 +79,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   rtmp::server_session session_;
   boost::asio::steady_timer timer_;
   base::instant timer_due_ = base::instant::max();
-  base::instant last_writable_;      // slow readers are closed after a while without progress
+  std::optional<base::instant> blocked_since_;  // the transport takes no more: slow readers are closed after a while of that
   std::string remote_;
   boost::asio::ip::address remote_address_;
   std::string app_;
