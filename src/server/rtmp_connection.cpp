@@ -13,8 +13,6 @@ using base::escaped;
 
 namespace {
 
-// A reader that takes nothing at all for this long is gone, whatever its TCP stack says.
-constexpr std::chrono::seconds no_progress_max{10};
 // Until sessions say whether their peer announced E-RTMP Multitrack: players that did not pick get track 0.
 constexpr bool multitrack_capable = false;
 // Guessing keys costs a second a try.
@@ -142,8 +140,9 @@ void rtmp_connection::on_timer() {
   if (!transport_) return;
   const auto at = now();
   watch_progress(at);
-  if (!players_.empty() && blocked_since_ && at - *blocked_since_ > no_progress_max) {
-    log::info("#{} {}: takes no data for {} s, closed", id_, remote_, no_progress_max.count());
+  const auto progress_limit = shard_.settings.rtmp.reader_progress;
+  if (!players_.empty() && blocked_since_ && at - *blocked_since_ > progress_limit) {
+    log::info("#{} {}: takes no data for {} ms, closed", id_, remote_, progress_limit.count());
     transport_->abort();
     transport_.reset();
     session_.on_transport_closed({base::error_kind::timeout, "no progress in writing"});

@@ -39,7 +39,8 @@ class peer final : public net::transport_handler {
     int streams_ended = 0;
   };
 
-  peer(boost::asio::io_context& io, rtmp::client_role role, const std::string& uri_text) : io_(io) {
+  peer(boost::asio::io_context& io, rtmp::client_role role, const std::string& uri_text, double play_start = -2)
+      : io_(io), play_start_(play_start) {
     auto parsed = rtmp::parse_uri(uri_text);
     if (!parsed) {
       seen_.closed = parsed.error();
@@ -85,6 +86,7 @@ class peer final : public net::transport_handler {
     transport_ = std::move(ok.transport);
     rtmp::client_config c;
     c.role = role;
+    c.play_start = play_start_;
     c.app = uri_.app;
     c.tc_url = uri_.tc_url();
     c.stream_name = uri_.stream_name();
@@ -129,6 +131,7 @@ class peer final : public net::transport_handler {
   }
 
   boost::asio::io_context& io_;
+  double play_start_;
   rtmp::uri uri_;
   net::transport_ptr transport_;
   std::optional<rtmp::client_session> session_;

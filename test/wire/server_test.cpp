@@ -43,7 +43,8 @@ TEST_P(every_pair, frames_arrive_byte_identical_and_in_order) {
   // One key frame larger than any chunk and any congestion window, then small ones.
   for (int i = 0; i < 50; ++i) sent.push_back(video(i == 0, i * 40, i == 0 ? 700'000 : 5'000));
   for (const auto& f : sent) publisher.send(f);
-  peer player(s.io, client_role::play, s.uri(play_form, "live/a"));
+  const auto uri = s.uri(play_form, "live/a");
+  peer player(s.io, client_role::play, uri + (uri.find('?') == std::string::npos ? "?" : "&") + "catch_up=no");
   ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() >= sent.size() || player.what().closed; }));
   ASSERT_FALSE(player.what().closed) << player.what().closed->text;
   ASSERT_EQ(player.what().frames.size(), sent.size());

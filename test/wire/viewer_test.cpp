@@ -1,0 +1,189 @@
+// What players get over real sockets: a start near the live edge, the track they pick, and the truth when they are too slow.
+#include <gtest/gtest.h>
+
+#include "media/message_layout.hpp"
+#include "media/tag_header.hpp"
+#include "support/peer.hpp"
+#include "support/running_server.hpp"
+
+namespace millrace::server {
+namespace {
+
+using media::frame_kind;
+using rtmp::client_role;
+using test::peer;
+using test::run_until;
+using test::running_server;
+
+media::frame make_frame(frame_kind kind, std::int64_t dts_ms, std::vector<std::uint8_t> payload) {
+  media::frame f;
+  f.kind = kind;
+  f.dts_ms = dts_ms;
+  f.payload = base::slice(std::move(payload));
+  media::classify(f);
+  return f;
+}
+media::frame video(bool key, std::int64_t dts_ms, std::uint8_t composition_ms, std::size_t size) {
+  std::vector<std::uint8_t> payload(size, static_cast<std::uint8_t>(dts_ms / 40));
+  payload[0] = key ? 0x17 : 0x27;
+  payload[1] = 1;
+  payload[2] = payload[3] = 0;
+  payload[4] = composition_ms;
+  return make_frame(frame_kind::video, dts_ms, std::move(payload));
+}
+media::frame sound(std::int64_t dts_ms) { return make_frame(frame_kind::audio, dts_ms, {0xaf, 1, static_cast<std::uint8_t>(dts_ms / 20)}); }
+
+class every_viewer : public testing::TestWithParam<const char*> {
+ protected:
+  [[nodiscard]] std::string uri(const running_server& s, const std::string& query = {}) const {
+    auto text = s.uri(GetParam(), "live/a");
+    if (!query.empty()) text += (text.find('?') == std::string::npos ? "?" : "&") + query;
+    return text;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(transports, every_viewer, testing::Values("rtmp", "rtmps", "rtmpq"), [](const auto& each) { return std::string(each.param); });
+
+const media::frame* first_video(const peer& player) {
+  for (const auto& f : player.what().frames) {
+    if (f.kind == frame_kind::video && !media::inspect_video(f.payload).config) return &f;
+  }
+  return nullptr;
+}
+
+TEST_P(every_viewer, L1_T12_a_late_player_starts_near_the_live_edge_unless_it_wants_the_original_times) {
+  running_server s;
+  peer publisher(s.io, client_role::publish, uri(s));
+  ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value(); }));
+  publisher.send(make_frame(frame_kind::video, 0, {0x17, 0, 0, 0, 0, 1, 0x64, 0, 0x1f, 0xff, 0xe0, 0}));
+  constexpr std::int64_t live = 2'520;
+  for (std::int64_t ms = 0; ms <= live; ms += 40) {
+    publisher.send(video(ms == 0, ms, 80, 4'000));
+    publisher.send(sound(ms));
+  }
+  const auto stream = s.instance->streams().find("live/a");
+  ASSERT_TRUE(run_until(s.io, [&] { return stream->facts().frames >= 129; }));
+  peer near(s.io, client_role::play, uri(s)), wished(s.io, client_role::play, uri(s, "delay=1000")), original(s.io, client_role::play, uri(s, "catch_up=no"));
+  const auto has_live = [](const peer& p) { return !p.what().frames.empty() && p.what().frames.back().dts_ms >= live && p.what().frames.back().kind == frame_kind::audio; };
+  ASSERT_TRUE(run_until(s.io, [&] { return has_live(near) && has_live(wished) && has_live(original); }));
+
+  for (const auto* player : {&near, &wished, &original}) {
+    ASSERT_NE(first_video(*player), nullptr);
+    EXPECT_TRUE(media::inspect_video(first_video(*player)->payload).key);
+  }
+  EXPECT_EQ(first_video(near)->dts_ms, live - 200);
+  EXPECT_EQ(first_video(wished)->dts_ms, live - 1'000);
+  EXPECT_EQ(first_video(original)->dts_ms, 0);
+
+  std::int64_t decoded = -1, shown = -1;
+  int pictures = 0;
+  for (const auto& f : near.what().frames) {
+    EXPECT_GE(f.dts_ms, live - 200);
+    const auto info = media::inspect_video(f.payload);
+    if (f.kind != frame_kind::video || info.config) continue;
+    EXPECT_GT(f.dts_ms, decoded);
+    EXPECT_GT(f.dts_ms + info.composition_ms, shown);
+    decoded = f.dts_ms;
+    shown = f.dts_ms + info.composition_ms;
+    ASSERT_EQ(f.payload.size(), 4'000u);
+    EXPECT_EQ(f.payload.view()[5], pictures) << "the rest of the payload is what was published";
+    EXPECT_EQ(f.payload.view()[3'999], pictures++);
+  }
+  EXPECT_EQ(pictures, 64);
+  EXPECT_EQ(shown, live + 80) << "the live edge has its own times";
+}
+
+TEST_P(every_viewer, R5_a_player_gets_the_track_it_picks_and_else_track_0) {
+  running_server s;
+  peer publisher(s.io, client_role::publish, uri(s));
+  ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value(); }));
+  // ManyTracks of AV1: a sequence start and a key frame for tracks 0 and 1.
+  publisher.send(make_frame(frame_kind::video, 0, {0x96, 0x10, 'a', 'v', '0', '1', 0, 0, 0, 1, 10, 1, 0, 0, 1, 11}));
+  publisher.send(make_frame(frame_kind::video, 0, {0x96, 0x11, 'a', 'v', '0', '1', 0, 0, 0, 1, 20, 1, 0, 0, 2, 21, 21}));
+  peer plain(s.io, client_role::play, uri(s)), second(s.io, client_role::play, uri(s, "video_track=1")), all(s.io, client_role::play, uri(s, "video_track=all"));
+  const auto payloads = [](const peer& player) {
+    std::vector<std::vector<std::uint8_t>> out;
+    for (const auto& f : player.what().frames) {
+      if (f.kind == frame_kind::video) out.emplace_back(f.payload.view().begin(), f.payload.view().end());
+    }
+    return out;
+  };
+  ASSERT_TRUE(run_until(s.io, [&] { return payloads(plain).size() == 2 && payloads(second).size() == 2 && payloads(all).size() == 2; }));
+  using bytes = std::vector<std::uint8_t>;
+  EXPECT_EQ(payloads(plain), (std::vector<bytes>{{0x90, 'a', 'v', '0', '1', 10}, {0x91, 'a', 'v', '0', '1', 20}}));
+  EXPECT_EQ(payloads(second), (std::vector<bytes>{{0x90, 'a', 'v', '0', '1', 11}, {0x91, 'a', 'v', '0', '1', 21, 21}}));
+  EXPECT_EQ(payloads(all)[1].size(), 17u);
+}
+
+TEST_P(every_viewer, L3_a_recording_is_not_waited_for_but_a_running_stream_is_played) {
+  running_server s;
+  peer early(s.io, client_role::play, uri(s), 0);
+  ASSERT_TRUE(run_until(s.io, [&] { return early.what().rejected.has_value(); }));
+  EXPECT_EQ(early.what().rejected->info.code, "NetStream.Play.StreamNotFound");
+  EXPECT_EQ(s.instance->streams().find("live/a"), nullptr) << "no stream was made for it";
+  peer publisher(s.io, client_role::publish, uri(s));
+  ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value(); }));
+  publisher.send(video(true, 0, 0, 100));
+  peer late(s.io, client_role::play, uri(s), 0);
+  EXPECT_TRUE(run_until(s.io, [&] { return first_video(late) != nullptr; }));
+}
+
+TEST_P(every_viewer, L3_the_wait_for_a_publisher_may_have_an_end) {
+  running_server s(true, [](config& c) { c.viewers.publisher_wait = std::chrono::milliseconds(50); });
+  peer player(s.io, client_role::play, uri(s));
+  const auto refused = [&] {
+    return player.what().rejected ? player.what().rejected->info.code : player.what().statuses.empty() ? "" : player.what().statuses.back().code;
+  };
+  ASSERT_TRUE(run_until(s.io, [&] { return refused() == "NetStream.Play.StreamNotFound"; })) << refused();
+  EXPECT_TRUE(run_until(s.io, [&] { return s.instance->streams().find("live/a") == nullptr; }));
+}
+
+// The player stops reading while 60 MB are published, more than any socket buffer or window holds.
+TEST_P(every_viewer, L10_a_slow_player_loses_whole_gops_and_is_told) {
+  running_server s(true, [](config& c) { c.hub.viewer_age = std::chrono::milliseconds(20); });
+  peer publisher(s.io, client_role::publish, uri(s));
+  ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value(); }));
+  peer player(s.io, client_role::play, uri(s)), quick(s.io, client_role::play, uri(s, "catch_up=no"));
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().started.has_value() && quick.what().started.has_value(); }));
+  player.transport()->pause_receive(true);
+  const auto stream = s.instance->streams().find("live/a");
+  constexpr int count = 600;
+  for (int i = 0; i < count; ++i) {
+    publisher.send(video(i % 10 == 0, i * 40, 0, 100'000));
+    ASSERT_TRUE(run_until(s.io, [&] { return stream->facts().frames > static_cast<std::uint64_t>(i); }));
+  }
+  ASSERT_TRUE(run_until(s.io, [&] { return !quick.what().frames.empty() && quick.what().frames.back().dts_ms == (count - 1) * 40; }));
+  player.transport()->pause_receive(false);
+  ASSERT_TRUE(run_until(s.io, [&] { return !player.what().frames.empty() && player.what().frames.back().dts_ms >= (count - 10) * 40; }));
+
+  EXPECT_LT(player.what().frames.size(), static_cast<std::size_t>(count));
+  std::int64_t last = -40;
+  for (const auto& f : player.what().frames) {
+    ASSERT_EQ(f.payload.size(), 100'000u) << "whole messages only";
+    EXPECT_TRUE(f.dts_ms == last + 40 || media::inspect_video(f.payload).key) << "a gap that does not end at a key frame";
+    last = f.dts_ms;
+  }
+  const auto told = std::find_if(player.what().statuses.begin(), player.what().statuses.end(),
+                                 [](const rtmp::status& status) { return status.code == "NetStream.Play.InsufficientBW"; });
+  ASSERT_NE(told, player.what().statuses.end());
+  EXPECT_EQ(told->level, "warning");
+  EXPECT_NE(told->description.find("viewer_too_slow"), std::string::npos) << told->description;
+}
+
+TEST_P(every_viewer, L10_who_takes_nothing_at_all_is_closed) {
+  running_server s(true, [](config& c) { c.rtmp.reader_progress = std::chrono::milliseconds(500); });
+  peer publisher(s.io, client_role::publish, uri(s));
+  ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value(); }));
+  peer player(s.io, client_role::play, uri(s));
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().started.has_value(); }));
+  player.transport()->pause_receive(true);
+  const auto stream = s.instance->streams().find("live/a");
+  for (int i = 0; i < 600 && stream->facts().viewers > 0; ++i) {
+    publisher.send(video(true, i * 40, 0, 100'000));
+    ASSERT_TRUE(run_until(s.io, [&] { return stream->facts().frames > static_cast<std::uint64_t>(i); }));
+  }
+  EXPECT_TRUE(run_until(s.io, [&] { return stream->facts().viewers == 0; }));
+  EXPECT_FALSE(publisher.what().closed);
+}
+
+}  // namespace
+}  // namespace millrace::server
