@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "media/composition.hpp"
 #include "media/ex_header.hpp"
 #include "media/ex_header_cases.hpp"
 #include "media/tag_header.hpp"
@@ -72,6 +73,21 @@ void check_walk(media::frame_kind kind, base::bytes_view bytes) {
   require(same(media::encode(read), bytes));
 }
 
+// Other composition times read back, and nothing else changes.
+void check_compositions(base::bytes_view bytes) {
+  auto times = media::compositions_of(bytes);
+  for (auto& c : times) c.ms = ~c.ms;
+  const auto head = media::head_with(bytes, times);
+  require(head.size() <= bytes.size() && head.empty() == times.empty());
+  std::vector<std::uint8_t> changed(bytes.begin(), bytes.end());
+  std::copy(head.view().begin(), head.view().end(), changed.begin());
+  const auto again = media::compositions_of(changed);
+  require(std::equal(times.begin(), times.end(), again.begin(), again.end(), [](auto a, auto b) { return a.at == b.at && a.ms == b.ms; }));
+  for (auto& c : times) c.ms = ~c.ms;
+  const auto back = media::head_with(changed, times);
+  require(same(back, bytes.first(back.size())));
+}
+
 void write_seed(const std::string& directory, const char* name, media::frame_kind kind, const std::vector<std::uint8_t>& bytes) {
   if (bytes.size() > 1000) return;  // large seeds only slow the fuzzer down
   std::ofstream file(directory + '/' + name, std::ios::binary);
@@ -102,6 +118,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto kind = (data[0] & 1) == 0 ? media::frame_kind::video : media::frame_kind::audio;
   const base::bytes_view bytes(data + 1, size - 1);
   if (media::is_enhanced(kind, bytes)) check_walk(kind, bytes);
+  if (kind == media::frame_kind::video) check_compositions(bytes);
 
   const auto info = media::inspect(kind, bytes);
   require(info.valid || !(info.key || info.config || info.disposable || info.end_of_sequence));

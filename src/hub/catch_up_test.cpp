@@ -22,8 +22,8 @@ cursor_policy catching_up(std::int64_t delay_ms = 200) {
 media::frame coded(bool is_key, std::int64_t dts_ms, std::int32_t composition_ms) {
   const auto raw = static_cast<std::uint32_t>(composition_ms);
   return make(frame_kind::video, dts_ms, dts_ms,
-              {static_cast<std::uint8_t>(is_key ? 0x17 : 0x27), 1, static_cast<std::uint8_t>(raw >> 16), static_cast<std::uint8_t>(raw >> 8),
-               static_cast<std::uint8_t>(raw), 1, 2, 3});
+              {static_cast<std::uint8_t>(is_key ? 0x17 : 0x27), 1, static_cast<std::uint8_t>(raw >> 16),
+               static_cast<std::uint8_t>(raw >> 8), static_cast<std::uint8_t>(raw), 1, 2, 3});
 }
 
 // The payload as it goes out.
@@ -69,7 +69,9 @@ struct arrivals {
       first_video_is_key = f.key;
     }
   }
-  [[nodiscard]] std::int64_t delay_at(std::int64_t now_ms, std::int64_t live_dts) const { return live_dts - (*first_dts + now_ms - *first_at); }
+  [[nodiscard]] std::int64_t delay_at(std::int64_t now_ms, std::int64_t live_dts) const {
+    return live_dts - (*first_dts + now_ms - *first_at);
+  }
 };
 
 std::vector<std::int64_t> delays_of_fifty(catch_up_test& t, cursor_policy policy) {

@@ -14,8 +14,8 @@ struct cursor_test : ::testing::Test {
 };
 
 TEST_F(cursor_test, L1_joins_at_the_newest_key_frame_after_metadata_and_configuration) {
-  append(*p, {data(0, "onMetaData"), video_config(0), audio_config(0), key(0), audio(10), inter(40), key(80), audio(90),
-              inter(120), audio(130)});
+  append(*p, {data(0, "onMetaData"), video_config(0), audio_config(0), key(0), audio(10), inter(40), key(80), audio(90), inter(120),
+              audio(130)});
   watcher w(s);
   EXPECT_EQ(w.read(130), "*onMetaData@80 *V1@80 *A1@80 K@80 a@90 v@120 a@130");
   append(*p, {inter(160)});

@@ -6,9 +6,9 @@
 namespace millrace::hub {
 namespace {
 
-// What a slot costs beside its payload: frame, entry, wire image headers and the slot itself. Charged against the byte
+// What a slot costs beside its payload: frame, entry, their forms, wire image headers and the slot itself. Charged against the byte
 // limit, so that a flood of empty frames is bounded as well.
-constexpr std::size_t slot_overhead_bytes = 512;
+constexpr std::size_t slot_overhead_bytes = 768;
 
 }  // namespace
 

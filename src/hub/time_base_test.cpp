@@ -21,7 +21,9 @@ media::frame at_arrival(media::frame f, std::int64_t arrival_ms) {
 struct time_base_test : ::testing::Test {
   time_base clock;
   void SetUp() override { clock.begin(false); }
-  std::int64_t video(std::int64_t dts, std::int64_t arrival, std::uint8_t track = 0) { return clock.stamp(at_arrival(inter(dts), arrival), track); }
+  std::int64_t video(std::int64_t dts, std::int64_t arrival, std::uint8_t track = 0) {
+    return clock.stamp(at_arrival(inter(dts), arrival), track);
+  }
   std::int64_t sound(std::int64_t dts, std::int64_t arrival) { return clock.stamp(at_arrival(audio(dts), arrival), 0); }
 };
 

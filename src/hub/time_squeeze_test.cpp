@@ -58,7 +58,9 @@ TEST(time_squeeze, no_delay_at_all_still_keeps_the_frames_apart) {
 // What the header promises, for streams of any frame rate, jitter and reordering.
 TEST(time_squeeze, promises_hold_for_random_streams) {
   std::mt19937 engine(7);
-  const auto random = [&engine](int least, int most) { return static_cast<std::int64_t>(least) + static_cast<std::int64_t>(engine() % static_cast<unsigned>(most - least + 1)); };
+  const auto random = [&engine](int least, int most) {
+    return static_cast<std::int64_t>(least) + static_cast<std::int64_t>(engine() % static_cast<unsigned>(most - least + 1));
+  };
   int squeezed = 0;
   for (int round = 0; round < 150; ++round) {
     times decoded, shown;

@@ -19,7 +19,9 @@ struct part {
 media::frame tracks(frame_kind kind, bool is_key, std::uint8_t packet, std::int64_t ms, const std::vector<part>& parts) {
   const bool video = kind == frame_kind::video;
   base::byte_writer out;
-  out.u8(video ? (is_key ? 0x96 : 0xa6) : 0x95).u8(static_cast<std::uint8_t>((parts.size() > 1 ? 0x10 : 0x00) | packet)).text(video ? "av01" : "Opus");
+  out.u8(video ? (is_key ? 0x96 : 0xa6) : 0x95)
+      .u8(static_cast<std::uint8_t>((parts.size() > 1 ? 0x10 : 0x00) | packet))
+      .text(video ? "av01" : "Opus");
   for (const auto& p : parts) {
     out.u8(p.track);
     if (parts.size() > 1) out.u24(static_cast<std::uint32_t>(p.body.size()));
@@ -65,16 +67,18 @@ struct track_test : ::testing::Test {
 };
 
 TEST_F(track_test, R5_many_tracks_in_one_message) {
-  append(*p, {start({{0, {10}}, {1, {11}}}), keys(0, {{0, {20}}, {1, {21}}}), inters(40, {{0, {30}}, {1, {31}}}), sounds(40, {{0, {5}}, {2, {6}}})});
+  append(*p, {start({{0, {10}}, {1, {11}}}), keys(0, {{0, {20}}, {1, {21}}}), inters(40, {{0, {30}}, {1, {31}}}),
+              sounds(40, {{0, {5}}, {2, {6}}})});
   track_watcher whole(s, pick({})), first(s, pick(0, 0)), second(s, pick(1, 2)), none(s, pick(9, 9));
-  EXPECT_EQ(whole.read(40), "*#V11@0 #K21@0 #v31@40 #a6@40");
+  EXPECT_EQ(whole.read(40), "*#V10@0 *#V11@0 #K21@0 #v31@40 #a6@40") << "configurations are kept a track each";
   EXPECT_EQ(first.read(40), "*=V10@0 =K20@0 =v30@40 =a5@40");
   EXPECT_EQ(second.read(40), "*=V11@0 =K21@0 =v31@40 =a6@40");
   EXPECT_EQ(none.read(40), "");
 }
 
 TEST_F(track_test, R5_a_track_to_a_message) {
-  append(*p, {start({{0, {10}}}), start({{1, {11}}}), keys(0, {{0, {20}}}), keys(0, {{1, {21}}}), inters(40, {{0, {30}}}), inters(40, {{1, {31}}})});
+  append(*p, {start({{0, {10}}}), start({{1, {11}}}), keys(0, {{0, {20}}}), keys(0, {{1, {21}}}), inters(40, {{0, {30}}}),
+              inters(40, {{1, {31}}})});
   track_watcher whole(s, pick({})), first(s, pick(0)), second(s, pick(1));
   EXPECT_EQ(whole.read(40), "*#V10@0 *#V11@0 #K20@0 #K21@0 #v30@40 #v31@40");
   EXPECT_EQ(first.read(40), "*=V10@0 =K20@0 =v30@40");
@@ -115,19 +119,21 @@ TEST_F(track_test, R6_a_slow_viewer_jumps_to_the_key_frame_of_its_track) {
   track_watcher first(s, pick(0)), second(s, pick(1));
   EXPECT_EQ(first.read(0), "*=V10@0 =K20@0");
   EXPECT_EQ(second.read(0), "*=V11@0 =K21@0");
-  append(*p, {inters(40, {{0, {30}}, {1, {31}}}), keys(3000, {{1, {41}}}), inters(3000, {{0, {40}}}), keys(3040, {{0, {50}}}), inters(3040, {{1, {51}}})});
+  append(*p, {inters(40, {{0, {30}}, {1, {31}}}), keys(3000, {{1, {41}}}), inters(3000, {{0, {40}}}), keys(3040, {{0, {50}}}),
+              inters(3040, {{1, {51}}})});
   EXPECT_EQ(first.read(3040), "=K50@3040");
   EXPECT_EQ(second.read(3040), "=K41@3000 =v51@3040");
 }
 
-TEST_F(track_test, R6_configuration_of_one_track_changes_and_the_others_is_not_repeated) {
+TEST_F(track_test, R6_a_new_configuration_of_one_track_is_no_news_to_the_others) {
   append(*p, {start({{0, {10}}, {1, {11}}}), keys(0, {{0, {20}}, {1, {21}}})});
   track_watcher first(s, pick(0)), second(s, pick(1));
   first.read(0);
   second.read(0);
-  append(*p, {start({{1, {12}}}, 40), keys(40, {{0, {30}}, {1, {31}}}), start({{0, {10}}, {1, {12}}}, 80), keys(80, {{0, {40}}, {1, {41}}})});
-  EXPECT_EQ(first.read(80), "=K30@40 =V10@80 =K40@80");
-  EXPECT_EQ(second.read(80), "=V12@40 =K31@40 =V12@80 =K41@80");
+  append(*p,
+         {start({{1, {12}}}, 40), keys(40, {{0, {30}}, {1, {31}}}), start({{0, {10}}, {1, {12}}}, 80), keys(80, {{0, {40}}, {1, {41}}})});
+  EXPECT_EQ(first.read(80), "=K30@40 =K40@80");
+  EXPECT_EQ(second.read(80), "=V12@40 =K31@40 =K41@80");
   track_watcher late(s, pick(1));
   EXPECT_EQ(late.read(80), "*=V12@80 =K41@80");
 }

@@ -37,7 +37,8 @@ TEST(composition, T12_times_of_every_form) {
   EXPECT_EQ(fields(ex({0xa7, 2, 1, 2, 3, 0x01}, "avc1", {0, 0, 40, 9})), "10:40") << "behind a ModEx prefix";
   EXPECT_EQ(fields(ex({0xa6, 0x01}, "avc1", {7, 0, 0, 40, 9})), "7:40") << "one track";
   EXPECT_EQ(fields(ex({0xa6, 0x11}, "vvc1", {0, 0, 0, 4, 0, 0, 40, 9, 1, 0, 0, 5, 0, 0, 80, 9, 9})), "10:40 18:80") << "many tracks";
-  EXPECT_EQ(fields(ex({0xa6, 0x11}, "vvc1", {0, 0, 0, 4, 0, 0, 40, 9, 1, 0, 0, 99, 0, 0, 80, 9, 9})), "10:40") << "the second runs past the end";
+  EXPECT_EQ(fields(ex({0xa6, 0x11}, "vvc1", {0, 0, 0, 4, 0, 0, 40, 9, 1, 0, 0, 99, 0, 0, 80, 9, 9})), "10:40")
+      << "the second runs past the end";
 }
 
 TEST(composition, T12_changed_times_read_back) {

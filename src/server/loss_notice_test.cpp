@@ -31,7 +31,8 @@ TEST(loss_notice, L10_told_when_it_begins_and_then_every_ten_seconds_with_nothin
   const auto first = n.for_log(v.stats, at(1ms));
   ASSERT_TRUE(first);
   EXPECT_TRUE(first->too_slow);
-  EXPECT_EQ(first->what, "51 frames not sent: 50 viewer_too_slow, 1 video_until_key_frame. " + std::string(hub::sentence(loss::viewer_too_slow)));
+  EXPECT_EQ(first->what,
+            "51 frames not sent: 50 viewer_too_slow, 1 video_until_key_frame. " + std::string(hub::sentence(loss::viewer_too_slow)));
   v.lose(loss::ring_overrun, 3);
   EXPECT_FALSE(n.for_log(v.stats, at(10'000ms)));
   const auto second = n.for_log(v.stats, at(10'001ms));
@@ -55,7 +56,8 @@ TEST(loss_notice, L10_a_player_is_told_only_that_it_is_too_slow) {
   v.lose(loss::viewer_too_slow, 2);
   v.lose(loss::paused, 5);
   EXPECT_FALSE(n.for_player(v.stats, at(9'000ms)));
-  EXPECT_EQ(n.for_player(v.stats, at(11'000ms)), "2 frames not sent: 2 viewer_too_slow. " + std::string(hub::sentence(loss::viewer_too_slow)));
+  EXPECT_EQ(n.for_player(v.stats, at(11'000ms)),
+            "2 frames not sent: 2 viewer_too_slow. " + std::string(hub::sentence(loss::viewer_too_slow)));
 }
 
 }  // namespace

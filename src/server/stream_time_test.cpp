@@ -81,13 +81,13 @@ class wire_player : public hub::viewer {
       base::bytes_view left = wire;
       auto m = reader_.next(left);
       ASSERT_TRUE(m && *m);
-      auto& track = tracks_[static_cast<unsigned>((**m).type)];
-      const auto time = track.clock.widen((**m).timestamp);
-      ASSERT_TRUE(!track.last || time >= *track.last) << "time runs backwards: " << *track.last << ", " << time << " at " << now_ms;
-      if (track.last) longest_step = std::max(longest_step, time - *track.last);
-      if (!track.last) track.first = time;
-      track.last = time;
-      track.last_at = now_ms;
+      auto& t = tracks_[static_cast<unsigned>((**m).type)];
+      const auto time = t.clock.widen((**m).timestamp);
+      ASSERT_TRUE(!t.last || time >= *t.last) << "time runs backwards: " << *t.last << ", " << time << " at " << now_ms;
+      if (t.last) longest_step = std::max(longest_step, time - *t.last);
+      if (!t.last) t.first = time;
+      t.last = time;
+      t.last_at = now_ms;
       ++frames;
     }
   }
@@ -199,7 +199,8 @@ TEST(stream_time, T7_T8_T9_T10_T11_a_day_of_publishers_and_clocks) {
       if (HasFatalFailure()) return;
     }
     if (now > steady_since + 1'000 && now % 1'000 == 0) {
-      for (const auto& player : players) ASSERT_NEAR(static_cast<double>(player->sound_ahead_of_picture()), 7 + tick / 2, tick / 2 + 1) << now;
+      for (const auto& player : players)
+        ASSERT_NEAR(static_cast<double>(player->sound_ahead_of_picture()), 7 + tick / 2, tick / 2 + 1) << now;
     }
     if (now >= end_of_publisher) {
       p.reset();
@@ -211,7 +212,8 @@ TEST(stream_time, T7_T8_T9_T10_T11_a_day_of_publishers_and_clocks) {
   for (const auto& player : players) {
     EXPECT_GT(player->frames, 500'000u);
     EXPECT_LT(player->longest_step, 70'000) << "no leap but for silences";
-    EXPECT_NEAR(static_cast<double>(player->played()), static_cast<double>(day), 0.01 * static_cast<double>(day)) << "stream time is real time";
+    EXPECT_NEAR(static_cast<double>(player->played()), static_cast<double>(day), 0.01 * static_cast<double>(day))
+        << "stream time is real time";
   }
 }
 

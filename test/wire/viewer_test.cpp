@@ -1,7 +1,6 @@
 // What players get over real sockets: a start near the live edge, the track they pick, and the truth when they are too slow.
 #include <gtest/gtest.h>
 
-#include "media/message_layout.hpp"
 #include "media/tag_header.hpp"
 #include "support/peer.hpp"
 #include "support/running_server.hpp"
@@ -41,7 +40,8 @@ class every_viewer : public testing::TestWithParam<const char*> {
     return text;
   }
 };
-INSTANTIATE_TEST_SUITE_P(transports, every_viewer, testing::Values("rtmp", "rtmps", "rtmpq"), [](const auto& each) { return std::string(each.param); });
+INSTANTIATE_TEST_SUITE_P(transports, every_viewer, testing::Values("rtmp", "rtmps", "rtmpq"),
+                         [](const auto& each) { return std::string(each.param); });
 
 const media::frame* first_video(const peer& player) {
   for (const auto& f : player.what().frames) {
@@ -62,8 +62,11 @@ TEST_P(every_viewer, L1_T12_a_late_player_starts_near_the_live_edge_unless_it_wa
   }
   const auto stream = s.instance->streams().find("live/a");
   ASSERT_TRUE(run_until(s.io, [&] { return stream->facts().frames >= 129; }));
-  peer near(s.io, client_role::play, uri(s)), wished(s.io, client_role::play, uri(s, "delay=1000")), original(s.io, client_role::play, uri(s, "catch_up=no"));
-  const auto has_live = [](const peer& p) { return !p.what().frames.empty() && p.what().frames.back().dts_ms >= live && p.what().frames.back().kind == frame_kind::audio; };
+  peer near(s.io, client_role::play, uri(s)), wished(s.io, client_role::play, uri(s, "delay=1000")),
+      original(s.io, client_role::play, uri(s, "catch_up=no"));
+  const auto has_live = [](const peer& p) {
+    return !p.what().frames.empty() && p.what().frames.back().dts_ms >= live && p.what().frames.back().kind == frame_kind::audio;
+  };
   ASSERT_TRUE(run_until(s.io, [&] { return has_live(near) && has_live(wished) && has_live(original); }));
 
   for (const auto* player : {&near, &wished, &original}) {
@@ -99,7 +102,8 @@ TEST_P(every_viewer, R5_a_player_gets_the_track_it_picks_and_else_track_0) {
   // ManyTracks of AV1: a sequence start and a key frame for tracks 0 and 1.
   publisher.send(make_frame(frame_kind::video, 0, {0x96, 0x10, 'a', 'v', '0', '1', 0, 0, 0, 1, 10, 1, 0, 0, 1, 11}));
   publisher.send(make_frame(frame_kind::video, 0, {0x96, 0x11, 'a', 'v', '0', '1', 0, 0, 0, 1, 20, 1, 0, 0, 2, 21, 21}));
-  peer plain(s.io, client_role::play, uri(s)), second(s.io, client_role::play, uri(s, "video_track=1")), all(s.io, client_role::play, uri(s, "video_track=all"));
+  peer plain(s.io, client_role::play, uri(s)), second(s.io, client_role::play, uri(s, "video_track=1")),
+      all(s.io, client_role::play, uri(s, "video_track=all"));
   const auto payloads = [](const peer& player) {
     std::vector<std::vector<std::uint8_t>> out;
     for (const auto& f : player.what().frames) {
@@ -131,7 +135,9 @@ TEST_P(every_viewer, L3_the_wait_for_a_publisher_may_have_an_end) {
   running_server s(true, [](config& c) { c.viewers.publisher_wait = std::chrono::milliseconds(50); });
   peer player(s.io, client_role::play, uri(s));
   const auto refused = [&] {
-    return player.what().rejected ? player.what().rejected->info.code : player.what().statuses.empty() ? "" : player.what().statuses.back().code;
+    return player.what().rejected           ? player.what().rejected->info.code
+           : player.what().statuses.empty() ? ""
+                                            : player.what().statuses.back().code;
   };
   ASSERT_TRUE(run_until(s.io, [&] { return refused() == "NetStream.Play.StreamNotFound"; })) << refused();
   EXPECT_TRUE(run_until(s.io, [&] { return s.instance->streams().find("live/a") == nullptr; }));
