@@ -18,7 +18,7 @@ entry_ptr entry_forms::single_track(const entry_ptr& item, std::uint8_t track) {
 
 entry_ptr entry_forms::stamped(const entry_ptr& item, const catch_up& with) {
   const auto& frame = *item->frame();
-  if (item->stamped_.item && item->stamped_.key == with.number) return item->stamped_.item;
+  if (item->stamped_.key == with.number) return item->stamped_.item ? item->stamped_.item : item;
   const auto time = with.time_of(frame.kind, frame.dts_ms);
   bool differs = time != frame.dts_ms;
   std::vector<media::composition> compositions;
@@ -30,12 +30,13 @@ entry_ptr entry_forms::stamped(const entry_ptr& item, const catch_up& with) {
       c.ms = moved;
     }
   }
+  item->stamped_ = {with.number, nullptr};
   if (!differs) return item;
 
   auto changed = std::make_shared<media::frame>(frame);
   changed->dts_ms = time;
   changed->head = media::head_with(frame.payload, compositions);
-  item->stamped_ = {with.number, std::make_shared<const entry>(std::move(changed))};
+  item->stamped_.item = std::make_shared<const entry>(std::move(changed));
   return item->stamped_.item;
 }
 

@@ -45,7 +45,7 @@ class entry {
   media::frame_ptr frame_;
   mutable std::array<std::optional<base::send_chain>, static_cast<std::size_t>(format::count)> images_;
   mutable std::vector<form> tracks_;  // single tracks of a multitrack message, by id
-  mutable form stamped_;              // with the times of the newest catch-up, by its number
+  mutable form stamped_;              // with the times of the newest catch-up, by its number; null: that changes nothing
 };
 using entry_ptr = std::shared_ptr<const entry>;
 
