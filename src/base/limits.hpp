@@ -16,8 +16,6 @@ struct rtmp_limits {
   std::chrono::milliseconds failed_grace{3'000};
   // A publisher that sends nothing loses its name after this long.
   std::chrono::milliseconds publisher_silence{30'000};
-  // A player whose transport takes no byte at all for this long is gone, whatever its TCP stack says.
-  std::chrono::milliseconds reader_progress{10'000};
   // A user control PingRequest goes out after this much silence from the peer.
   std::chrono::milliseconds ping_after{10'000};
 

@@ -17,6 +17,8 @@ struct viewer_settings {
   std::chrono::milliseconds delay{200};
   // How long a player waits for a publisher, at first or when one has left; 0: for ever.
   std::chrono::milliseconds publisher_wait{0};
+  // A player whose transport takes no byte at all for this long is gone, whatever its TCP stack says.
+  std::chrono::milliseconds progress{10'000};
 };
 
 struct play_options {

@@ -140,7 +140,7 @@ void rtmp_connection::on_timer() {
   if (!transport_) return;
   const auto at = now();
   watch_progress(at);
-  const auto progress_limit = shard_.settings.rtmp.reader_progress;
+  const auto progress_limit = shard_.settings.viewers.progress;
   if (!players_.empty() && blocked_since_ && at - *blocked_since_ > progress_limit) {
     log::info("#{} {}: takes no data for {} ms, closed", id_, remote_, progress_limit.count());
     transport_->abort();

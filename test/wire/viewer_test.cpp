@@ -176,7 +176,7 @@ TEST_P(every_viewer, L10_a_slow_player_loses_whole_gops_and_is_told) {
 }
 
 TEST_P(every_viewer, L10_who_takes_nothing_at_all_is_closed) {
-  running_server s(true, [](config& c) { c.rtmp.reader_progress = std::chrono::milliseconds(500); });
+  running_server s(true, [](config& c) { c.viewers.progress = std::chrono::milliseconds(500); });
   peer publisher(s.io, client_role::publish, uri(s));
   ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value(); }));
   peer player(s.io, client_role::play, uri(s));
