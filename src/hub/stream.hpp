@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,6 +61,9 @@ class viewer {
 };
 
 // The right to append to a stream; destroying it ends the publication (viewers are told, the name is free at once).
+// A publication that yields may have a successor: another one that waits, by the same rules of access, to go on where this one is. It
+// takes over at its first key frame (without video: at its first audio), or when this one ends before. Viewers are told nothing
+// then, because nothing happens to them: the time runs on and the next thing they get is the successor's configuration and key frame.
 class publication {
  public:
   ~publication();
@@ -72,12 +76,24 @@ class publication {
   void append(media::frame&& f);
   // Tells waiting viewers; once per batch of appends.
   void flush();
+  // From now on stream::publish() gives a successor. `taken_over` is called once when it has taken over, from inside its append(): note the
+  // fact and act later. This publication then takes nothing in any more and ends without a trace.
+  void yield(std::function<void()> taken_over);
   [[nodiscard]] const std::shared_ptr<stream>& target() const noexcept { return stream_; }
 
  private:
   friend class stream;
-  explicit publication(std::shared_ptr<stream> s);
+  enum class standing : unsigned char { waiting, active, over };
+  publication(std::shared_ptr<stream> s, standing at);
+  void wait_with(media::frame&& f);
+  void take_over();
+
   std::shared_ptr<stream> stream_;
+  standing standing_;
+  bool yields_ = false;
+  std::function<void()> taken_over_;
+  std::vector<media::frame> heads_;  // waiting: metadata and configurations that came so far
+  std::size_t head_bytes_ = 0;
 };
 
 struct cursor_policy {
@@ -153,7 +169,7 @@ class stream : public std::enable_shared_from_this<stream> {
   [[nodiscard]] bool published() const noexcept;
   [[nodiscard]] stream_facts facts() const;
 
-  // Error kind busy when somebody publishes already.
+  // Error kind busy when somebody publishes already and does not yield, or has a successor already.
   base::result<std::unique_ptr<publication>> publish();
 
  private:

@@ -43,6 +43,8 @@ struct stream::state {
   } newest_fault{};
 
   bool published = false;
+  hub::publication* active = nullptr;     // null when nobody publishes
+  hub::publication* successor = nullptr;  // waits for its key frame
   std::uint32_t publication = 0;           // counts publications
   std::uint64_t publication_start = 0;     // number of its first slot
   media::track_set video_tracks;           // seen in this publication

@@ -16,15 +16,6 @@ constexpr double start_transaction = 5;
 // How often the server is asked to acknowledge: about twice a second at 4 Mb/s, so that bytes_acknowledged() says something.
 constexpr std::uint32_t window_bytes = 250'000;
 
-// What millrace can do with any E-RTMP codec is pass it on (flag 4, CanForward).
-amf0::strict_array fourcc_list() {
-  amf0::strict_array list;
-  for (const char* name : {"avc1", "hvc1", "vvc1", "av01", "vp08", "vp09", "mp4a", "Opus", "fLaC", "ac-3", "ec-3", ".mp3", "*"}) {
-    list.items.push_back(name);
-  }
-  return list;
-}
-
 bool begins_with(const std::string& text, std::string_view front) { return text.compare(0, front.size(), front) == 0; }
 
 }  // namespace
@@ -44,12 +35,8 @@ void client_session::impl::write_connect() {
     o.members.push_back({"capabilities", 15.0});
     o.members.push_back({"audioCodecs", 4071.0});
     o.members.push_back({"videoCodecs", 252.0});
-    o.members.push_back({"videoFunction", 1.0});
   }
-  o.members.push_back({"fourCcList", fourcc_list()});
-  const amf0::object forward{{{"*", 4.0}}};
-  o.members.push_back({"videoFourCcInfoMap", forward});
-  o.members.push_back({"audioFourCcInfoMap", forward});
+  append_capabilities(o.members, config_.capabilities, !publishes);
   framing_.write(make_command(0, "connect", connect_transaction, o));
   framing_.announce_chunk_size(wire_chunk_size);
   framing_.set_window(window_bytes);
@@ -97,6 +84,9 @@ void client_session::impl::on_result(const command& c) {
   if (c.transaction == connect_transaction && phase_ == phase::connecting) {
     const auto info = read_status(c.arg(0));
     if (info.level == "error") return reject(info, c.arg(0));  // some servers refuse by _result
+    // E-RTMP v2 has them in the properties; some servers put them into the information object.
+    read_capabilities(c.object, server_);
+    if (const auto* object = c.arg(0)) read_capabilities(*object, server_);
     phase_ = phase::opening;
     deadline_ = now_ + config_.limits.connect_deadline;
     events_.push_back(connected{});
@@ -134,6 +124,11 @@ void client_session::impl::on_error(const command& c) {
 
 void client_session::impl::on_status(const command& c) {
   const auto info = read_status(c.arg(0));
+  if (info.code == "NetConnection.Connect.ReconnectRequest") {
+    const auto* where = c.arg(0)->find("tcUrl");
+    events_.push_back(reconnect_requested{where && where->text() ? *where->text() : std::string(), info.description});
+    return;
+  }
   const bool error = info.level == "error" || begins_with(info.code, "NetConnection.Connect.Rejected");
   if (info.code == "NetConnection.Connect.Closed" && !error) {
     return fail({base::error_kind::closed, info.description.empty() ? "closed by the server" : base::escaped(info.description)});

@@ -34,6 +34,7 @@ class client_session::impl {
   std::uint32_t msid_ = 0;
   std::deque<client_event> events_;
   chunk_framing framing_;
+  peer_capabilities server_;
 
  private:
   // client_session.cpp

@@ -80,7 +80,7 @@ void client_session::impl::begin_running(const status& info) {
 
 void client_session::impl::reject(const status& info, const amf0::value* object) {
   auto reason = classify_rejection(info, object);
-  events_.push_back(rejected{info, reason});
+  events_.push_back(rejected{info, reason, redirect_of(object)});
   fail(std::move(reason));
 }
 
@@ -136,6 +136,7 @@ bool client_session::is_closed() const { return impl_->phase_ == impl::phase::cl
 bool client_session::running() const { return impl_->phase_ == impl::phase::running; }
 std::uint32_t client_session::msid() const { return impl_->msid_; }
 std::uint64_t client_session::bytes_acknowledged() const { return impl_->framing_.bytes_acknowledged(); }
+const peer_capabilities& client_session::server() const { return impl_->server_; }
 
 void client_session::receive(base::instant now, base::bytes_view bytes) { impl_->receive(now, bytes); }
 void client_session::on_timer(base::instant now) { impl_->on_timer(now); }

@@ -191,20 +191,6 @@ TEST(client_connect, N6_refusals) {
   EXPECT_EQ(bare.all<rejected>().at(0).info.code, "NetConnection.Connect.Failed");
 }
 
-TEST(client_connect, N7_redirect_is_reported_with_its_target) {
-  scripted_server s(config_for(client_role::publish));
-  const amf0::object ex{{{"code", 302.0}, {"redirect", "rtmp://other/live"}}};
-  s.send(make_command(0, "_error", 1, amf0::null{}, {information({"error", "NetConnection.Connect.Rejected", "moved"}, {{"ex", ex}})}));
-  EXPECT_THAT(s.all<rejected>().at(0).reason.text, HasSubstr("rtmp://other/live"));
-  EXPECT_EQ(s.all<rejected>()[0].reason.kind, base::error_kind::unsupported);
-}
-
-TEST(client_connect, N10_adobe_authentication_is_refused_in_clear_words) {
-  const auto e = classify_rejection({"error", "NetConnection.Connect.Rejected", "[ code=403 need auth; authmod=adobe ]"}, nullptr);
-  EXPECT_EQ(e.kind, base::error_kind::denied);
-  EXPECT_THAT(e.text, HasSubstr("not supported"));
-}
-
 TEST(client_connect, create_stream_refused_or_answered_with_nonsense) {
   scripted_server refused(config_for(client_role::publish));
   refused.accept_connect();
@@ -303,6 +289,39 @@ TEST(client_play, L11_media_without_play_start) {
   EXPECT_TRUE(s.client.running());
   EXPECT_EQ(s.all<started>().size(), 1u);
   EXPECT_EQ(s.all<frame_received>().size(), 1u);
+}
+
+TEST(client_play, L11_play_start_alone_is_enough_and_metadata_is_not_missed) {
+  scripted_server s(config_for(client_role::play));
+  s.accept_connect();
+  s.result(4, 1.0);
+  s.status("status", "NetStream.Play.Start", "go");
+  EXPECT_TRUE(s.client.running());
+  s.send(test::media_message(message_type::video, 1, 0, test::avc_key_frame()));
+  EXPECT_EQ(s.all<frame_received>().size(), 1u);
+}
+
+// Window, bandwidth and chunk size are courtesies: none, several, and after the answer.
+TEST(client_play, A6_control_messages_missing_repeated_and_late) {
+  for (int round = 0; round < 3; ++round) {
+    scripted_server s(config_for(client_role::play));
+    const auto controls = [&] {
+      for (int i = 0; i < round; ++i) {
+        s.send(make_control(message_type::window_acknowledgement_size, 2'500'000));
+        s.send(make_set_peer_bandwidth(2'500'000, bandwidth_limit::dynamic));
+        s.send(make_control(message_type::set_chunk_size, 128));
+      }
+    };
+    controls();
+    s.accept_connect();
+    controls();
+    s.result(4, 1.0);
+    controls();
+    s.status("status", "NetStream.Play.Start", "go");
+    s.send(test::media_message(message_type::video, 1, 0, test::avc_key_frame()));
+    EXPECT_EQ(s.all<frame_received>().size(), 1u) << round;
+    EXPECT_FALSE(s.client.is_closed());
+  }
 }
 
 TEST(client_play, L11_aggregate) {

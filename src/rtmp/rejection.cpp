@@ -19,13 +19,6 @@ bool has_any(std::string_view text, std::initializer_list<std::string_view> word
   return std::any_of(words.begin(), words.end(), [text](std::string_view word) { return text.find(word) != std::string_view::npos; });
 }
 
-// The redirect target of `ex {code 302, redirect}` (SRS and Adobe form), or empty.
-std::string redirect_of(const amf0::value* info) {
-  const auto* ex = info ? info->find("ex") : nullptr;
-  const auto* target = ex ? ex->find("redirect") : nullptr;
-  return target && target->text() ? *target->text() : std::string();
-}
-
 base::error_kind kind_of(const std::string& code, const std::string& words) {
   using base::error_kind;
   const bool no_right = has_any(words, {"auth", "denied", "forbidden", "permission", "not allowed", "token", "stream key", "invalid",
@@ -48,17 +41,26 @@ base::error_kind kind_of(const std::string& code, const std::string& words) {
 
 }  // namespace
 
+std::string redirect_of(const amf0::value* info) {
+  const auto* ex = info ? info->find("ex") : nullptr;
+  if (!ex) return {};
+  for (const auto* name : {"redirect", "redirect2"}) {
+    const auto* target = ex->find(name);
+    if (target && target->text() && !target->text()->empty()) return *target->text();
+  }
+  return {};
+}
+
+bool wants_dialogue(const status& s) { return has_any(lower(s.description), {"authmod=", "need auth"}); }
+
 base::error classify_rejection(const status& s, const amf0::value* info) {
   std::string text = s.code.empty() ? std::string("refused without a code") : base::escaped(s.code);
   if (!s.description.empty()) text += ": " + base::escaped(s.description, 512);
   const auto words = lower(s.description);
   if (const auto target = redirect_of(info); !target.empty()) {
-    return {base::error_kind::unsupported, text + " (the server redirects to " + base::escaped(target, 512) + ", which is not followed)"};
+    return {base::error_kind::unsupported, text + " (the server redirects to " + base::escaped(target, 512) + ")"};
   }
-  // Adobe and Limelight ask for a second connect with a challenge in it.
-  if (has_any(words, {"authmod=adobe", "authmod=llnw", "need auth"})) {
-    return {base::error_kind::denied, text + " (the server wants Adobe or Limelight user/password authentication, which is not supported)"};
-  }
+  if (wants_dialogue(s)) return {base::error_kind::denied, text + " (the server wants a user name and a password)"};
   return {kind_of(s.code, words), text};
 }
 

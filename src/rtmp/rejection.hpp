@@ -13,4 +13,11 @@ namespace millrace::rtmp {
 // escaped for a terminal.
 base::error classify_rejection(const status& s, const amf0::value* info);
 
+// Where the server sends the client instead: `ex` with code 302 holds `redirect`, which stands for tcUrl, or `redirect2`, a whole URI with
+// the stream's name (as Adobe's servers and SRS write it). Empty when it sends it nowhere.
+std::string redirect_of(const amf0::value* info);
+
+// Whether the server refuses until it gets user name and password in the way of Adobe's or Limelight's servers (auth_dialogue.hpp).
+bool wants_dialogue(const status& s);
+
 }  // namespace millrace::rtmp

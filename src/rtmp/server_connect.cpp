@@ -1,5 +1,6 @@
 // Connection commands of the server role (RTMP 1.0 section 7.2.1) and the many small ones that real encoders and players add.
 #include <algorithm>
+#include <utility>
 
 #include "rtmp/control.hpp"
 #include "rtmp/names.hpp"
@@ -15,6 +16,14 @@ std::string text_of(const amf0::value& object, std::string_view name) {
   const auto* v = object.find(name);
   return v && v->text() ? *v->text() : std::string();
 }
+
+double number_of(const amf0::value& object, std::string_view name) {
+  const auto* v = object.find(name);
+  return v && v->number() ? *v->number() : 0;
+}
+
+// Adobe's and Limelight's user and password dialogue begins with these in the query of app. We offer neither.
+bool asks_for_dialogue(std::string_view query) { return query.find("authmod=") != std::string_view::npos; }
 
 }  // namespace
 
@@ -77,10 +86,15 @@ void server_session::impl::on_connect(const command& c) {
   r.flash_ver = text_of(c.object, "flashVer");
   r.page_url = text_of(c.object, "pageUrl");
   r.swf_url = text_of(c.object, "swfUrl");
-  if (const auto* encoding = c.object.find("objectEncoding"); encoding && encoding->number()) r.object_encoding = *encoding->number();
+  r.type = text_of(c.object, "type");
+  r.object_encoding = number_of(c.object, "objectEncoding");
+  r.audio_codecs = number_of(c.object, "audioCodecs");
+  r.video_codecs = number_of(c.object, "videoCodecs");
+  r.flash_capabilities = number_of(c.object, "capabilities");
+  if (const auto* fpad = c.object.find("fpad"); fpad && fpad->boolean()) r.fpad = *fpad->boolean();
   r.digest_handshake = framing_.digest_handshake();
-  fourcc_asked_ = c.object.find("fourCcList") != nullptr;
-  fourcc_maps_asked_ = fourcc_asked_ || c.object.find("videoFourCcInfoMap") || c.object.find("audioFourCcInfoMap");
+  read_capabilities(c.object, peer_);
+  r.capabilities = peer_;
 
   const auto from_url = split_query(app_of_tc_url(r.tc_url));
   std::tie(r.app, r.query) = split_query(text_of(c.object, "app"));
@@ -97,6 +111,10 @@ void server_session::impl::on_connect(const command& c) {
     return reject_connect({"error", "NetConnection.Connect.InvalidApp", *bad});
   }
   if (auto bad = bad_query(r.query, config_.limits.query_bytes)) return reject_connect({"error", "NetConnection.Connect.Rejected", *bad});
+  if (asks_for_dialogue(r.query)) {
+    return reject_connect({"error", "NetConnection.Connect.Rejected",
+                           "user and password (authmod) are not used here: put the key behind the stream name, as in NAME?key=SECRET"});
+  }
   request_pending_ = true;
   events_.push_back(std::move(r));
 }
@@ -112,21 +130,21 @@ void server_session::impl::accept_connect() {
   framing_.announce_chunk_size(wire_chunk_size);
   write_connect_result();
   framing_.write(make_user_control(user_event::stream_begin, 0));
+  if (const auto wish = std::exchange(reconnect_wish_, std::nullopt)) request_reconnect(wish->tc_url, wish->description);
   drain_held();
 }
 
 void server_session::impl::write_connect_result() {
   // The version is one that old clients know; 31 are the capabilities that go with it.
   const amf0::object properties{{{"fmsVer", "FMS/3,0,1,123"}, {"capabilities", 31.0}}};
-  // objectEncoding 0: we speak AMF0 to everybody. E-RTMP payload of any codec is forwarded unchanged (flag 4, CanForward), which a
-  // client that asks is told in the form it asked in.
+  // objectEncoding 0: we speak AMF0 to everybody. A client that said anything of E-RTMP is told what we can: payload of any codec is
+  // forwarded unchanged (flag 4, CanForward). fourCcList is the older form, for those who used it.
   std::vector<amf0::member> extra{{"objectEncoding", 0.0}};
   amf0::object all = properties;
-  if (fourcc_asked_) all.members.push_back({"fourCcList", amf0::strict_array{{amf0::value("*")}}});
-  if (fourcc_maps_asked_) {
-    const amf0::object forward{{{"*", 4.0}}};
-    all.members.push_back({"videoFourCcInfoMap", forward});
-    all.members.push_back({"audioFourCcInfoMap", forward});
+  if (peer_.enhanced()) {
+    auto own = own_capabilities();
+    own.list = {peer_.list.announced, {{"*", can_forward_flag}}};
+    append_capabilities(all.members, own, false);
   }
   const status success{"status", "NetConnection.Connect.Success", "Connection succeeded."};
   framing_.write(make_command(0, "_result", connect_transaction_, all, {information(success, std::move(extra))}));
@@ -137,6 +155,17 @@ void server_session::impl::reject_connect(const status& why) {
   request_pending_ = false;
   framing_.write(make_error(0, connect_transaction_, why));
   fail({base::error_kind::denied, why.code + ": " + why.description});
+}
+
+// E-RTMP v2 "Reconnect Request": an onStatus of the connection, with tcUrl as the only member of its own.
+bool server_session::impl::request_reconnect(const std::string& tc_url, const std::string& description) {
+  if (phase_ == phase::handshaking || phase_ == phase::connect_pending) reconnect_wish_ = {tc_url, description};
+  if (phase_ != phase::connected || !peer_.reconnect()) return false;
+  std::vector<amf0::member> extra;
+  if (!tc_url.empty()) extra.push_back({"tcUrl", tc_url});
+  const status wish{"status", "NetConnection.Connect.ReconnectRequest", description};
+  framing_.write(make_command(0, "onStatus", 0, amf0::null{}, {information(wish, std::move(extra))}));
+  return true;
 }
 
 void server_session::impl::on_create_stream(const command& c) {

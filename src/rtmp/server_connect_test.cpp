@@ -22,9 +22,13 @@ TEST(server_connect, N1_reads_what_the_client_says_and_ignores_the_rest) {
   scripted_client c;
   c.connect("live", {{"swfUrl", "http://s"},
                      {"pageUrl", "http://p"},
-                     {"fpad", false},
+                     {"fpad", true},
                      {"objectEncoding", 3.0},
                      {"audioCodecs", 4071.0},
+                     {"videoCodecs", 252.0},
+                     {"capabilities", 239.0},
+                     {"videoFunction", 1.0},
+                     {"type", "nonprivate"},
                      {"what", "ever"}});
   const auto r = c.all<connect_requested>().at(0);
   EXPECT_EQ(r.app, "live");
@@ -33,6 +37,12 @@ TEST(server_connect, N1_reads_what_the_client_says_and_ignores_the_rest) {
   EXPECT_EQ(r.swf_url, "http://s");
   EXPECT_EQ(r.page_url, "http://p");
   EXPECT_EQ(r.object_encoding, 3);
+  EXPECT_EQ(r.audio_codecs, 4071);
+  EXPECT_EQ(r.video_codecs, 252);
+  EXPECT_EQ(r.flash_capabilities, 239);
+  EXPECT_EQ(r.capabilities.video_function, 1u);
+  EXPECT_EQ(r.type, "nonprivate");
+  EXPECT_TRUE(r.fpad);
   EXPECT_FALSE(r.digest_handshake);
   EXPECT_TRUE(c.server.connected());
 }
@@ -177,75 +187,6 @@ TEST(server_connect, F8_extra_missing_and_odd_arguments) {
   EXPECT_EQ(c.got.command("_result")->transaction, 1);
   EXPECT_EQ(c.got.commands().back().transaction, 3);
   EXPECT_EQ(c.got.commands().back().number_arg(0, 0), 2);
-}
-
-TEST(server_connect, F9_type_17_with_and_without_selector) {
-  for (bool selector : {true, false}) {
-    scripted_client c;
-    auto m = connect_message(object{{{"app", "live"}, {"objectEncoding", 3.0}}});
-    m.type = message_type::command_amf3;
-    test::bytes body(m.payload.view().begin(), m.payload.view().end());
-    if (selector) body.insert(body.begin(), 0);
-    m.payload = base::slice(body);
-    c.send(m);
-    EXPECT_TRUE(c.server.connected());
-  }
-  scripted_client amf3;
-  auto m = connect_message(object{});
-  m.type = message_type::command_amf3;
-  m.payload = base::slice(test::bytes{3, 6, 1});
-  amf3.send(m);
-  ASSERT_TRUE(amf3.closed_by());
-  EXPECT_THAT(amf3.closed_by()->text, HasSubstr("format selector 3"));
-}
-
-TEST(server_connect, F4_F11_broken_commands_close_with_the_reason) {
-  const auto closed_by = [](test::bytes body) {
-    scripted_client c;
-    message m;
-    m.payload = base::slice(std::move(body));
-    c.send(m);
-    return c.closed_by() ? c.closed_by()->text : std::string("still open");
-  };
-  EXPECT_THAT(closed_by({}), HasSubstr("command"));
-  EXPECT_THAT(closed_by({0x05}), HasSubstr("command without a name"));
-  EXPECT_THAT(closed_by({0x02, 0, 1, 'x', 0x11, 1}), HasSubstr("0x11"));
-  EXPECT_THAT(closed_by({0x02, 0, 1, 'x', 0x7F}), HasSubstr("0x7f"));
-  EXPECT_THAT(closed_by({0x02, 0, 1, 'x', 0x00, 0, 0, 0, 0, 0, 0, 0, 0, 0x03, 0, 1, 'a', 0x05}), HasSubstr("command"));  // no object end
-}
-
-TEST(server_connect, F12_shared_objects_and_unknown_types_are_ignored) {
-  scripted_client c;
-  c.connect();
-  for (int type : {0, 7, 16, 19, 21, 23, 200}) {
-    message m;
-    m.type = static_cast<message_type>(type);
-    m.payload = base::slice(test::bytes{1, 2, 3});
-    c.send(m);
-  }
-  EXPECT_FALSE(c.server.is_closed());
-}
-
-TEST(server_connect, E3_fourcc_keys_are_answered_only_in_the_form_asked) {
-  scripted_client none;
-  none.connect();
-  EXPECT_EQ(none.got.command("_result")->object.find("fourCcList"), nullptr);
-  EXPECT_EQ(none.got.command("_result")->object.find("videoFourCcInfoMap"), nullptr);
-
-  scripted_client list;
-  list.connect("live", {{"fourCcList", amf0::strict_array{{amf0::value("hvc1"), amf0::value("av01")}}}});
-  const auto result = list.got.command("_result").value();
-  const auto* answered = result.object.find("fourCcList");
-  ASSERT_NE(answered, nullptr);
-  const auto& items = std::get<amf0::strict_array>(answered->get()).items;
-  ASSERT_EQ(items.size(), 1u);
-  EXPECT_EQ(*items[0].text(), "*");
-  EXPECT_EQ(*result.object.find("videoFourCcInfoMap")->find("*")->number(), 4);
-
-  scripted_client maps;
-  maps.connect("live", {{"videoFourCcInfoMap", object{{{"*", 1.0}}}}});
-  EXPECT_EQ(maps.got.command("_result")->object.find("fourCcList"), nullptr);
-  EXPECT_NE(maps.got.command("_result")->object.find("videoFourCcInfoMap"), nullptr);
 }
 
 TEST(server_connect, L8_small_calls_of_players_and_encoders_are_never_fatal) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ class server_session::impl {
   // server_connect.cpp
   void accept_connect();
   void reject_connect(const status& why);
+  bool request_reconnect(const std::string& tc_url, const std::string& description);
 
   // server_stream.cpp
   void accept_publish(std::uint32_t msid);
@@ -54,8 +56,12 @@ class server_session::impl {
   std::deque<server_event> events_;
   chunk_framing framing_;
   std::uint64_t media_dropped_ = 0;
+  peer_capabilities peer_;
 
  private:
+  struct reconnect_wish {
+    std::string tc_url, description;
+  };
   // server_session.cpp
   void on_message(message&& m);
   bool charge();
@@ -64,6 +70,7 @@ class server_session::impl {
   [[nodiscard]] std::optional<base::instant> idle_deadline() const;
   void mark_idle(bool failed);
   [[nodiscard]] bool in_use() const;
+  void notice(std::string_view kind, std::string text);
   void write_status(std::uint32_t msid, std::string_view level, std::string_view code, std::string_view description);
 
   // server_connect.cpp
@@ -85,6 +92,7 @@ class server_session::impl {
   void on_delete_stream(const command& c);
   void end_use(std::uint32_t msid, message_stream& s);
   void on_media(const message& m);
+  [[nodiscard]] bool is_readable(const message& data);
   message_stream* find(std::uint32_t msid);
 
   server_config config_;
@@ -93,8 +101,8 @@ class server_session::impl {
 
   // connect
   double connect_transaction_ = 0;
-  bool fourcc_asked_ = false;       // the client sent fourCcList
-  bool fourcc_maps_asked_ = false;  // or one of the maps
+  std::optional<reconnect_wish> reconnect_wish_;  // of a driver that could not wait for connect
+  std::vector<std::string> noticed_;              // kinds that were told
 
   std::map<std::uint32_t, message_stream> streams_;
   std::uint32_t next_msid_ = 1;

@@ -51,7 +51,10 @@ void server_session::impl::on_message(message&& m) {
     return;
   }
   const bool media = is_media(m.type);
-  if (!media && !is_command(m.type)) return;  // shared objects and unknown types are no concern of a live server
+  if (m.type == message_type::shared_object_amf0 || m.type == message_type::shared_object_amf3) {
+    return notice("shared object", "shared object messages are ignored");
+  }
+  if (!media && !is_command(m.type)) return;  // unknown types are no concern of a live server
   if (!media && !charge()) return;
   const auto* s = media ? find(m.msid) : nullptr;
   if (request_pending_ && !(s && s->used == use::publishing)) return hold(std::move(m), media);
@@ -97,6 +100,13 @@ void server_session::impl::drain_held() {
     }
   }
   draining_ = false;
+}
+
+// Says something odd once, however often it happens.
+void server_session::impl::notice(std::string_view kind, std::string text) {
+  if (std::find(noticed_.begin(), noticed_.end(), kind) != noticed_.end()) return;
+  noticed_.emplace_back(kind);
+  events_.push_back(noticed{std::move(text)});
 }
 
 bool server_session::impl::in_use() const {
@@ -186,6 +196,7 @@ server_session& server_session::operator=(server_session&&) noexcept = default;
 
 bool server_session::is_closed() const { return impl_->phase_ == impl::phase::closed; }
 bool server_session::connected() const { return impl_->phase_ == impl::phase::connected; }
+const peer_capabilities& server_session::peer() const { return impl_->peer_; }
 std::uint64_t server_session::bytes_received() const { return impl_->framing_.bytes_received(); }
 std::uint64_t server_session::media_dropped() const { return impl_->media_dropped_; }
 
@@ -204,6 +215,9 @@ void server_session::notify_publish(std::uint32_t msid) { impl_->notify(msid, tr
 void server_session::notify_play(std::uint32_t msid, status what) { impl_->notify_play(msid, what); }
 void server_session::end_play(std::uint32_t msid, status why) { impl_->end_by_server(msid, impl::use::playing, why); }
 void server_session::end_publish(std::uint32_t msid, status why) { impl_->end_by_server(msid, impl::use::publishing, why); }
+bool server_session::request_reconnect(const std::string& tc_url, const std::string& description) {
+  return impl_->request_reconnect(tc_url, description);
+}
 void server_session::send(std::uint32_t msid, const media::frame& frame, const base::send_chain* wire) { impl_->send(msid, frame, wire); }
 void server_session::close(base::error why) { impl_->fail(std::move(why)); }
 

@@ -110,9 +110,22 @@ void server_session::impl::on_media(const message& m) {
     return;
   }
   s->last_media = now_;
+  if (m.type == message_type::data_amf3 && !is_readable(m)) {
+    ++media_dropped_;
+    return;
+  }
   std::vector<media::frame> frames;
   if (auto ok = s->frames.build(now_, m, frames, media_dropped_); !ok) return fail(std::move(ok).error());
   for (auto& f : frames) events_.push_back(frame_received{m.msid, std::move(f)});
+}
+
+// Type 15 is where AMF3 values come (marker 0x11), although objectEncoding was answered with 0. Players that speak AMF0 could not read
+// them, so such a message goes no further. Type 18 passes through unread.
+bool server_session::impl::is_readable(const message& data) {
+  const auto body = amf0_body(data);
+  auto values = body ? amf0::decode_all(*body, config_.amf, true) : base::result<std::vector<amf0::value>>(body.error());
+  if (!values) notice("amf3 data", "data message of type 15 dropped: " + values.error().text);
+  return values.has_value();
 }
 
 // ---- play -------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@
 #include "base/send_chain.hpp"
 #include "base/time.hpp"
 #include "media/frame.hpp"
+#include "rtmp/capabilities.hpp"
 
 namespace millrace::rtmp {
 
@@ -55,8 +56,13 @@ struct connect_requested {  // answer with accept_connect or reject_connect
   std::string flash_ver;
   std::string page_url;
   std::string swf_url;
-  double object_encoding = 0;
+  std::string type;         // "nonprivate" from encoders
+  double object_encoding = 0;   // answered with 0 whatever it is: we speak AMF0
+  double audio_codecs = 0, video_codecs = 0;  // masks of RTMP 1.0 section 7.2.1.1
+  double flash_capabilities = 0;
+  bool fpad = false;
   bool digest_handshake = false;
+  peer_capabilities capabilities;  // of E-RTMP; server_session::peer() keeps them
 };
 struct publish_requested {  // answer with accept_publish or reject_publish
   std::uint32_t msid = 0;
@@ -74,9 +80,11 @@ struct publish_ended { std::uint32_t msid = 0; };  // FCUnpublish, closeStream, 
 struct play_ended { std::uint32_t msid = 0; };     // closeStream, deleteStream, or the end of the session; once
 struct pause_requested { std::uint32_t msid = 0; bool pause = false; };  // already answered
 struct receive_changed { std::uint32_t msid = 0; bool audio = true; bool video = true; };
+// Something odd that is tolerated and worth one line in a log. Each kind of it once per session.
+struct noticed { std::string text; };
 
 using server_event = std::variant<connect_requested, publish_requested, play_requested, publish_ended, play_ended,
-                                  pause_requested, receive_changed, frame_received, closed>;
+                                  pause_requested, receive_changed, noticed, frame_received, closed>;
 
 struct server_config {
   base::rtmp_limits limits;
@@ -93,6 +101,7 @@ class server_session {
 
   [[nodiscard]] bool is_closed() const;
   [[nodiscard]] bool connected() const;             // accept_connect was called
+  [[nodiscard]] const peer_capabilities& peer() const;  // as announced in connect; empty before
   [[nodiscard]] std::uint64_t bytes_received() const;
   [[nodiscard]] std::uint64_t media_dropped() const;  // media for no accepted publication (P8)
 
@@ -113,6 +122,10 @@ class server_session {
   void notify_play(std::uint32_t msid, status what);  // another onStatus to a player, e.g. NetStream.Play.InsufficientBW
   void end_play(std::uint32_t msid, status why);     // e.g. NetStream.Play.Stop; the connection lives on
   void end_publish(std::uint32_t msid, status why);  // the server takes the name away
+  // Asks the client to come back over a new connection and to end this one (E-RTMP v2 "Reconnect Request"); where to, an absolute or
+  // relative URI, or empty: where it is now. False: it did not announce that it can, and was not asked. Before the answer to
+  // connect the wish is remembered and goes out with it.
+  bool request_reconnect(const std::string& tc_url, const std::string& description);
   // Sends one frame to a player. `wire` is the frame's shared wire_image for wire_msid, or null; it is used when it fits
   // and encoded anew otherwise.
   void send(std::uint32_t msid, const media::frame& frame, const base::send_chain* wire);
@@ -145,6 +158,8 @@ struct client_config {
   base::amf_limits amf;
   double play_start = -2;
   std::uint32_t buffer_ms = 1000;   // SetBufferLength sent by players
+  // What connect announces. Who passes a stream on to another peer announces what that one can.
+  peer_capabilities capabilities = own_capabilities();
 };
 
 struct connected {};                                   // NetConnection.Connect.Success
@@ -152,9 +167,19 @@ struct started { std::uint32_t msid = 0; status info; };  // NetStream.Publish.S
 struct status_received { std::uint32_t msid = 0; status info; };  // any other onStatus while running (UnpublishNotify, …)
 struct stream_ended { std::uint32_t msid = 0; };       // StreamEOF or Play.Stop: the publisher left; may come back
 // The server said no: kind is denied, busy, not_found, unsupported or protocol by the code and text it sent. `closed` follows.
-struct rejected { status info; base::error reason; };
+struct rejected {
+  status info;
+  base::error reason;
+  std::string redirect;  // where the server sends us instead (`ex` with code 302), as it wrote it; empty: nowhere
+};
+// The server wishes to be rid of this connection (E-RTMP v2 "Reconnect Request"). It may come at any time, also before `connected`; the
+// session goes on as if nothing had been said.
+struct reconnect_requested {
+  std::string tc_url;  // absolute, relative or empty, as sent
+  std::string description;
+};
 
-using client_event = std::variant<connected, started, status_received, stream_ended, rejected, frame_received, closed>;
+using client_event = std::variant<connected, started, status_received, stream_ended, rejected, reconnect_requested, frame_received, closed>;
 
 class client_session {
  public:
@@ -167,6 +192,7 @@ class client_session {
   [[nodiscard]] bool running() const;                   // started was emitted
   [[nodiscard]] std::uint32_t msid() const;             // valid once running
   [[nodiscard]] std::uint64_t bytes_acknowledged() const;  // last Acknowledgement of the peer, widened
+  [[nodiscard]] const peer_capabilities& server() const;   // as answered to connect; empty where nothing was
 
   void receive(base::instant now, base::bytes_view bytes);
   void on_timer(base::instant now);
