@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <utility>
 
 #include "base/log.hpp"
 
@@ -42,7 +45,31 @@ void add_client_options(CLI::App& command, client_options& into) {
       ->option_text("S")
       ->check(CLI::Range(0.1, 600.0))
       ->group(group);
+  command.add_option("--user", into.user, "For servers that ask for a user name and a password (authmod adobe or llnw); the password comes from the\n"
+                                          "variable MILLRACE_PASSWORD or from --password-file")
+      ->option_text("NAME")
+      ->group(group);
+  command.add_option("--password-file", into.password_file, "The first line of this file is the password of --user")->option_text("FILE")->group(group);
+  command.add_flag("--allow-plain-redirect", into.allow_plain_redirect, "Follow a server that sends us from rtmps or rtmpq to unencrypted RTMP")->group(group);
 }
+
+namespace {
+
+// Not from an option: command lines are there for everybody on the machine to read.
+base::result<std::string> password_of(const client_options& o) {
+  if (o.password_file.empty()) {
+    const char* value = std::getenv("MILLRACE_PASSWORD");
+    if (value == nullptr) return base::error{base::error_kind::usage, "--user needs a password: set MILLRACE_PASSWORD or give --password-file FILE"};
+    return std::string(value);
+  }
+  std::ifstream in(o.password_file);
+  std::string line;
+  if (!in || !std::getline(in, line)) return base::error{base::error_kind::local, "--password-file " + o.password_file + ": cannot be read or is empty"};
+  if (line.ends_with('\r')) line.pop_back();
+  return line;
+}
+
+}  // namespace
 
 base::result<rtmp::uri_options> uri_options_of(const client_options& o) {
   rtmp::uri_options out;
@@ -70,6 +97,15 @@ base::result<client::link_settings> settings_of(const client_options& o) {
   out.quic.congestion = o.congestion == "cubic" ? net::congestion_control::cubic : net::congestion_control::bbr;
   out.dial_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(o.timeout_s * 1000));
   out.start_timeout = out.dial_timeout;
+  if (!o.user.empty()) {
+    auto password = password_of(o);
+    if (!password) return std::move(password).error();
+    out.login = {o.user, std::move(*password)};
+  } else if (!o.password_file.empty()) {
+    return base::error{base::error_kind::usage, "--password-file goes with --user NAME"};
+  }
+  if (auto names = uri_options_of(o)) out.redirects.options = std::move(*names);
+  out.redirects.allow_plain = o.allow_plain_redirect;
   out.quic.handshake_timeout = std::min(out.quic.handshake_timeout, out.dial_timeout);
   return out;
 }

@@ -18,6 +18,9 @@ struct client_options {
   std::string congestion = "bbr";
   std::string identifier = "transport=quic";
   double timeout_s = 10;
+  std::string user;
+  std::string password_file;
+  bool allow_plain_redirect = false;
 };
 
 void add_client_options(CLI::App& command, client_options& into);

@@ -144,6 +144,8 @@ void bridge_connection::handle(rtmp::frame_received& e) {
   if (const auto found = flows_.find(e.msid); found != flows_.end() && found->second->publishing()) found->second->push(std::move(e.frame));
 }
 
+void bridge_connection::handle(rtmp::noticed& e) { log::info("{}: {}", remote_, base::escaped(e.text)); }
+
 void bridge_connection::handle(rtmp::closed& e) {
   if (e.reason.kind != base::error_kind::closed) log::info("{}: {}", remote_, base::escaped(e.reason.text));
   // finish() drops the transport, which must first get what the session has left to say.

@@ -40,31 +40,36 @@ bridge_flow::bridge_flow(bridge& owner, bridge_connection& local, std::uint32_t 
       target_(std::move(target)),
       name_(target_.uri.display(true)),
       queue_(owner.options_.queue),
-      backoff_(random_bits()),
-      retry_timer_(owner.io_),
       tick_timer_(owner.io_),
       local_address_(local.remote()) {}
 
+namespace {
+
+// A player behind the bridge gets what it said it can take, and nothing that it does not understand. Reconnecting is ours to do.
+rtmp::peer_capabilities announced_for(const rtmp::peer_capabilities& local, bool publishing) {
+  if (publishing) return rtmp::own_capabilities();
+  auto out = local;
+  out.caps_ex |= rtmp::caps_reconnect;
+  if (out.video_function == 0) out.video_function = rtmp::video_function_seek;
+  return out;
+}
+
+}  // namespace
+
 void bridge_flow::open() {
-  dial();
+  link_target target{target_.uri, publishing_ ? rtmp::client_role::publish : rtmp::client_role::play, target_.app_query,
+                     announced_for(local_->session().peer(), publishing_)};
+  // Until the remote accepted, the local program hears of every failure and decides by itself.
+  line_ = line::open(owner_.io_, {std::move(target), owner_.options_.link, std::string(what()) + " " + name_ + " from " + local_address_, true, false}, *this);
   tick();
 }
 
-void bridge_flow::dial() {
-  const auto role = publishing_ ? rtmp::client_role::publish : rtmp::client_role::play;
-  link_ = link::open(owner_.io_, {target_.uri, role, target_.app_query}, owner_.options_.link, *this);
-}
-
-void bridge_flow::on_link_started(const rtmp::status&) {
-  ++sessions_;
-  backoff_.reset();
-  log::info("{} {} from {}, {}", what(), name_, local_address_, link_->describe());
-  if (sessions_ > 1 && publishing_) {
+void bridge_flow::on_line_up() {
+  if (line_->sessions() > 1 && publishing_) {
     queue_.suspend();
     queue_.resume(clock_now());
   }
   clock_.restart();
-  receive_paused_ = false;
   if (!local_) {  // the program left while we dialled
     detach();
     return;
@@ -90,40 +95,29 @@ void bridge_flow::flush() {
 }
 
 void bridge_flow::drain() {
-  if (!link_ || !link_->running()) return;
-  while (!queue_.empty()) {
-    const auto budget = link_->send_budget();
-    if (budget == 0) break;
-    std::size_t taken = 0;
-    while (taken < budget) {
-      auto f = queue_.pop();
-      if (!f) break;
-      taken += f->payload.size();
-      ++frames_;
-      bytes_ += f->payload.size();
-      link_->send(*f);
-    }
-    link_->flush();
-    if (!link_->running()) break;
-  }
+  if (!line_) return;
+  line_->drain(queue_, [this](const media::frame& f) {
+    ++frames_;
+    bytes_ += f.payload.size();
+  });
 }
 
 base::duration bridge_flow::queue_age(base::instant now) const {
   auto age = queue_.age(now);
-  if (link_) age = std::max(age, link_->queue_age(now));
+  if (line_) age = std::max(age, line_->queue_age(now));
   return age;
 }
 
-std::size_t bridge_flow::queue_bytes() const { return queue_.bytes() + (link_ ? link_->queued_bytes() : 0); }
+std::size_t bridge_flow::queue_bytes() const { return queue_.bytes() + (line_ ? line_->queued_bytes() : 0); }
 
-void bridge_flow::on_link_writable() {
+void bridge_flow::on_line_writable() {
   drain();
   if (local_) local_->update_push_back();
 }
 
 // ---- playing ------------------------------------------------------------------------------------------------------
 
-void bridge_flow::on_link_frame(media::frame f) {
+void bridge_flow::on_line_frame(media::frame f) {
   if (!local_ || player_paused_) return;
   f.dts_ms = clock_.map(f);
   ++frames_;
@@ -131,30 +125,32 @@ void bridge_flow::on_link_frame(media::frame f) {
   local_->session().send(msid_, f, nullptr);
 }
 
-void bridge_flow::on_link_frames_done() {
+void bridge_flow::on_line_jump() { clock_.restart(); }
+
+void bridge_flow::on_line_frames_done() {
   if (!local_) return;
   local_->turn();
   update_player();
 }
 
 void bridge_flow::update_player() {
-  if (publishing_ || !link_ || !local_) return;
+  if (publishing_ || !line_ || !local_) return;
   const auto bytes = local_->queued_bytes();
   const bool pause = receive_paused_ ? bytes > player_bytes_max / 2 : bytes > player_bytes_max;
   if (pause == receive_paused_) return;
   receive_paused_ = pause;
-  link_->pause_receive(pause);
+  line_->pause_receive(pause);
 }
 
 void bridge_flow::set_paused(bool paused) { player_paused_ = paused; }
 
-void bridge_flow::on_link_stream_ended() {
+void bridge_flow::on_line_stream_ended() {
   if (!local_ || publishing_) return;
   local_->session().notify_unpublish(msid_);
   local_->turn();
 }
 
-void bridge_flow::on_link_status(const rtmp::status& info) {
+void bridge_flow::on_line_status(const rtmp::status& info) {
   if (!publishing_ && local_ && info.code == "NetStream.Play.PublishNotify") {
     local_->session().notify_publish(msid_);
     local_->turn();
@@ -164,27 +160,24 @@ void bridge_flow::on_link_status(const rtmp::status& info) {
 
 // ---- both ---------------------------------------------------------------------------------------------------------
 
-void bridge_flow::on_link_down(const link_end& end) {
-  link_.reset();
+void bridge_flow::on_line_lost(const base::error&, std::chrono::milliseconds) {
   if (finished_) return;
   if (!local_) {
     finish();
     return;
   }
-  if (!accepted_ || !worth_retrying(end.reason.kind)) {
-    refuse(end);
-    return;
-  }
   // The local program notices nothing: its media is dropped up to the next key frame after the remote is back.
   queue_.suspend();
   local_->update_push_back();
-  const auto wait = backoff_.next();
-  log::warning("{} {}: {}; trying again in {:.1f} s", what(), name_, end.reason.text, std::chrono::duration<double>(wait).count());
-  retry_timer_.expires_after(wait);
-  retry_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& failure) {
-    const auto self = weak.lock();
-    if (!failure && self && !self->finished_) self->dial();
-  });
+}
+
+void bridge_flow::on_line_down(const link_end& end) {
+  if (finished_) return;
+  if (local_) {
+    refuse(end);
+  } else {
+    finish();
+  }
 }
 
 void bridge_flow::refuse(const link_end& end) {
@@ -213,9 +206,8 @@ void bridge_flow::detach() {
   if (finished_) return;
   local_ = nullptr;
   if (detached_at_ == base::instant{}) detached_at_ = clock_now();
-  retry_timer_.cancel();
-  const bool running = link_ && link_->running();
-  if (!publishing_ && running) link_->end();
+  const bool running = line_ && line_->running();
+  if (!publishing_ && running) line_->end();
   if (!publishing_ || !running) {
     finish();
     return;
@@ -243,9 +235,9 @@ void bridge_flow::tick() {
     // Ending: the queue, then FCUnpublish, then the transport's queue.
     const auto now = clock_now();
     self->drain();
-    if (!self->ending_ && self->link_ && self->queue_.empty()) {
+    if (!self->ending_ && self->line_ && self->queue_.empty()) {
       self->ending_ = true;
-      self->link_->end();
+      self->line_->end();
     }
     if ((self->ending_ && self->queue_bytes() == 0) || now - self->detached_at_ >= ending_max) {
       self->finish();
@@ -257,12 +249,9 @@ void bridge_flow::tick() {
 
 void bridge_flow::finish() {
   if (std::exchange(finished_, true)) return;
-  retry_timer_.cancel();
   tick_timer_.cancel();
-  if (link_) {
-    // It may be calling us right now.
-    boost::asio::post(owner_.io_, [keep = std::exchange(link_, nullptr), self = shared_from_this()] { keep->close(); });
-  }
+  // It may be calling us right now.
+  if (line_) boost::asio::post(owner_.io_, [keep = line_, self = shared_from_this()] { keep->close(); });
   log::info("{} {} from {} ended after {} frames", what(), name_, local_address_, frames_);
   owner_.forget(shared_from_this());
 }
@@ -272,15 +261,15 @@ bridge_flow_report bridge_flow::report() const {
   out.publishing = publishing_;
   out.local = local_address_;
   out.remote = name_;
-  if (link_ && link_->running()) {
-    if (const auto facts = link_->facts()) out.transport = net::name(facts->kind);
-    out.why = link_->story().why;
+  if (line_ && line_->running()) {
+    out.transport = line_->transport();
+    out.why = line_->why();
   }
   out.queue_age = std::chrono::duration_cast<milliseconds>(queue_age(clock_now()));
   out.frames = frames_;
   out.bytes = bytes_;
   out.frames_dropped = queue_.frames_dropped();
-  out.reconnects = sessions_ > 0 ? sessions_ - 1 : 0;
+  out.reconnects = line_ && line_->sessions() > 0 ? line_->sessions() - 1 : 0;
   out.pushing_back = local_ && local_->pushing_back();
   return out;
 }

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "client/bridge.hpp"
+#include "client/line.hpp"
 #include "client/pacing.hpp"
-#include "client/retry.hpp"
 #include "rtmp/session.hpp"
 
 namespace millrace::client {
@@ -42,6 +42,7 @@ class bridge_connection final : public net::transport_handler, public std::enabl
   void handle(rtmp::publish_ended& e);
   void handle(rtmp::play_ended& e);
   void handle(rtmp::pause_requested& e);
+  void handle(rtmp::noticed& e);
   void handle(rtmp::receive_changed&) {}  // the remote server sends both; a local player that wants one ignores the other
   void handle(rtmp::frame_received& e);
   void handle(rtmp::closed& e);
@@ -64,7 +65,7 @@ class bridge_connection final : public net::transport_handler, public std::enabl
 };
 
 // One publish or play, with its remote session. Comes back by itself when the remote is lost after it had been accepted.
-class bridge_flow final : public link_handler, public std::enable_shared_from_this<bridge_flow> {
+class bridge_flow final : public line_handler, public std::enable_shared_from_this<bridge_flow> {
  public:
   bridge_flow(bridge& owner, bridge_connection& local, std::uint32_t msid, bool publishing, bridge_target target);
 
@@ -82,15 +83,15 @@ class bridge_flow final : public link_handler, public std::enable_shared_from_th
   [[nodiscard]] bridge_flow_report report() const;
 
  private:
-  void on_link_started(const rtmp::status& info) override;
-  void on_link_frame(media::frame f) override;
-  void on_link_frames_done() override;
-  void on_link_status(const rtmp::status& info) override;
-  void on_link_stream_ended() override;
-  void on_link_writable() override;
-  void on_link_down(const link_end& end) override;
-
-  void dial();
+  void on_line_up() override;
+  void on_line_lost(const base::error& why, std::chrono::milliseconds wait) override;
+  void on_line_frame(media::frame f) override;
+  void on_line_frames_done() override;
+  void on_line_jump() override;
+  void on_line_status(const rtmp::status& info) override;
+  void on_line_stream_ended() override;
+  void on_line_writable() override;
+  void on_line_down(const link_end& end) override;
   void drain();
   void tick();
   void refuse(const link_end& end);
@@ -103,11 +104,9 @@ class bridge_flow final : public link_handler, public std::enable_shared_from_th
   const bool publishing_;
   bridge_target target_;
   std::string name_;             // for people: the URL without its key
-  link_ptr link_;
+  line_ptr line_;
   publish_queue queue_;
   output_clock clock_;
-  backoff backoff_;
-  boost::asio::steady_timer retry_timer_;
   boost::asio::steady_timer tick_timer_;
   bool accepted_ = false;        // the local program was told Start
   bool player_paused_ = false;
@@ -115,7 +114,6 @@ class bridge_flow final : public link_handler, public std::enable_shared_from_th
   bool ending_ = false;
   bool finished_ = false;
   base::instant detached_at_{};
-  unsigned sessions_ = 0;
   std::uint64_t frames_ = 0, bytes_ = 0;
   std::string local_address_;
 };

@@ -34,6 +34,7 @@ rtmp::client_config config_of(const link_target& target, bool pipeline) {
   }
   config.stream_name = target.uri.stream_name();
   config.pipeline = pipeline;
+  config.capabilities = target.capabilities;
   return config;
 }
 
@@ -239,7 +240,10 @@ void link::handle(rtmp::stream_ended&) { handler_->on_link_stream_ended(); }
 void link::handle(rtmp::rejected& e) {
   refused_ = e.info;
   refusal_ = e.reason;  // `closed` follows, with less to say
+  redirect_ = e.redirect;
 }
+
+void link::handle(rtmp::reconnect_requested& e) { handler_->on_link_reconnect(e); }
 
 void link::handle(rtmp::frame_received& e) {
   received_frame_ = true;
@@ -288,7 +292,7 @@ void link::down(base::error reason) {
   if (ended_) return;
   ended_ = true;
   timer_.cancel();
-  link_end end{std::move(reason), std::move(refused_), running_};
+  link_end end{std::move(reason), std::move(refused_), running_, std::move(redirect_)};
   if (transport_) {
     // What the session still wanted to say goes out with the close.
     if (session_) {

@@ -10,6 +10,8 @@
 
 #include "net/dialer.hpp"
 #include "net/transport.hpp"
+#include "rtmp/auth_dialogue.hpp"
+#include "rtmp/redirect.hpp"
 #include "rtmp/session.hpp"
 #include "rtmp/uri.hpp"
 
@@ -23,12 +25,15 @@ struct link_settings {
   std::chrono::milliseconds start_timeout{10'000};  // from the transport's handshake to the accepted publish or play
   bool pipeline = true;
   net::dial_memory* memory = nullptr;               // outlives every link
+  rtmp::redirect_rules redirects;                   // for those who follow them
+  rtmp::credentials login;                          // for servers that ask; no user: there is none
 };
 
 struct link_target {
   rtmp::uri uri;
   rtmp::client_role role = rtmp::client_role::publish;
   std::string app_query;  // goes with the application into connect; without '?'
+  rtmp::peer_capabilities capabilities = rtmp::own_capabilities();
 };
 
 // Since open(); empty until it happened.
@@ -44,6 +49,7 @@ struct link_end {
   base::error reason;
   std::optional<rtmp::status> refused;  // the server's own words when it said no
   bool was_running = false;             // publish or play had been accepted
+  std::string redirect;                 // where the server sends us instead, as it wrote it
 };
 
 // Called on the io_context's thread, never from inside a call into the link, and not after close(). A handler may call
@@ -58,6 +64,8 @@ class link_handler {
   virtual void on_link_frames_done() {}                        // a burst of frames is over
   virtual void on_link_status(const rtmp::status& /*info*/) {}
   virtual void on_link_stream_ended() {}                       // the publisher left
+  // The server asks for a new connection in place of this one; at any time after on_link_dialed.
+  virtual void on_link_reconnect(const rtmp::reconnect_requested& /*wish*/) {}
   virtual void on_link_writable() {}                           // send_budget() is positive again
   virtual void on_link_down(const link_end& end) = 0;          // last call, once
 };
@@ -96,6 +104,7 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   void handle(rtmp::status_received& e);
   void handle(rtmp::stream_ended& e);
   void handle(rtmp::rejected& e);
+  void handle(rtmp::reconnect_requested& e);
   void handle(rtmp::frame_received& e);
   void handle(rtmp::closed& e);
   void arm_timer();
@@ -126,6 +135,7 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   link_times times_;
   std::optional<rtmp::status> refused_;
   std::optional<base::error> refusal_;
+  std::string redirect_;
   std::uint64_t bytes_received_ = 0;
   unsigned round_trips_ = 0;
   bool sent_since_receive_ = false;

@@ -3,48 +3,18 @@
 #include <algorithm>
 #include <utility>
 
-#include "media/tag_header.hpp"
-
 namespace millrace::client {
 namespace {
 
 using media::frame;
 using media::frame_kind;
 
-// Enough for every track of a multitrack stream; a source that invents more loses its oldest, not our memory.
-constexpr std::size_t heads_max = 32;
-
-// Two configurations with one id are versions of the same thing. Legacy headers say codec and kind in 2 bytes; enhanced ones need
-// the FourCC and, with several tracks, the track number behind it (E-RTMP v2 "ExVideoTagHeader": at most 7 bytes).
-std::string head_id(const frame& f) {
-  std::string id(1, static_cast<char>(f.kind));
-  if (f.kind == frame_kind::data) return id;
-  const auto info = f.kind == frame_kind::video ? media::inspect_video(f.payload) : media::inspect_audio(f.payload);
-  const auto head = f.payload.view().first(std::min<std::size_t>(f.payload.size(), info.enhanced ? 7 : 2));
-  return id.append(base::as_text(head));
-}
-
-bool is_head(const frame& f) { return f.config || is_metadata(f); }
+bool is_head(const frame& f) { return stream_heads::is_head(f); }
 
 }  // namespace
 
-bool is_metadata(const frame& f) {
-  static constexpr std::string_view name("\x02\x00\x0aonMetaData", 13);
-  return f.kind == frame_kind::data && f.payload.size() >= name.size() &&
-         base::as_text(f.payload.view().first(name.size())) == name;
-}
-
 base::duration publish_queue::age(base::instant now) const {
   return frames_.empty() ? base::duration::zero() : std::max<base::duration>(base::duration::zero(), now - frames_.front().arrival);
-}
-
-void publish_queue::remember(const frame& f) {
-  auto id = head_id(f);
-  std::erase_if(heads_, [&](const remembered& r) { return r.id == id; });
-  if (heads_.size() >= heads_max) heads_.erase(heads_.begin());
-  // Metadata goes in front: players want it before they set up decoders.
-  const auto at = f.kind == frame_kind::data ? heads_.begin() : heads_.end();
-  heads_.insert(at, remembered{std::move(id), f});
 }
 
 void publish_queue::append(frame f) {
@@ -56,7 +26,7 @@ void publish_queue::push(frame f, base::instant now) {
   f.arrival = now;
   if (f.kind == frame_kind::video) has_video_ = true;
   const bool head = is_head(f);
-  if (head) remember(f);
+  if (head) heads_.remember(f);
   if (suspended_) {
     if (!head) ++frames_dropped_;
     return;
@@ -102,8 +72,8 @@ void publish_queue::cut(base::instant now) {
     frames_.clear();
     bytes_ = 0;
     wait_for_key_ = has_video_;
-    for (const auto& h : heads_) {
-      append(h.frame);
+    for (const auto& h : heads_.frames()) {
+      append(h);
       frames_.back().arrival = now;
     }
   }
@@ -127,8 +97,8 @@ void publish_queue::suspend() {
 void publish_queue::resume(base::instant now) {
   suspended_ = false;
   wait_for_key_ = has_video_;
-  for (const auto& h : heads_) {
-    append(h.frame);
+  for (const auto& h : heads_.frames()) {
+    append(h);
     frames_.back().arrival = now;
   }
 }

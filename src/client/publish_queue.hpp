@@ -3,10 +3,9 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "base/time.hpp"
+#include "client/stream_heads.hpp"
 #include "media/frame.hpp"
 
 namespace millrace::client {
@@ -37,11 +36,6 @@ class publish_queue {
   void resume(base::instant now);
 
  private:
-  struct remembered {
-    std::string id;  // what a later one of the same id replaces
-    media::frame frame;
-  };
-  void remember(const media::frame& f);
   void cut(base::instant now);
   void append(media::frame f);
   [[nodiscard]] bool too_old(base::instant now) const { return age(now) > limits_.age_max || bytes_ > limits_.bytes_max; }
@@ -49,15 +43,12 @@ class publish_queue {
   limits limits_;
   std::deque<media::frame> frames_;
   std::size_t bytes_ = 0;
-  std::vector<remembered> heads_;
+  stream_heads heads_;
   bool suspended_ = false;
   bool has_video_ = false;
   bool wait_for_key_ = false;
   std::uint64_t frames_dropped_ = 0;
   std::uint64_t cuts_ = 0;
 };
-
-// Whether a data frame is onMetaData (AMF0 string first; RTMP 1.0 section 7.1.2 after @setDataFrame was stripped).
-bool is_metadata(const media::frame& f);
 
 }  // namespace millrace::client

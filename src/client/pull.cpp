@@ -35,20 +35,19 @@ pull::pull(boost::asio::io_context& io, pull_options options, std::function<void
     : io_(io),
       options_(std::move(options)),
       done_(std::move(done)),
-      backoff_(random_bits()),
       tick_timer_(io),
-      retry_timer_(io),
       started_at_(clock_now()) {}
 
 pull::~pull() {
-  if (link_) link_->close();
+  if (line_) line_->close();
 }
 
 base::result<void> pull::start() {
   auto opened = output::open(io_, options_.path, [this] { on_output(); });
   if (!opened) return std::move(opened).error();
   output_ = std::move(*opened);
-  dial();
+  line_ = line::open(io_, {{options_.target, rtmp::client_role::play, {}}, options_.link, "playing " + options_.target.display(true),
+                           options_.reconnect, options_.keep_trying}, *this);
   tick();
   return {};
 }
@@ -57,25 +56,15 @@ void pull::stop() {
   if (!ending_) end({});
 }
 
-void pull::dial() {
-  state_ = link_state::connecting;
-  link_ = link::open(io_, {options_.target, rtmp::client_role::play, {}}, options_.link, *this);
-}
-
-void pull::on_link_started(const rtmp::status&) {
-  if (ending_ || !link_) return;  // the server's answer crossed the wish to stop
-  const auto facts = link_->facts();
-  transport_ = facts ? std::string(net::name(facts->kind)) : "";
-  why_ = link_->story().why;
-  log::info("playing {}, {}", options_.target.display(true), link_->describe());
+void pull::on_line_up() {
+  if (ending_) return;  // the server's answer crossed the wish to stop
   state_ = link_state::live;
-  ++sessions_;
-  backoff_.reset();
   clock_.restart();
-  if (paused_) link_->pause_receive(true);
 }
 
-void pull::on_link_frame(media::frame f) {
+void pull::on_line_jump() { clock_.restart(); }
+
+void pull::on_line_frame(media::frame f) {
   if (ending_) return;
   if (f.kind != media::frame_kind::data) publisher_left_at_ = {};
   if (header_written_) {
@@ -104,13 +93,13 @@ void pull::write(media::frame f) {
   batch_.append(media::flv::encode_tag(f));
 }
 
-void pull::on_link_frames_done() {
+void pull::on_line_frames_done() {
   if (batch_.empty()) return;
   output_->write(std::exchange(batch_, {}));
-  if (!paused_ && output_->queued_bytes() > output_bytes_max && link_) {
+  if (!paused_ && output_->queued_bytes() > output_bytes_max && line_) {
     paused_ = true;
     log::debug("the output is slow: not reading the network for now");
-    link_->pause_receive(true);
+    line_->pause_receive(true);
   }
 }
 
@@ -129,15 +118,15 @@ void pull::on_output() {
   }
   if (paused_) {
     paused_ = false;
-    if (link_) link_->pause_receive(false);
+    if (line_) line_->pause_receive(false);
   }
 }
 
-void pull::on_link_status(const rtmp::status& info) {
+void pull::on_line_status(const rtmp::status& info) {
   if (info.code != "NetStream.Play.Start" && info.code != "NetStream.Play.Reset") log::info("server: {} {}", info.code, info.description);
 }
 
-void pull::on_link_stream_ended() {
+void pull::on_line_stream_ended() {
   if (ending_ || publisher_left_at_ != base::instant{}) return;
   if (options_.stay) {
     log::info("the publisher left; waiting for its return");
@@ -146,29 +135,20 @@ void pull::on_link_stream_ended() {
   }
   // Not yet the end: tick() decides, unless the connection goes down as well.
   publisher_left_at_ = clock_now();
-  publisher_left_in_ = sessions_;
+  publisher_left_in_ = line_->sessions();
 }
 
-void pull::on_link_down(const link_end& end_of_link) {
-  link_.reset();
+void pull::on_line_lost(const base::error&, std::chrono::milliseconds) {
   if (ending_) return;
-  on_link_frames_done();
-  last_error_ = end_of_link.reason.text;
-  const bool first = sessions_ == 0;
-  if (!worth_retrying(end_of_link.reason.kind) || !(first ? options_.keep_trying : options_.reconnect)) {
-    const bool in_order = publisher_left_at_ != base::instant{} && end_of_link.reason.kind == base::error_kind::closed;
-    end(in_order ? base::result<void>() : base::result<void>(end_of_link.reason));
-    return;
-  }
-  const auto wait = backoff_.next();
-  log::warning("{}; trying again in {:.1f} s", end_of_link.reason.text, std::chrono::duration<double>(wait).count());
-  state_ = link_state::waiting_to_retry;
-  transport_.clear();
-  retry_at_ = clock_now() + wait;
-  retry_timer_.expires_at(retry_at_);
-  retry_timer_.async_wait([this](const boost::system::error_code& failure) {
-    if (!failure && !ending_) dial();
-  });
+  state_ = link_state::connecting;
+  on_line_frames_done();
+}
+
+void pull::on_line_down(const link_end& end_of_line) {
+  if (ending_) return;
+  on_line_frames_done();
+  const bool in_order = publisher_left_at_ != base::instant{} && end_of_line.reason.kind == base::error_kind::closed;
+  end(in_order ? base::result<void>() : base::result<void>(end_of_line.reason));
 }
 
 void pull::tick() {
@@ -185,11 +165,11 @@ void pull::tick() {
     } else {
       if (!waiting_.empty() && now - waiting_since_ >= header_wait) {
         decide_header();
-        on_link_frames_done();
+        on_line_frames_done();
       }
       if (publisher_left_at_ != base::instant{}) {
         // Still connected: the publisher alone left. Disconnected: perhaps the server restarts.
-        const bool still_connected = link_ && link_->running() && sessions_ == publisher_left_in_;
+        const bool still_connected = line_ && line_->running() && line_->sessions() == publisher_left_in_;
         const base::duration patience = still_connected ? base::duration(close_wait) : base::duration(publisher_return);
         if (now - publisher_left_at_ >= patience) {
           log::info("the publisher left");
@@ -210,18 +190,11 @@ progress pull::report() {
   p.frames = frames_;
   p.bytes = bytes_;
   p.bits_per_second = 8 * rate_.update(bytes_, now);
-  if (link_) {
-    if (const auto facts = link_->facts()) {
-      p.rtt = facts->rtt;
-      p.loss_percent = loss_.update(facts->packets_sent, facts->packets_lost);
-    }
+  if (line_) {
+    if (!ending_ && line_->waiting_to_retry()) p.state = link_state::waiting_to_retry;
+    line_->report(p, now);
   }
   if (output_) p.queue_bytes = output_->queued_bytes();
-  p.transport = transport_;
-  p.why = why_;
-  p.reconnects = sessions_ > 0 ? sessions_ - 1 : 0;
-  if (state_ == link_state::waiting_to_retry) p.retry_in = std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(retry_at_ - now));
-  p.last_error = last_error_;
   return p;
 }
 
@@ -230,10 +203,9 @@ void pull::end(base::result<void> outcome) {
   ending_ = true;
   ending_since_ = clock_now();
   outcome_ = std::move(outcome);
-  retry_timer_.cancel();
-  if (link_) {
-    // The link may be calling us right now; it stays until it has returned.
-    boost::asio::post(io_, [keep = std::exchange(link_, nullptr)] {
+  if (line_) {
+    // The line may be calling us right now; it stays until it has returned.
+    boost::asio::post(io_, [keep = line_] {
       keep->end();
       keep->close();
     });

@@ -7,11 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "client/link.hpp"
+#include "client/line.hpp"
 #include "client/output.hpp"
 #include "client/pacing.hpp"
 #include "client/progress.hpp"
-#include "client/retry.hpp"
 
 namespace millrace::client {
 
@@ -25,7 +24,7 @@ struct pull_options {
 };
 
 // One thread: the io_context's. `done` is called once, from the io_context, when everything received is written.
-class pull final : private link_handler {
+class pull final : private line_handler {
  public:
   pull(boost::asio::io_context& io, pull_options options, std::function<void(base::result<void>)> done);
   ~pull() override;
@@ -36,7 +35,6 @@ class pull final : private link_handler {
   [[nodiscard]] progress report();
 
  private:
-  void dial();
   void write(media::frame f);
   void decide_header();
   void on_output();
@@ -44,43 +42,39 @@ class pull final : private link_handler {
   void end(base::result<void> outcome);
   void complete();
 
-  void on_link_started(const rtmp::status& info) override;
-  void on_link_frame(media::frame f) override;
-  void on_link_frames_done() override;
-  void on_link_status(const rtmp::status& info) override;
-  void on_link_stream_ended() override;
-  void on_link_down(const link_end& end) override;
+  void on_line_up() override;
+  void on_line_lost(const base::error& why, std::chrono::milliseconds wait) override;
+  void on_line_frame(media::frame f) override;
+  void on_line_frames_done() override;
+  void on_line_jump() override;
+  void on_line_status(const rtmp::status& info) override;
+  void on_line_stream_ended() override;
+  void on_line_down(const link_end& end) override;
 
   boost::asio::io_context& io_;
   pull_options options_;
   std::function<void(base::result<void>)> done_;
   std::unique_ptr<output> output_;
-  link_ptr link_;
+  line_ptr line_;
   output_clock clock_;
-  backoff backoff_;
   boost::asio::steady_timer tick_timer_;
-  boost::asio::steady_timer retry_timer_;
   std::vector<media::frame> waiting_;     // until the header's flags are known
   base::instant waiting_since_{};
   bool header_written_ = false;
   bool has_audio_ = false, has_video_ = false;
   base::send_chain batch_;
   base::instant started_at_;
-  base::instant retry_at_{};
   base::instant publisher_left_at_{};     // zero: it did not
   unsigned publisher_left_in_ = 0;        // which session
   base::instant ending_since_{};
   link_state state_ = link_state::connecting;
-  std::string transport_, why_, last_error_;
   std::int64_t position_ms_ = 0;
   std::uint64_t frames_ = 0, bytes_ = 0;
-  unsigned sessions_ = 0;
   bool paused_ = false;
   bool ending_ = false;
   bool completed_ = false;
   base::result<void> outcome_;
   rate_meter rate_;
-  loss_meter loss_;
 };
 
 }  // namespace millrace::client

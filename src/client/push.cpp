@@ -33,14 +33,12 @@ push::push(boost::asio::io_context& io, push_options options, std::function<void
       options_(std::move(options)),
       done_(std::move(done)),
       queue_(queue_limits(options_)),
-      backoff_(random_bits()),
       due_timer_(io),
       tick_timer_(io),
-      retry_timer_(io),
       started_at_(clock_now()) {}
 
 push::~push() {
-  if (link_) link_->close();
+  if (line_) line_->close();
 }
 
 void push::start() {
@@ -51,7 +49,7 @@ void push::start() {
 void push::stop() {
   if (finished_) return;
   stopping_ = true;
-  if (link_ && link_->running()) {
+  if (running()) {
     begin_ending();
   } else {
     finish({});
@@ -68,28 +66,19 @@ void push::on_input() {
     }
     const auto what = input_->description();
     log::info("input {}{}{}", options_.input.path == "-" ? "standard input" : options_.input.path, what.empty() ? "" : ": ", what);
-    dial();
+    state_ = link_state::connecting;
+    line_ = line::open(io_, {{options_.target, rtmp::client_role::publish, {}}, options_.link, "publishing to " + options_.target.display(true),
+                             options_.reconnect, options_.keep_trying}, *this);
     tick();
     return;
   }
   pump();
 }
 
-void push::dial() {
-  state_ = link_state::connecting;
-  link_ = link::open(io_, {options_.target, rtmp::client_role::publish, {}}, options_.link, *this);
-}
-
-void push::on_link_started(const rtmp::status&) {
-  if (finished_ || !link_) return;  // the server's answer crossed the wish to stop
-  const auto facts = link_->facts();
-  transport_ = facts ? std::string(net::name(facts->kind)) : "";
-  why_ = link_->story().why;
-  log::info("publishing to {}, {}", options_.target.display(true), link_->describe());
+void push::on_line_up() {
+  if (finished_) return;  // the server's answer crossed the wish to stop
   state_ = link_state::live;
-  ++sessions_;
-  backoff_.reset();
-  if (sessions_ > 1) {
+  if (sessions() > 1) {
     const auto now = clock_now();
     queue_.suspend();
     queue_.resume(now);
@@ -109,9 +98,9 @@ void push::on_link_started(const rtmp::status&) {
 bool push::take_input(base::instant now) {
   const auto* f = input_->front();
   if (f == nullptr) return false;
-  const bool running = link_ && link_->running();
-  if (!running && (sessions_ == 0 || !live_input())) return false;  // a file can wait, a live source only at the start
-  if (skipping_ && running) {
+  const bool up = running();
+  if (!up && (sessions() == 0 || !live_input())) return false;  // a file can wait, a live source only at the start
+  if (skipping_ && up) {
     auto skipped = input_->pop();
     if (skipped.key) {
       skipping_ = false;
@@ -131,7 +120,7 @@ bool push::take_input(base::instant now) {
       arm(due);
       return false;
     }
-  } else if (queue_.bytes() + (link_ ? link_->queued_bytes() : 0) >= fast_bytes_max) {
+  } else if (queue_.bytes() + (line_ ? line_->queued_bytes() : 0) >= fast_bytes_max) {
     return false;  // on_writable goes on
   }
   queue_.push(input_->pop(), now);
@@ -153,32 +142,21 @@ void push::pump() {
     cuts_logged_ = queue_.cuts();
     log::warning("the network is slower than the stream: dropped up to the next key frame, {} frames so far", queue_.frames_dropped());
   }
-  if (input_->ended() && queue_.empty() && link_ && link_->running()) return begin_ending();
-  if (input_->ended() && !(link_ && link_->running()) && live_input() && sessions_ > 0) {
+  if (input_->ended() && queue_.empty() && running()) return begin_ending();
+  if (input_->ended() && !running() && live_input() && sessions() > 0) {
     // The source is gone and so is the server: nothing is left to come back with.
     auto failure = input_->failure();
-    finish(failure ? std::move(*failure) : base::error{base::error_kind::closed, "the input ended while the server was away: " + last_error_});
+    finish(failure ? std::move(*failure) : base::error{base::error_kind::closed, "the input ended while the server was away: " + line_->last_error()});
   }
 }
 
 void push::drain() {
-  if (!link_ || !link_->running()) return;
-  while (!queue_.empty()) {
-    const auto budget = link_->send_budget();
-    if (budget == 0) break;
-    std::size_t taken = 0;
-    while (taken < budget) {
-      auto f = queue_.pop();
-      if (!f) break;
-      taken += f->payload.size();
-      if (f->kind != media::frame_kind::data) position_ms_ = std::max(position_ms_, f->dts_ms);
-      ++frames_;
-      bytes_ += f->payload.size();
-      link_->send(*f);
-    }
-    link_->flush();
-    if (!link_->running()) break;
-  }
+  if (!line_) return;
+  line_->drain(queue_, [this](const media::frame& f) {
+    if (f.kind != media::frame_kind::data) position_ms_ = std::max(position_ms_, f.dts_ms);
+    ++frames_;
+    bytes_ += f.payload.size();
+  });
 }
 
 void push::arm(base::instant due) {
@@ -202,11 +180,11 @@ void push::tick() {
   });
 }
 
-void push::on_link_writable() {
+void push::on_line_writable() {
   pump();
 }
 
-void push::on_link_status(const rtmp::status& info) {
+void push::on_line_status(const rtmp::status& info) {
   log::info("server: {} {}", info.code, info.description);
 }
 
@@ -216,13 +194,13 @@ void push::begin_ending() {
   due_timer_.cancel();
   drain();
   ending_since_ = clock_now();
-  link_->end();
+  line_->end();
   check_ending();
 }
 
 void push::check_ending() {
   const auto now = clock_now();
-  const auto left = link_ ? link_->queued_bytes() : 0;
+  const auto left = line_ ? line_->queued_bytes() : 0;
   if (left > 0) {
     if (now - ending_since_ > ending_max) {
       finish(base::error{base::error_kind::timeout, "the last " + std::to_string(left) + " bytes could not be delivered"});
@@ -234,40 +212,21 @@ void push::check_ending() {
   finish(failure ? base::result<void>(std::move(*failure)) : base::result<void>());
 }
 
-void push::on_link_down(const link_end& end) {
-  link_.reset();
+void push::on_line_lost(const base::error&, std::chrono::milliseconds) {
   if (finished_) return;
-  last_error_ = end.reason.text;
-  if (state_ == link_state::ending) {
-    const bool in_order = end.reason.kind == base::error_kind::closed;
-    auto failure = stopping_ ? std::nullopt : input_->failure();
-    if (!in_order) {
-      finish(base::error(end.reason).within("at the end"));
-    } else {
-      finish(failure ? base::result<void>(std::move(*failure)) : base::result<void>());
-    }
-    return;
-  }
-  const bool again = worth_retrying(end.reason.kind) && (sessions_ > 0 ? options_.reconnect : options_.keep_trying);
-  if (!again || stopping_) {
-    finish(end.reason);
-    return;
-  }
+  state_ = link_state::connecting;
   queue_.suspend();
   if (!live_input()) due_timer_.cancel();
-  retry(end.reason);
 }
 
-void push::retry(base::error reason) {
-  const auto wait = backoff_.next();
-  log::warning("{}; trying again in {:.1f} s", reason.text, std::chrono::duration<double>(wait).count());
-  state_ = link_state::waiting_to_retry;
-  transport_.clear();
-  retry_at_ = clock_now() + wait;
-  retry_timer_.expires_at(retry_at_);
-  retry_timer_.async_wait([this](const boost::system::error_code& failure) {
-    if (!failure && !finished_) dial();
-  });
+void push::on_line_down(const link_end& end) {
+  if (finished_) return;
+  if (state_ == link_state::ending && end.reason.kind == base::error_kind::closed) {
+    auto failure = stopping_ ? std::nullopt : input_->failure();
+    finish(failure ? base::result<void>(std::move(*failure)) : base::result<void>());
+    return;
+  }
+  finish(state_ == link_state::ending ? base::error(end.reason).within("at the end") : end.reason);
 }
 
 progress push::report() {
@@ -282,20 +241,13 @@ progress push::report() {
   p.bits_per_second = 8 * rate_.update(bytes_, now);
   p.queue_bytes = queue_.bytes();
   auto age = queue_.age(now);
-  if (link_) {
-    age = std::max(age, link_->queue_age(now));
-    p.queue_bytes += link_->queued_bytes();
-    if (const auto facts = link_->facts()) {
-      p.rtt = facts->rtt;
-      p.loss_percent = loss_.update(facts->packets_sent, facts->packets_lost);
-    }
+  if (line_) {
+    age = std::max(age, line_->queue_age(now));
+    p.queue_bytes += line_->queued_bytes();
+    if (line_->waiting_to_retry()) p.state = link_state::waiting_to_retry;
+    line_->report(p, now);
   }
   p.queue_age = std::chrono::duration_cast<milliseconds>(age);
-  p.transport = transport_;
-  p.why = why_;
-  p.reconnects = sessions_ > 0 ? sessions_ - 1 : 0;
-  if (state_ == link_state::waiting_to_retry) p.retry_in = std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(retry_at_ - now));
-  p.last_error = last_error_;
   return p;
 }
 
@@ -304,11 +256,8 @@ void push::finish(base::result<void> outcome) {
   finished_ = true;
   due_timer_.cancel();
   tick_timer_.cancel();
-  retry_timer_.cancel();
-  if (link_) {
-    // The link may be calling us right now; it stays until it has returned.
-    boost::asio::post(io_, [keep = link_] { keep->close(); });
-  }
+  // The line may be calling us right now; it stays until it has returned.
+  if (line_) boost::asio::post(io_, [keep = line_] { keep->close(); });
   input_.reset();
   boost::asio::post(io_, [done = done_, outcome = std::move(outcome)] { done(outcome); });
 }

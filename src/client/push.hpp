@@ -8,11 +8,10 @@
 #include <string>
 
 #include "client/input.hpp"
-#include "client/link.hpp"
+#include "client/line.hpp"
 #include "client/pacing.hpp"
 #include "client/progress.hpp"
 #include "client/publish_queue.hpp"
-#include "client/retry.hpp"
 
 namespace millrace::client {
 
@@ -27,7 +26,7 @@ struct push_options {
 };
 
 // One thread: the io_context's. `done` is called once, from the io_context; stop() makes it come soon and in order.
-class push final : private link_handler {
+class push final : private line_handler {
  public:
   push(boost::asio::io_context& io, push_options options, std::function<void(base::result<void>)> done);
   ~push() override;
@@ -39,7 +38,6 @@ class push final : private link_handler {
 
  private:
   void on_input();
-  void dial();
   void pump();
   bool take_input(base::instant now);
   void drain();
@@ -47,43 +45,39 @@ class push final : private link_handler {
   void check_ending();
   void arm(base::instant due);
   void tick();
-  void retry(base::error reason);
   void finish(base::result<void> outcome);
+  [[nodiscard]] bool running() const { return line_ && line_->running(); }
+  [[nodiscard]] unsigned sessions() const { return line_ ? line_->sessions() : 0; }
   // What cannot wait while the server is away. As fast as possible promises no loss instead, so there a pipe waits too.
   [[nodiscard]] bool live_input() const { return options_.input.path == "-" && options_.realtime; }
 
-  void on_link_started(const rtmp::status& info) override;
-  void on_link_status(const rtmp::status& info) override;
-  void on_link_writable() override;
-  void on_link_down(const link_end& end) override;
+  void on_line_up() override;
+  void on_line_lost(const base::error& why, std::chrono::milliseconds wait) override;
+  void on_line_status(const rtmp::status& info) override;
+  void on_line_writable() override;
+  void on_line_down(const link_end& end) override;
 
   boost::asio::io_context& io_;
   push_options options_;
   std::function<void(base::result<void>)> done_;
   std::unique_ptr<input> input_;
-  link_ptr link_;
+  line_ptr line_;
   pacer pacer_;
   publish_queue queue_;
-  backoff backoff_;
   boost::asio::steady_timer due_timer_;    // the next frame
   boost::asio::steady_timer tick_timer_;   // queue age and the end
-  boost::asio::steady_timer retry_timer_;
   base::instant started_at_;
-  base::instant retry_at_{};
   base::instant ending_since_{};
   link_state state_ = link_state::waiting_for_input;
-  std::string transport_, why_, last_error_;
   std::int64_t position_ms_ = 0;
   std::uint64_t frames_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint64_t skipped_ = 0;              // of the input, on the way to a key frame
-  unsigned sessions_ = 0;
   bool skipping_ = false;                  // a new session: the file goes on at its next key frame
   bool stopping_ = false;
   bool finished_ = false;
   std::uint64_t cuts_logged_ = 0;
   rate_meter rate_;
-  loss_meter loss_;
 };
 
 }  // namespace millrace::client

@@ -108,6 +108,13 @@ class server {
   std::vector<media::frame> frames;         // of publishers
   std::function<void(const media::frame&)> on_frame;
   std::function<void()> on_unpublish;
+  // Answers a connect in its own way; false: it is accepted as ever.
+  std::function<bool(peer&, const rtmp::connect_requested&)> on_connect;
+  void refuse_publish(std::optional<rtmp::status> why) { settings_.refuse_publish = std::move(why); }
+  // Asks every peer to reconnect.
+  void request_reconnect(const std::string& tc_url) {
+    each([&](peer& p) { p.session.request_reconnect(tc_url, "the test says so"); });
+  }
   std::uint32_t play_msid = 0;
 
  private:
@@ -126,7 +133,7 @@ class server {
   void handle(peer& p, rtmp::connect_requested& e) {
     p.app = e.app;
     log.push_back("connect " + with_query(e.app, e.query) + " " + e.tc_url);
-    p.session.accept_connect();
+    if (!on_connect || !on_connect(p, e)) p.session.accept_connect();
   }
   void handle(peer& p, rtmp::publish_requested& e) {
     log.push_back("publish " + p.app + "/" + with_query(e.name, e.query));

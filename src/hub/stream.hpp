@@ -79,6 +79,8 @@ class publication {
   // From now on stream::publish() gives a successor. `taken_over` is called once when it has taken over, from inside its append(): note the
   // fact and act later. This publication then takes nothing in any more and ends without a trace.
   void yield(std::function<void()> taken_over);
+  [[nodiscard]] bool waiting() const noexcept { return standing_ == standing::waiting; }  // a successor whose time has not come
+  [[nodiscard]] bool over() const noexcept { return standing_ == standing::over; }        // it has been followed
   [[nodiscard]] const std::shared_ptr<stream>& target() const noexcept { return stream_; }
 
  private:

@@ -60,7 +60,8 @@ TEST_F(succession, Q3_goes_on_at_once_when_the_old_one_leaves_before) {
   append(*second, {video_config(0, 2)});
   first.reset();
   EXPECT_EQ(w.gone, 0);
-  append(*second, {make(media::frame_kind::video, 0, 100, {0x27, 1, 0, 0, 0, 1}), make(media::frame_kind::video, 40, 140, {0x17, 1, 0, 0, 0, 1})});
+  append(*second,
+         {make(media::frame_kind::video, 0, 100, {0x27, 1, 0, 0, 0, 1}), make(media::frame_kind::video, 40, 140, {0x17, 1, 0, 0, 0, 1})});
   const auto got = w.read(140);
   EXPECT_NE(got.find("V2@"), std::string::npos) << got;
   EXPECT_EQ(got.find(" v@"), std::string::npos) << "nothing that cannot be decoded: " << got;

@@ -58,7 +58,8 @@ base::result<std::string> auth_dialogue::answer(const status& refusal, std::stri
   if (who_.user.empty()) return denied("the server wants a user name and a password (authmod=" + method + ")");
   const auto reason = parameter(words, "reason");
   if (reason == "nosuchuser") return denied("the server does not know this user name");
-  if (step_ == step::answered || (!reason.empty() && reason != "needauth")) return denied("the server did not accept user name and password");
+  if (step_ == step::answered || (!reason.empty() && reason != "needauth"))
+    return denied("the server did not accept user name and password");
 
   const std::string front = "authmod=" + method + "&user=" + in_query(who_.user);
   if (reason.empty()) {

@@ -30,7 +30,8 @@ TEST(auth_dialogue, N10_adobe_goes_through_three_connects) {
   auth_dialogue d({"us", "pw"}, front_of, 0x89abcdef);
   ASSERT_TRUE(wants_dialogue(refusal(adobe_first)));
   EXPECT_EQ(d.answer(refusal(adobe_first), "live").value(), "authmod=adobe&user=us");
-  const auto last = d.answer(refusal("[ AccessManager.Reject ] : [ authmod=adobe ] : ?reason=needauth&user=us&salt=SA==&challenge=CH==&opaque=OP== : "), "live");
+  const auto last = d.answer(
+      refusal("[ AccessManager.Reject ] : [ authmod=adobe ] : ?reason=needauth&user=us&salt=SA==&challenge=CH==&opaque=OP== : "), "live");
   // md5("us" "SA==" "pw") as base64, then its first 15 characters and 24 + 4 + 8 bytes in all.
   const std::string first = "dXNTQT09cHcAAAAAAAAACA==";
   EXPECT_EQ(last.value(), "authmod=adobe&user=us&challenge=89abcdef&response=ZFhOVFFUMDljSGNBQUFBJA==&opaque=OP==") << first;
@@ -44,7 +45,8 @@ TEST(auth_dialogue, N10_adobe_goes_through_three_connects) {
 
 TEST(auth_dialogue, N10_adobe_uses_the_challenge_where_there_is_no_opaque) {
   auth_dialogue with_challenge({"u", ""}, front_of, 1);
-  const auto answer = with_challenge.answer(refusal("[ authmod=adobe ] : ?reason=needauth&salt=&challenge=0123456789ABCDEF&x"), "live").value();
+  const auto answer =
+      with_challenge.answer(refusal("[ authmod=adobe ] : ?reason=needauth&salt=&challenge=0123456789ABCDEF&x"), "live").value();
   EXPECT_THAT(answer, Not(HasSubstr("opaque")));
   EXPECT_THAT(answer, StartsWith("authmod=adobe&user=u&challenge=00000001&response="));
 }
@@ -61,8 +63,9 @@ TEST(auth_dialogue, refusals_end_it) {
     const char* description;
     const char* says;
   };
-  for (const auto& row : {row{"[ authmod=adobe ] : ?reason=authfailed", "did not accept"}, row{"[ authmod=adobe ] : ?reason=nosuchuser", "does not know"},
-                          row{"[ authmod=llnw ] : ?reason=authfail", "did not accept"}, row{"[ code=403 need auth; authmod=\x1b[31m ]", "\\x1b[31m"}}) {
+  for (const auto& row :
+       {row{"[ authmod=adobe ] : ?reason=authfailed", "did not accept"}, row{"[ authmod=adobe ] : ?reason=nosuchuser", "does not know"},
+        row{"[ authmod=llnw ] : ?reason=authfail", "did not accept"}, row{"[ code=403 need auth; authmod=\x1b[31m ]", "\\x1b[31m"}}) {
     auth_dialogue d({"name", "secret"}, front_of, 1);
     const auto answer = d.answer(refusal(row.description), "live");
     ASSERT_FALSE(answer.has_value()) << row.description;

@@ -20,7 +20,8 @@ inline constexpr std::uint32_t can_decode_flag = 1, can_encode_flag = 2, can_for
 // CapsExMask; bits of later versions are ignored.
 inline constexpr std::uint32_t caps_reconnect = 1, caps_multitrack = 2, caps_mod_ex = 4, caps_timestamp_nano_offset = 8;
 // videoFunction.
-inline constexpr std::uint32_t video_function_seek = 1, video_function_hdr = 2, video_function_metadata = 4, video_function_large_scale_tile = 8;
+inline constexpr std::uint32_t video_function_seek = 1, video_function_hdr = 2, video_function_metadata = 4,
+                               video_function_large_scale_tile = 8;
 
 // One list of codecs with their flags: fourCcList, videoFourCcInfoMap or audioFourCcInfoMap.
 struct codec_table {

@@ -23,7 +23,8 @@ peer_capabilities read(std::vector<amf0::member> members) {
 }
 
 TEST(capabilities, E1_lists_and_maps) {
-  const auto list = read({{"fourCcList", amf0::strict_array{{amf0::value("hvc1"), amf0::value(7.0), amf0::value("toolong"), amf0::value("av01")}}}});
+  const auto list =
+      read({{"fourCcList", amf0::strict_array{{amf0::value("hvc1"), amf0::value(7.0), amf0::value("toolong"), amf0::value("av01")}}}});
   EXPECT_TRUE(list.can_decode(frame_kind::video, hvc1));
   EXPECT_TRUE(list.takes(frame_kind::video, av01));
   EXPECT_FALSE(list.takes(frame_kind::audio, opus));
@@ -160,11 +161,13 @@ TEST(capabilities, E7_the_client_reads_the_answer_wherever_it_stands_and_lives_w
   EXPECT_FALSE(silent.client.server().enhanced());
 
   scripted_server in_properties(config_for(client_role::publish));
-  in_properties.send(make_command(0, "_result", 1, object{{{"fmsVer", "x"}, {"capsEx", 3.0}}}, {information({"status", "NetConnection.Connect.Success", "ok"})}));
+  in_properties.send(make_command(0, "_result", 1, object{{{"fmsVer", "x"}, {"capsEx", 3.0}}},
+                                  {information({"status", "NetConnection.Connect.Success", "ok"})}));
   EXPECT_TRUE(in_properties.client.server().multitrack());
 
   scripted_server in_information(config_for(client_role::publish));
-  in_information.result(1, information({"status", "NetConnection.Connect.Success", "ok"}, {{"videoFourCcInfoMap", object{{{"hvc1", 1.0}}}}}));
+  in_information.result(1,
+                        information({"status", "NetConnection.Connect.Success", "ok"}, {{"videoFourCcInfoMap", object{{{"hvc1", 1.0}}}}}));
   EXPECT_TRUE(in_information.client.server().takes(frame_kind::video, hvc1));
   EXPECT_FALSE(in_information.client.server().takes(frame_kind::video, av01));
 }

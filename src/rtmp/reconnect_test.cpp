@@ -80,7 +80,8 @@ TEST(reconnect_request, Q6_before_the_answer_to_connect_it_waits_for_it) {
   c.settle();
   EXPECT_EQ(c.got.count(code), 1);
   const auto said = c.got.outline();
-  EXPECT_LT(std::find(said.begin(), said.end(), "_result NetConnection.Connect.Success"), std::find(said.begin(), said.end(), std::string("onStatus ") + code));
+  EXPECT_LT(std::find(said.begin(), said.end(), "_result NetConnection.Connect.Success"),
+            std::find(said.begin(), said.end(), std::string("onStatus ") + code));
 }
 
 void ask(scripted_server& s, std::vector<amf0::member> extra = {}) {
@@ -133,17 +134,15 @@ TEST(redirect, N7_the_refusal_names_the_target) {
   EXPECT_EQ(plain.all<rejected>().at(0).redirect, "");
 }
 
-TEST(redirect, N10_the_server_offers_no_dialogue_and_says_what_to_do_instead) {
-  for (const auto* app : {"live?authmod=adobe&user=u", "live?x=1&authmod=llnw&user=u"}) {
-    scripted_client c;
-    c.connect(app);
-    const auto said = c.got.status("NetConnection.Connect.Rejected");
-    ASSERT_TRUE(said) << app;
-    EXPECT_THAT(said->description, HasSubstr("key"));
-    EXPECT_FALSE(wants_dialogue(*said)) << "a client that knows the dialogue must not begin it";
-    EXPECT_EQ(classify_rejection(*said, nullptr).kind, base::error_kind::denied);
-    EXPECT_TRUE(c.server.is_closed());
-  }
+TEST(redirect, N7_the_server_can_send_a_client_elsewhere) {
+  test::session_pair p(config_for());
+  p.accept_connects = false;
+  p.settle();
+  p.server.reject_connect({"error", "NetConnection.Connect.Rejected", "moved"}, "rtmps://other/live");
+  p.settle();
+  const auto said = test::events_of<rejected>(p.client_events).at(0);
+  EXPECT_EQ(said.redirect, "rtmps://other/live");
+  EXPECT_EQ(said.info.description, "moved");
 }
 
 TEST(client_connect, N10_a_refusal_that_asks_for_credentials_is_denied_in_clear_words) {

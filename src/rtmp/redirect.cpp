@@ -49,7 +49,8 @@ redirect_target on_same_host(const uri& current, std::string_view reference) {
 }
 
 // Scheme and authority are new: read as a URI of its own, with the stream put in where it lacks one.
-base::result<redirect_target> on_other_host(const uri& current, std::string_view scheme_text, std::string_view rest, const uri_options& options) {
+base::result<redirect_target> on_other_host(const uri& current, std::string_view scheme_text, std::string_view rest,
+                                            const uri_options& options) {
   const auto end = std::min(rest.find_first_of("/?"), rest.size());
   const auto authority = rest.substr(0, end);
   const auto [path_text, query] = split_query(rest.substr(end));
@@ -57,7 +58,12 @@ base::result<redirect_target> on_other_host(const uri& current, std::string_view
   const bool whole = ends_with_stream(path, current.stream);
   if (whole) path.remove_suffix(current.stream.size() + 1);
   std::string text(scheme_text);
-  text.append("://").append(authority).append("/").append(path.empty() ? std::string_view(current.app) : path).append("/").append(current.stream);
+  text.append("://")
+      .append(authority)
+      .append("/")
+      .append(path.empty() ? std::string_view(current.app) : path)
+      .append("/")
+      .append(current.stream);
   if (!query.empty()) text.append("?").append(query);
   auto parsed = parse_uri(text, options);
   if (!parsed) return std::move(parsed).error();
@@ -81,7 +87,8 @@ base::result<redirect_target> follow_redirect(const uri& current, std::string_vi
   auto found = on_other_host(current, scheme_text, reference.substr(absolute ? scheme_end + 3 : 2), rules.options);
   const auto shown = [&] { return base::escaped(reference.substr(0, reference.find('?')), 512); };
   if (!found) {
-    return base::error{base::error_kind::protocol, "the server redirects to \"" + shown() + "\", which is no RTMP URI: " + found.error().text};
+    return base::error{base::error_kind::protocol,
+                       "the server redirects to \"" + shown() + "\", which is no RTMP URI: " + found.error().text};
   }
   if (may_be_plain(found->to) && !may_be_plain(current) && !rules.allow_plain) {
     return base::error{base::error_kind::denied, "the server redirects to " + shown() +

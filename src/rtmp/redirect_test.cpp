@@ -75,7 +75,8 @@ TEST(redirect, Q5_the_scheme_decides_the_transport_and_the_quic_wish_must_stand_
 
 TEST(redirect, Q5_encryption_is_not_lost_without_consent) {
   for (const auto* current : {"rtmps://h/live/s", "rtmpq://h/live/s", "rtmps://h/live/s?transport=quic"}) {
-    for (const auto* reference : {"rtmp://o/live?t=secret", "rtmp://h/live?t=secret", "rtmp://o/live?transport=quic&t=secret", "rtmpq://o/live?fallback=rtmp&t=secret"}) {
+    for (const auto* reference : {"rtmp://o/live?t=secret", "rtmp://h/live?t=secret", "rtmp://o/live?transport=quic&t=secret",
+                                  "rtmpq://o/live?fallback=rtmp&t=secret"}) {
       const auto refused = follow_redirect(parsed(current), reference, {});
       ASSERT_FALSE(refused.has_value()) << current << " + " << reference;
       EXPECT_EQ(refused.error().kind, base::error_kind::denied);
@@ -99,7 +100,8 @@ TEST(redirect, Q5_a_pin_stays_in_force_until_the_server_names_another) {
 }
 
 TEST(redirect, what_is_no_uri_is_an_error_of_the_server) {
-  for (const auto* reference : {"http://o/live", "rtmp://user:pw@o/live", "rtmp://o:99999/live", "rtmp://o b/live", "://o", "rtmp:///live"}) {
+  for (const auto* reference :
+       {"http://o/live", "rtmp://user:pw@o/live", "rtmp://o:99999/live", "rtmp://o b/live", "://o", "rtmp:///live"}) {
     const auto got = follow_redirect(parsed("rtmp://h/live/s"), reference, {});
     ASSERT_FALSE(got.has_value()) << reference;
     EXPECT_EQ(got.error().kind, base::error_kind::protocol) << reference;

@@ -53,6 +53,8 @@ std::string redirect_of(const amf0::value* info) {
 
 bool wants_dialogue(const status& s) { return has_any(lower(s.description), {"authmod=", "need auth"}); }
 
+bool offers_dialogue(std::string_view connect_query) { return connect_query.find("authmod=") != std::string_view::npos; }
+
 base::error classify_rejection(const status& s, const amf0::value* info) {
   std::string text = s.code.empty() ? std::string("refused without a code") : base::escaped(s.code);
   if (!s.description.empty()) text += ": " + base::escaped(s.description, 512);

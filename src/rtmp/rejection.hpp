@@ -1,6 +1,7 @@
 // What a server's refusal means for the one who asked: stop, wait, or look elsewhere.
 #pragma once
 #include <string>
+#include <string_view>
 
 #include "base/error.hpp"
 #include "rtmp/amf0.hpp"
@@ -19,5 +20,7 @@ std::string redirect_of(const amf0::value* info);
 
 // Whether the server refuses until it gets user name and password in the way of Adobe's or Limelight's servers (auth_dialogue.hpp).
 bool wants_dialogue(const status& s);
+// The other side of it: whether a query of connect begins or continues that dialogue.
+bool offers_dialogue(std::string_view connect_query);
 
 }  // namespace millrace::rtmp

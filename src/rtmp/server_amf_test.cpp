@@ -99,7 +99,8 @@ TEST(server_amf, F11_an_amf3_value_in_a_command_of_type_17_names_the_byte) {
   scripted_client c;
   message m;
   m.type = message_type::command_amf3;
-  m.payload = base::slice(test::bytes{0, 0x02, 0, 7, 'c', 'o', 'n', 'n', 'e', 'c', 't', 0x00, 0x3F, 0xF0, 0, 0, 0, 0, 0, 0, 0x11, 0x0A, 0x0B, 1, 1});
+  m.payload = base::slice(
+      test::bytes{0, 0x02, 0, 7, 'c', 'o', 'n', 'n', 'e', 'c', 't', 0x00, 0x3F, 0xF0, 0, 0, 0, 0, 0, 0, 0x11, 0x0A, 0x0B, 1, 1});
   c.send(m);
   ASSERT_TRUE(c.closed_by());
   EXPECT_EQ(c.closed_by()->kind, base::error_kind::protocol);

@@ -22,9 +22,6 @@ double number_of(const amf0::value& object, std::string_view name) {
   return v && v->number() ? *v->number() : 0;
 }
 
-// Adobe's and Limelight's user and password dialogue begins with these in the query of app. We offer neither.
-bool asks_for_dialogue(std::string_view query) { return query.find("authmod=") != std::string_view::npos; }
-
 }  // namespace
 
 void server_session::impl::on_command(const message& m) {
@@ -111,10 +108,6 @@ void server_session::impl::on_connect(const command& c) {
     return reject_connect({"error", "NetConnection.Connect.InvalidApp", *bad});
   }
   if (auto bad = bad_query(r.query, config_.limits.query_bytes)) return reject_connect({"error", "NetConnection.Connect.Rejected", *bad});
-  if (asks_for_dialogue(r.query)) {
-    return reject_connect({"error", "NetConnection.Connect.Rejected",
-                           "user and password (authmod) are not used here: put the key behind the stream name, as in NAME?key=SECRET"});
-  }
   request_pending_ = true;
   events_.push_back(std::move(r));
 }
@@ -150,10 +143,14 @@ void server_session::impl::write_connect_result() {
   framing_.write(make_command(0, "_result", connect_transaction_, all, {information(success, std::move(extra))}));
 }
 
-void server_session::impl::reject_connect(const status& why) {
-  if (phase_ != phase::connect_pending) return;
+void server_session::impl::reject_connect(const status& why, const std::string& redirect) {
+  if (phase_ != phase::connect_pending && phase_ != phase::handshaking) return;
   request_pending_ = false;
-  framing_.write(make_error(0, connect_transaction_, why));
+  // Before connect came, its transaction is known all the same: it is always 1 (section 7.2.1.1).
+  if (phase_ == phase::handshaking) connect_transaction_ = 1;
+  std::vector<amf0::member> extra;
+  if (!redirect.empty()) extra.push_back({"ex", amf0::object{{{"code", 302.0}, {"redirect", redirect}}}});
+  if (framing_.ready()) framing_.write(make_command(0, "_error", connect_transaction_, amf0::null{}, {information(why, std::move(extra))}));
   fail({base::error_kind::denied, why.code + ": " + why.description});
 }
 

@@ -152,6 +152,20 @@ TEST(server_connect, N6_refusal_is_flushed_before_the_close) {
   }
 }
 
+TEST(server_connect, N6_a_server_that_goes_down_tells_those_who_are_about_to_connect) {
+  scripted_client c;
+  c.server.reject_connect({"error", "NetConnection.Connect.AppShutdown", "going down"});
+  c.settle();
+  EXPECT_THAT(c.got.codes("_error"), ElementsAre("NetConnection.Connect.AppShutdown"));
+  EXPECT_EQ(c.got.command("_error")->transaction, 1);
+  EXPECT_TRUE(c.server.is_closed());
+
+  scripted_client early({}, false);
+  early.server.reject_connect({"error", "NetConnection.Connect.AppShutdown", "going down"});
+  EXPECT_TRUE(early.server.is_closed());
+  EXPECT_TRUE(early.server.poll_output().empty()) << "no message in the middle of a handshake";
+}
+
 TEST(server_connect, N8_unknown_commands) {
   scripted_client c;
   c.connect();

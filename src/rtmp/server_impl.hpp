@@ -40,7 +40,7 @@ class server_session::impl {
 
   // server_connect.cpp
   void accept_connect();
-  void reject_connect(const status& why);
+  void reject_connect(const status& why, const std::string& redirect = {});
   bool request_reconnect(const std::string& tc_url, const std::string& description);
 
   // server_stream.cpp

@@ -187,7 +187,6 @@ TEST(server_limits, answers_to_nothing_are_ignored) {
   scripted_client c;
   c.server.accept_connect();
   c.server.accept_publish(1);
-  c.server.reject_connect({});
   c.server.accept_play(0);
   c.settle();
   EXPECT_TRUE(c.raw_output.empty());

@@ -205,7 +205,7 @@ void server_session::on_timer(base::instant now) { impl_->on_timer(now); }
 void server_session::on_transport_closed(base::error why) { impl_->fail(std::move(why), false); }
 
 void server_session::accept_connect() { impl_->accept_connect(); }
-void server_session::reject_connect(status why) { impl_->reject_connect(why); }
+void server_session::reject_connect(status why, const std::string& redirect) { impl_->reject_connect(why, redirect); }
 void server_session::accept_publish(std::uint32_t msid) { impl_->accept_publish(msid); }
 void server_session::reject_publish(std::uint32_t msid, status why) { impl_->reject(msid, impl::use::publish_pending, why); }
 void server_session::accept_play(std::uint32_t msid) { impl_->accept_play(msid); }

@@ -111,7 +111,8 @@ class server_session {
   void on_transport_closed(base::error why);
 
   void accept_connect();
-  void reject_connect(status why);                   // _error, then the session closes
+  // _error, then the session closes; also before connect came. With `redirect`, the tcUrl of the server to try instead.
+  void reject_connect(status why, const std::string& redirect = {});
   void accept_publish(std::uint32_t msid);           // StreamBegin, NetStream.Publish.Start
   void reject_publish(std::uint32_t msid, status why);
   void accept_play(std::uint32_t msid);              // StreamBegin, Play.Reset, Play.Start, RtmpSampleAccess, Data.Start

@@ -165,6 +165,13 @@ const settings& known_settings() {
          c.viewers.publisher_wait = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
          return {};
        }}},
+      {"drain.seconds", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value<double>();
+         if (!value || *value < 0 || *value > 86'400) return "takes seconds from 0 to 86400";
+         c.drain = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
+         return {};
+       }}},
+      {"drain.to", text([](config& c, const std::string& v) { c.drain_to = v; return std::string(); })},
       {"limits.connect_s", seconds(&config::rtmp, &base::rtmp_limits::connect_deadline)},
       {"limits.idle_connection_s", seconds(&config::rtmp, &base::rtmp_limits::idle_connection)},
       {"limits.publisher_silence_s", seconds(&config::rtmp, &base::rtmp_limits::publisher_silence)},
@@ -273,6 +280,10 @@ allow = ["all"]
 catch_up = true               # start near the live edge: old frames in fast motion, no old sound; NAME?catch_up=no for recorders
 delay_ms = 200                # how far behind the live edge then; NAME?delay=MS
 wait_s = 0                    # for a publisher that is not there (0: for ever); then NetStream.Play.StreamNotFound
+
+[drain]
+seconds = 1                   # on SIGTERM: for clients that can reconnect by themselves (E-RTMP); without any it takes no time
+# to = "rtmps://other.example.com/live"         # where they are sent; default: the address that they are using
 
 [limits]
 connect_s = 10                # from accept to a served connect

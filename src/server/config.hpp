@@ -30,6 +30,9 @@ struct config {
   base::hub_limits hub;
   viewer_settings viewers;                   // what players get that ask for nothing else
   std::size_t connections_per_address_max = 100;
+  // On SIGTERM, peers that can (E-RTMP "Reconnect Request") are asked to reconnect and served on for this long, or until they left.
+  std::chrono::milliseconds drain{1'000};
+  std::string drain_to;                      // the tcUrl that they are sent to; empty: where they are
 };
 
 // Errors (kind usage) name file, line, key and what the key takes; an unknown key is an error that suggests the nearest one.

@@ -4,8 +4,9 @@
 
 #include "base/escape.hpp"
 #include "base/log.hpp"
+#include "rtmp/rejection.hpp"
 #include "rtmp/wire_image.hpp"
-#include "server/loss_notice.hpp"
+#include "server/rtmp_connection_player.hpp"
 
 namespace millrace::server {
 namespace log = base::log;
@@ -13,8 +14,6 @@ using base::escaped;
 
 namespace {
 
-// Until sessions say whether their peer announced E-RTMP Multitrack: players that did not pick get track 0.
-constexpr bool multitrack_capable = false;
 // Guessing keys costs a second a try.
 constexpr std::chrono::seconds refusal_delay{1};
 
@@ -31,46 +30,6 @@ boost::asio::ip::address address_of(const std::string& endpoint) {
 }
 
 }  // namespace
-
-// A viewer of one stream on one message stream. Notified by the hub inside the publisher's turn: pulls at once, ends nothing.
-class rtmp_connection::player final : public hub::viewer {
- public:
-  player(rtmp_connection& connection, std::uint32_t msid, std::shared_ptr<hub::stream> source, hub::cursor_policy policy)
-      : connection_(connection), msid_(msid), cursor_(std::move(source), *this, policy) {
-    if (!cursor_.source()->published()) waiting_since_ = now();
-  }
-
-  void on_frames() override { connection_.pump(); }
-  void on_publisher_gone() override {
-    waiting_since_ = now();
-    gone_untold_ = true;
-    connection_.pump();
-    connection_.flush();
-  }
-  void on_publisher_back() override {
-    waiting_since_.reset();
-    // A viewer that is still busy with the time before never saw that anything was missing.
-    if (std::exchange(gone_untold_, false)) return;
-    connection_.session_.notify_publish(msid_);
-    connection_.flush();
-  }
-  // Has had everything: what is left of the publication goes out before the notice, since players leave on the notice.
-  void on_drained() {
-    if (std::exchange(gone_untold_, false)) connection_.session_.notify_unpublish(msid_);
-  }
-  hub::cursor& cursor() { return cursor_; }
-  loss_notice& notice() { return notice_; }
-  // Since when there is no publisher.
-  [[nodiscard]] std::optional<base::instant> waiting_since() const { return waiting_since_; }
-
- private:
-  rtmp_connection& connection_;
-  const std::uint32_t msid_;
-  bool gone_untold_ = false;
-  hub::cursor cursor_;
-  loss_notice notice_;
-  std::optional<base::instant> waiting_since_;
-};
 
 rtmp_connection::rtmp_connection(shard_context& shard, net::transport_ptr transport, std::uint64_t id, std::function<void()> on_done)
     : shard_(shard),
@@ -91,14 +50,6 @@ void rtmp_connection::start() {
   log::debug("#{} {} from {}", id_, rtmp_scheme(transport_->kind()), remote_);
   transport_->start(*this);
   arm_timer();
-}
-
-void rtmp_connection::shut_down(const std::string& why) {
-  if (!transport_) return;
-  for (auto& [msid, viewer] : players_) session_.end_play(msid, {"status", "NetStream.Play.Stop", why});
-  for (auto& [msid, publication] : publications_) session_.end_publish(msid, {"status", "NetStream.Unpublish.Success", why});
-  flush();
-  finish(net::close_code::no_error, why);
 }
 
 // ---- what happened ----------------------------------------------------------------------------------------------
@@ -173,6 +124,18 @@ void rtmp_connection::handle(rtmp::connect_requested& e) {
   app_ = e.app;
   log::debug("#{} rtmp connect app=\"{}\" tcUrl=\"{}\" flashVer=\"{}\" transport={}", id_, escaped(e.app), escaped(e.tc_url, 2048),
              escaped(e.flash_ver), transport_ ? rtmp_scheme(transport_->kind()) : "");
+  if (shard_.stopping) {
+    const auto& elsewhere = shard_.settings.drain_to;
+    const bool absolute = elsewhere.find("://") != std::string::npos;
+    session_.reject_connect({"error", absolute ? "NetConnection.Connect.Rejected" : "NetConnection.Connect.AppShutdown",
+                             "the server is shutting down: try again"}, absolute ? elsewhere : std::string());
+    return;
+  }
+  if (rtmp::offers_dialogue(e.query)) {
+    session_.reject_connect({"error", "NetConnection.Connect.Rejected",
+                             "user and password are not used here: put the key behind the stream name, as in NAME?key=SECRET"});
+    return;
+  }
   session_.accept_connect();
 }
 
@@ -201,8 +164,11 @@ void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std
     session_.reject_publish(e.msid, {"error", "NetStream.Publish.BadName", publication.error().text});
     return;
   }
+  const bool waits = (*publication)->waiting();
   publications_[e.msid] = std::move(*publication);
   session_.accept_publish(e.msid);
+  if (asked_to_leave_) let_go(e.msid);
+  if (waits) log::info("#{} {}: {} will be taken over from its earlier connection at the next key frame", id_, remote_, escaped(name));
   log::info("#{} {}: publishes {} over {}", id_, remote_, escaped(name), transport_ ? rtmp_scheme(transport_->kind()) : "");
 }
 
@@ -223,7 +189,7 @@ void rtmp_connection::handle(rtmp::play_requested& e) {
     return;
   }
   const auto& settings = shard_.settings;
-  const auto options = read_play_options(e.query, settings.viewers, settings.hub.viewer_age, multitrack_capable);
+  const auto options = read_play_options(e.query, settings.viewers, settings.hub.viewer_age, session_.peer().multitrack());
   for (const auto& wrong : options.ignored) log::info("#{} {}: play {}: ignores {}", id_, remote_, escaped(name), wrong);
   session_.accept_play(e.msid);
   players_.erase(e.msid);
@@ -305,6 +271,8 @@ void rtmp_connection::handle(rtmp::frame_received& e) {
   if (const auto found = publications_.find(e.msid); found != publications_.end()) found->second->append(std::move(e.frame));
 }
 
+void rtmp_connection::handle(rtmp::noticed& e) { log::info("#{} {}: {}", id_, remote_, escaped(e.text)); }
+
 void rtmp_connection::handle(rtmp::closed& e) {
   const bool orderly = e.reason.kind == base::error_kind::closed;
   if (orderly) {
@@ -328,6 +296,7 @@ void rtmp_connection::pump() {
   while (more && budget > 0) {
     more = false;
     for (auto& [msid, viewer] : players_) {
+      if (viewer->over()) continue;
       auto next = viewer->cursor().next(at);
       if (!next) {
         viewer->on_drained();
@@ -335,6 +304,10 @@ void rtmp_connection::pump() {
       }
       more = true;
       const auto& frame = *next->item->frame();
+      if (const auto codec = viewer->gate().refuses(session_.peer(), frame)) {
+        refuse_codec(*viewer, msid, *codec);
+        continue;
+      }
       session_.send(msid, frame, &next->item->image(hub::entry::format::rtmp_chunks, [](const media::frame& f) { return rtmp::encode_wire(f); }));
       auto bytes = session_.poll_output();
       budget -= std::min(budget, bytes.size());

@@ -23,7 +23,10 @@ struct shard_context {
   hub::directory& streams;
   failure_guard& failures;
   std::function<std::uint64_t()> random;
+  bool stopping = false;  // whoever connects now is refused
 };
+
+class rtmp_connection_player;  // rtmp_connection_player.hpp
 
 // Life: made with an accepted transport, start(), … until `on_done` is called (posted, once); the owner then drops it. One thread.
 // Bytes come in through transport_handler, frames go out by pulling from cursors as far as the transport's send budget
@@ -36,10 +39,13 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void start();
   // Ends in order: players are told, output is flushed within the transport's linger limit.
   void shut_down(const std::string& why);
+  // Asks the peer to come back over a new connection; what it publishes may be taken over by that. False: it cannot do so.
+  bool ask_to_reconnect(const std::string& tc_url, const std::string& why);
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
 
  private:
-  class player;
+  friend class rtmp_connection_player;
+  using player = rtmp_connection_player;
 
   void on_receive(base::bytes_view bytes) override;
   void on_receive_done() override;
@@ -56,8 +62,12 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void handle(rtmp::play_ended& e);
   void handle(rtmp::pause_requested& e);
   void handle(rtmp::receive_changed& e);
+  void handle(rtmp::noticed& e);
   void handle(rtmp::frame_received& e);
   void handle(rtmp::closed& e);
+  void let_go(std::uint32_t msid);
+  void on_taken_over(std::uint32_t msid);
+  void refuse_codec(player& viewer, std::uint32_t msid, const std::string& codec);
   void accept_publish(const rtmp::publish_requested& e, const std::string& name);
   void refuse_later(std::uint32_t msid, std::string code, std::string why, bool publishing);
   void stop_playing(std::uint32_t msid);
@@ -87,6 +97,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   std::map<std::uint32_t, std::unique_ptr<player>> players_;
   std::map<std::uint32_t, std::shared_ptr<boost::asio::steady_timer>> refusals_;  // answers held back for a second
   bool pumping_ = false;
+  bool asked_to_leave_ = false;
 };
 
 }  // namespace millrace::server

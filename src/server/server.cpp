@@ -9,7 +9,7 @@ namespace log = base::log;
 
 namespace {
 
-constexpr std::chrono::milliseconds shut_down_max{1'900};  // promised: 2 s from SIGTERM
+constexpr std::chrono::milliseconds shut_down_max{900};  // promised: 2 s from SIGTERM, the default drain included
 
 std::uint64_t random_number() {
   std::uint64_t number = 0;
@@ -84,8 +84,7 @@ void server::accept(net::transport_ptr transport) {
   auto connection = std::make_shared<rtmp_connection>(shard_, std::move(transport), id, [weak = std::weak_ptr(alive_), id] {
     const auto self = weak.lock();
     if (!self) return;
-    (*self)->connections_.erase(id);
-    (*self)->finish_if_empty();
+    (*self)->forget(id);
   });
   connections_.emplace(id, connection);
   connection->start();
@@ -120,9 +119,33 @@ net::listener_counters server::counters() const {
   return sum;
 }
 
+std::size_t server::request_reconnect(const std::string& tc_url, const std::string& why) {
+  std::size_t count = 0;
+  for (const auto& [id, connection] : connections_) {
+    if (!connection->ask_to_reconnect(tc_url, why)) continue;
+    asked_.insert(id);
+    ++count;
+  }
+  return count;
+}
+
 void server::shut_down(std::function<void()> done) {
   on_empty_ = std::move(done);
   for (const auto& one : listeners_) one->stop();
+  shard_.stopping = true;
+  const auto asked = settings_.drain.count() > 0 ? request_reconnect(settings_.drain_to, "the server is shutting down") : 0;
+  if (asked == 0) return end_all();
+  log::info("stopping: {} of {} connections were asked to reconnect, served on for up to {:.1f} s", asked, connections_.size(),
+            std::chrono::duration<double>(settings_.drain).count());
+  draining_ = true;
+  deadline_.expires_after(settings_.drain);
+  deadline_.async_wait([this](boost::system::error_code failed) {
+    if (!failed && draining_) end_all();
+  });
+}
+
+void server::end_all() {
+  draining_ = false;
   log::info("stopping: {} connections to end", connections_.size());
   // Ending one connection may end others' players: walk over a copy.
   const auto all = connections_;
@@ -132,6 +155,13 @@ void server::shut_down(std::function<void()> done) {
     if (!failed && on_empty_) std::exchange(on_empty_, nullptr)();
   });
   finish_if_empty();
+}
+
+void server::forget(std::uint64_t id) {
+  connections_.erase(id);
+  asked_.erase(id);
+  if (draining_ && asked_.empty()) return end_all();  // who could leave has left
+  if (!draining_) finish_if_empty();
 }
 
 void server::finish_if_empty() {

@@ -3,6 +3,7 @@
 #include <boost/asio/io_context.hpp>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,13 +28,19 @@ class server {
   [[nodiscard]] hub::directory& streams() { return streams_; }
   [[nodiscard]] net::listener_counters counters() const;
 
-  // Stops accepting and ends every connection in order; `done` is called when all are gone, at the latest after 2 s.
+  // Asks everybody who can (E-RTMP v2 "Reconnect Request") to come back over a new connection, at `tc_url` or, when that is empty, where
+  // they are. Who publishes is followed by the new connection without a gap for viewers. How many were asked.
+  std::size_t request_reconnect(const std::string& tc_url, const std::string& why);
+  // Stops accepting. Peers that can are asked to reconnect and served on until they left, for config::drain at most; then, or at
+  // once without any, ends every connection in order. `done` is called when all are gone, at the latest 1 s after that.
   void shut_down(std::function<void()> done);
 
  private:
   server(boost::asio::io_context& io, config settings);
   base::result<void> listen();
   void accept(net::transport_ptr transport);
+  void forget(std::uint64_t id);
+  void end_all();
   void finish_if_empty();
 
   boost::asio::io_context& io_;
@@ -44,7 +51,9 @@ class server {
   std::shared_ptr<const net::identity> identity_;
   std::vector<std::unique_ptr<net::listener>> listeners_;
   std::map<std::uint64_t, std::shared_ptr<rtmp_connection>> connections_;
+  std::set<std::uint64_t> asked_;  // connections that were asked to reconnect and have not left
   std::uint64_t next_id_ = 1;
+  bool draining_ = false;
   std::function<void()> on_empty_;
   boost::asio::steady_timer deadline_;
   std::shared_ptr<server*> alive_ = std::make_shared<server*>(this);

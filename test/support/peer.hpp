@@ -35,12 +35,14 @@ class peer final : public net::transport_handler {
     std::vector<media::frame> frames;
     std::optional<rtmp::started> started;
     std::optional<rtmp::rejected> rejected;
+    std::optional<rtmp::reconnect_requested> reconnect_wish;
     std::optional<base::error> closed;
     int streams_ended = 0;
   };
 
-  peer(boost::asio::io_context& io, rtmp::client_role role, const std::string& uri_text, double play_start = -2)
-      : io_(io), play_start_(play_start) {
+  peer(boost::asio::io_context& io, rtmp::client_role role, const std::string& uri_text,
+       rtmp::peer_capabilities capabilities = rtmp::own_capabilities(), double play_start = -2)
+      : io_(io), capabilities_(std::move(capabilities)), play_start_(play_start) {
     auto parsed = rtmp::parse_uri(uri_text);
     if (!parsed) {
       seen_.closed = parsed.error();
@@ -90,6 +92,7 @@ class peer final : public net::transport_handler {
     c.app = uri_.app;
     c.tc_url = uri_.tc_url();
     c.stream_name = uri_.stream_name();
+    c.capabilities = capabilities_;
     session_.emplace(c, std::chrono::steady_clock::now(), 42);
     transport_->start(*this);
     flush();
@@ -116,6 +119,8 @@ class peer final : public net::transport_handler {
         seen_.statuses.push_back(status->info);
       } else if (auto* frame = std::get_if<rtmp::frame_received>(&*event)) {
         seen_.frames.push_back(std::move(frame->frame));
+      } else if (auto* wish = std::get_if<rtmp::reconnect_requested>(&*event)) {
+        seen_.reconnect_wish = *wish;
       } else if (auto* refusal = std::get_if<rtmp::rejected>(&*event)) {
         seen_.rejected = *refusal;
       } else if (auto* over = std::get_if<rtmp::closed>(&*event)) {
@@ -131,6 +136,7 @@ class peer final : public net::transport_handler {
   }
 
   boost::asio::io_context& io_;
+  rtmp::peer_capabilities capabilities_;
   double play_start_;
   rtmp::uri uri_;
   net::transport_ptr transport_;

@@ -246,6 +246,7 @@ class session_pair {
   std::vector<rtmp::server_event> server_events;
   std::vector<rtmp::client_event> client_events;
   bytes client_bytes;  // everything the client sent
+  bool accept_connects = true;
 
   void settle() {
     for (bool moved = true; moved;) {
@@ -256,7 +257,7 @@ class session_pair {
       moved |= !up.empty();
       in_pieces(up, [&](base::bytes_view part) { server.receive(now, part); });
       while (auto event = server.poll_event()) {
-        if (std::holds_alternative<rtmp::connect_requested>(*event)) server.accept_connect();
+        if (accept_connects && std::holds_alternative<rtmp::connect_requested>(*event)) server.accept_connect();
         if (const auto* p = std::get_if<rtmp::publish_requested>(&*event)) server.accept_publish(p->msid);
         if (const auto* p = std::get_if<rtmp::play_requested>(&*event)) server.accept_play(p->msid);
         server_events.push_back(std::move(*event));

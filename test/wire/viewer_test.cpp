@@ -120,14 +120,14 @@ TEST_P(every_viewer, R5_a_player_gets_the_track_it_picks_and_else_track_0) {
 
 TEST_P(every_viewer, L3_a_recording_is_not_waited_for_but_a_running_stream_is_played) {
   running_server s;
-  peer early(s.io, client_role::play, uri(s), 0);
+  peer early(s.io, client_role::play, uri(s), rtmp::own_capabilities(), 0);
   ASSERT_TRUE(run_until(s.io, [&] { return early.what().rejected.has_value(); }));
   EXPECT_EQ(early.what().rejected->info.code, "NetStream.Play.StreamNotFound");
   EXPECT_EQ(s.instance->streams().find("live/a"), nullptr) << "no stream was made for it";
   peer publisher(s.io, client_role::publish, uri(s));
   ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value(); }));
   publisher.send(video(true, 0, 0, 100));
-  peer late(s.io, client_role::play, uri(s), 0);
+  peer late(s.io, client_role::play, uri(s), rtmp::own_capabilities(), 0);
   EXPECT_TRUE(run_until(s.io, [&] { return first_video(late) != nullptr; }));
 }
 

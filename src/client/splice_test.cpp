@@ -1,0 +1,92 @@
+#include "client/splice.hpp"
+
+#include <gtest/gtest.h>
+
+#include "client/test_media.hpp"
+
+namespace millrace::client {
+namespace {
+
+using media::frame;
+using media::frame_kind;
+
+std::vector<std::int64_t> delivered(splice& s, const std::vector<frame>& frames, frame_kind kind = frame_kind::video) {
+  std::vector<std::int64_t> out;
+  for (const auto& f : frames) {
+    for (const auto& got : s.follow(f)) {
+      if (got.kind == kind && !got.config) out.push_back(got.dts_ms);
+    }
+  }
+  return out;
+}
+
+TEST(splice, Q4_the_same_stream_goes_on_frame_by_frame) {
+  const auto clip = test::clip(12, 5);  // 3 heads, then pairs of video and audio; key frames at 0, 200, 400
+  splice s;
+  for (std::size_t i = 0; i < 3 + 2 * 8; ++i) s.note(clip[i]);  // up to 280
+  std::vector<frame> fresh(clip.begin(), clip.begin() + 3);
+  fresh.insert(fresh.end(), clip.begin() + 3 + 2 * 5, clip.end());  // from the key frame at 200
+  EXPECT_EQ(delivered(s, fresh), (std::vector<std::int64_t>{320, 360, 400, 440}));
+  EXPECT_TRUE(s.joined() && s.continuous());
+}
+
+TEST(splice, Q4_another_timeline_begins_at_its_key_frame_with_its_heads) {
+  const auto clip = test::clip(8, 5);
+  splice s;
+  for (const auto& f : clip) s.note(f);
+  const auto other = test::clip(10, 5, 1'000'000);
+  std::vector<frame> got;
+  bool began = false;
+  for (const auto& f : std::vector<frame>{other[0], other[1], other[2], other[6], other[5]}) {
+    for (auto& g : s.follow(f)) got.push_back(std::move(g));
+    EXPECT_EQ(s.joined(), false) << "neither audio nor a frame in between is a start";
+  }
+  for (std::size_t i = 3 + 2 * 5; i < other.size(); ++i) {
+    for (auto& g : s.follow(other[i])) got.push_back(std::move(g));
+    if (!began) {
+      ASSERT_EQ(got.size(), 4U);
+      EXPECT_EQ(got[0].kind, frame_kind::data);
+      EXPECT_TRUE(got[1].config && got[2].config);
+      EXPECT_TRUE(got[3].key);
+      for (const auto& f : got) EXPECT_EQ(f.dts_ms, 1'000'200);
+    }
+    began = true;
+  }
+  EXPECT_TRUE(s.joined());
+  EXPECT_FALSE(s.continuous());
+  EXPECT_EQ(got.size(), 3U + 10U);
+}
+
+TEST(splice, equal_times_alone_prove_nothing) {
+  splice s;
+  s.note(test::video(0, true, 400));
+  s.note(test::video(40, false));
+  EXPECT_EQ(delivered(s, {test::video(0, true, 401), test::video(40, false)}), (std::vector<std::int64_t>{0, 40}));
+  EXPECT_FALSE(s.continuous());
+}
+
+TEST(splice, a_new_key_frame_that_the_old_session_has_not_delivered) {
+  splice s;
+  for (const auto& f : {test::video(0, true), test::video(40, false)}) s.note(f);
+  EXPECT_EQ(delivered(s, {test::video(200, true), test::video(240, false)}), (std::vector<std::int64_t>{200, 240}));
+}
+
+TEST(splice, without_video_any_audio_is_a_start) {
+  splice s;
+  s.note(test::audio_config());
+  s.note(test::audio(0));
+  EXPECT_EQ(delivered(s, {test::audio_config(), test::audio(900), test::audio(920)}, frame_kind::audio),
+            (std::vector<std::int64_t>{900, 920}));
+}
+
+TEST(splice, can_be_used_again) {
+  splice s;
+  s.note(test::video(0, true));
+  EXPECT_FALSE(s.follow(test::video_config()).size());
+  s.restart();
+  EXPECT_FALSE(s.joined());
+  EXPECT_EQ(s.follow(test::video(400, true)).size(), 1U) << "the configuration of the attempt before is gone";
+}
+
+}  // namespace
+}  // namespace millrace::client

@@ -1,0 +1,63 @@
+// How a connection is sent away: at the end of the server, to another place, or to a successor of its own.
+#include <boost/asio/post.hpp>
+
+#include "base/escape.hpp"
+#include "base/log.hpp"
+#include "server/rtmp_connection.hpp"
+#include "server/rtmp_connection_player.hpp"
+
+namespace millrace::server {
+namespace log = base::log;
+using base::escaped;
+
+void rtmp_connection::shut_down(const std::string& why) {
+  if (!transport_) return;
+  if (!session_.connected()) session_.reject_connect({"error", "NetConnection.Connect.AppShutdown", why});
+  for (auto& [msid, viewer] : players_) session_.end_play(msid, {"status", "NetStream.Play.Stop", why});
+  for (auto& [msid, publication] : publications_) session_.end_publish(msid, {"status", "NetStream.Unpublish.Success", why});
+  flush();
+  finish(net::close_code::no_error, why);
+}
+
+// E-RTMP v2 "Reconnect Request". Everything goes on meanwhile: the peer opens its new connection first.
+bool rtmp_connection::ask_to_reconnect(const std::string& tc_url, const std::string& why) {
+  if (!transport_ || !session_.request_reconnect(tc_url, why)) return false;
+  asked_to_leave_ = true;
+  for (const auto& [msid, publication] : publications_) let_go(msid);
+  flush();
+  return true;
+}
+
+// The name may be published by somebody else with the same right to it, from their first key frame on.
+void rtmp_connection::let_go(std::uint32_t msid) {
+  publications_.at(msid)->yield([weak = weak_from_this(), msid] {
+    // We are deep inside the turn of the connection that takes over.
+    if (const auto self = weak.lock()) boost::asio::post(self->shard_.io, [self, msid] { self->on_taken_over(msid); });
+  });
+}
+
+void rtmp_connection::on_taken_over(std::uint32_t msid) {
+  const auto found = publications_.find(msid);
+  if (!transport_ || found == publications_.end() || !found->second->over()) return;
+  log::info("#{} {}: {} was taken over by its new connection", id_, remote_, escaped(found->second->target()->name()));
+  session_.end_publish(msid, {"status", "NetStream.Unpublish.Success", "taken over by the new connection"});
+  publications_.erase(found);
+  turn();
+}
+
+// The object stays until nothing of the hub is on the stack: it may be in the middle of telling this very viewer something.
+void rtmp_connection::refuse_codec(player& viewer, std::uint32_t msid, const std::string& codec) {
+  viewer.set_over();
+  const auto& name = viewer.cursor().source()->name();
+  log::info("#{} {}: play {} ended: the stream is {}, which connect did not announce", id_, remote_, escaped(name), escaped(codec));
+  session_.end_play(msid, {"error", "NetStream.Play.Failed", "this stream is " + codec + ", which the player did not announce in connect"});
+  boost::asio::post(shard_.io, [weak = weak_from_this(), msid] {
+    const auto self = weak.lock();
+    if (!self) return;
+    const auto found = self->players_.find(msid);
+    if (found != self->players_.end() && found->second->over()) self->players_.erase(found);
+    self->turn();
+  });
+}
+
+}  // namespace millrace::server
