@@ -60,7 +60,8 @@ void bridge_flow::open() {
   link_target target{target_.uri, publishing_ ? rtmp::client_role::publish : rtmp::client_role::play, target_.app_query,
                      announced_for(local_->session().peer(), publishing_)};
   // Until the remote accepted, the local program hears of every failure and decides by itself.
-  line_ = line::open(owner_.io_, {std::move(target), owner_.options_.link, std::string(what()) + " " + name_ + " from " + local_address_, true, false}, *this);
+  line_ = line::open(owner_.io_,
+                     {std::move(target), owner_.options_.link, std::string(what()) + " " + name_ + " from " + local_address_, true, false}, *this);
   tick();
 }
 

@@ -46,8 +46,9 @@ base::result<void> pull::start() {
   auto opened = output::open(io_, options_.path, [this] { on_output(); });
   if (!opened) return std::move(opened).error();
   output_ = std::move(*opened);
-  line_ = line::open(io_, {{options_.target, rtmp::client_role::play, {}}, options_.link, "playing " + options_.target.display(true),
-                           options_.reconnect, options_.keep_trying}, *this);
+  link_target target{options_.target, rtmp::client_role::play, {}};
+  line_ = line::open(io_,
+                     {std::move(target), options_.link, "playing " + options_.target.display(true), options_.reconnect, options_.keep_trying}, *this);
   tick();
   return {};
 }

@@ -67,8 +67,10 @@ void push::on_input() {
     const auto what = input_->description();
     log::info("input {}{}{}", options_.input.path == "-" ? "standard input" : options_.input.path, what.empty() ? "" : ": ", what);
     state_ = link_state::connecting;
-    line_ = line::open(io_, {{options_.target, rtmp::client_role::publish, {}}, options_.link, "publishing to " + options_.target.display(true),
-                             options_.reconnect, options_.keep_trying}, *this);
+    link_target target{options_.target, rtmp::client_role::publish, {}};
+    line_ = line::open(io_,
+                       {std::move(target), options_.link, "publishing to " + options_.target.display(true), options_.reconnect, options_.keep_trying},
+                       *this);
     tick();
     return;
   }

@@ -40,8 +40,8 @@ void publication::yield(std::function<void()> taken_over) {
 void publication::wait_with(media::frame&& f) {
   auto& s = *stream_->state_;
   if (f.config || f.kind == media::frame_kind::data) {
-    const bool fits = heads_.size() < s.limits.kept_configs + s.limits.kept_data_names && head_bytes_ + f.payload.size() <= s.limits.kept_record_bytes;
-    if (!fits) return;
+    if (heads_.size() >= s.limits.kept_configs + s.limits.kept_data_names) return;
+    if (head_bytes_ + f.payload.size() > s.limits.kept_record_bytes) return;
     head_bytes_ += f.payload.size();
     heads_.push_back(std::move(f));
     return;

@@ -180,7 +180,8 @@ struct reconnect_requested {
   std::string description;
 };
 
-using client_event = std::variant<connected, started, status_received, stream_ended, rejected, reconnect_requested, frame_received, closed>;
+using client_event =
+    std::variant<connected, started, status_received, stream_ended, rejected, reconnect_requested, frame_received, closed>;
 
 class client_session {
  public:
