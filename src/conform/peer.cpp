@@ -81,6 +81,7 @@ asio::awaitable<bool> peer::more(clock::time_point until) {
 // ---- bytes ------------------------------------------------------------------------------------------------------
 
 void peer::send_bytes(base::bytes_view raw) {
+  bytes_sent_ += raw.size();
   if (transport_ && !raw.empty()) transport_->send(base::send_chain(base::slice::copy_of(raw)));
 }
 
@@ -170,14 +171,25 @@ std::string peer::instead() const {
   return out.empty() ? "; nothing came" : out;
 }
 
+void peer::answer_ping(const rtmp::message& m) {
+  if (!answers_pings || m.type != message_type::user_control) return;
+  const auto c = rtmp::parse_user_control(m);
+  if (c && c->known && c->event == rtmp::user_event::ping_request) send(rtmp::make_user_control(rtmp::user_event::ping_response, c->value));
+}
+
 asio::awaitable<std::optional<rtmp::message>> peer::try_next(clock::time_point until) {
   const auto self = shared_from_this();
   while (true) {
     auto rest = base::bytes_view(in_).subspan(used_);
     auto m = reader_.next(rest);
-    used_ = in_.size() - rest.size();
+    const auto read = in_.size() - rest.size();
+    log_.feed(base::bytes_view(in_).subspan(used_, read - used_));
+    used_ = read;
     if (!m) throw failure{"what came is no valid RTMP: " + base::escaped(m.error().text)};
-    if (*m) co_return std::move(*m);
+    if (*m) {
+      answer_ping(**m);
+      co_return std::move(*m);
+    }
     if (!co_await more(until)) co_return std::nullopt;
   }
 }
@@ -257,6 +269,11 @@ asio::awaitable<void> peer::wait_closed(std::optional<milliseconds> limit) {
   const auto until = clock::now() + limit.value_or(patience_);
   while (auto m = co_await try_next(until)) passed.push_back(std::move(*m));
   if (!closed_) throw failure{"expected the connection to end within " + std::to_string(limit.value_or(patience_).count()) + " ms" + instead()};
+}
+
+asio::awaitable<void> peer::read_for(milliseconds span) {
+  const auto until = clock::now() + span;
+  while (auto m = co_await try_next(until)) passed.push_back(std::move(*m));
 }
 
 asio::awaitable<std::uint32_t> peer::barrier() {

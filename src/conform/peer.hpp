@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "conform/chunk.hpp"
+#include "conform/chunk_log.hpp"
 #include "net/transport.hpp"
 #include "rtmp/chunk_reader.hpp"
 #include "rtmp/command.hpp"
@@ -53,6 +54,7 @@ class peer final : public net::transport_handler, public std::enable_shared_from
   // What is there within `quiet`, at most `most` bytes; for "nothing comes before …".
   boost::asio::awaitable<std::size_t> bytes_within(milliseconds quiet, std::size_t most = 1);
   [[nodiscard]] std::uint64_t bytes_received() const noexcept { return bytes_received_; }
+  [[nodiscard]] std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
 
   // --- handshake: simple form, whole. Afterwards messages.
   boost::asio::awaitable<void> shake_hands_as_client();
@@ -82,6 +84,8 @@ class peer final : public net::transport_handler, public std::enable_shared_from
   boost::asio::awaitable<rtmp::message> wait_type(rtmp::message_type type);
   // The connection ends within `limit` (patience without). Messages until then go to `passed`.
   boost::asio::awaitable<void> wait_closed(std::optional<milliseconds> limit = std::nullopt);
+  // Whatever comes within `span` goes to `passed`; the end of the connection ends it early.
+  boost::asio::awaitable<void> read_for(milliseconds span);
   // Sends createStream and waits for its answer: proof that the peer still lives and has read everything before. Returns the new id.
   boost::asio::awaitable<std::uint32_t> barrier();
 
@@ -90,6 +94,11 @@ class peer final : public net::transport_handler, public std::enable_shared_from
   std::vector<rtmp::message> passed;
   // Codes of all onStatus and _error seen so far in `passed`, in order.
   [[nodiscard]] std::vector<std::string> codes() const;
+
+  // Every chunk of the messages read so far, by the letter.
+  [[nodiscard]] const chunk_log& chunks() const noexcept { return log_; }
+  // PingRequest is answered as it is read, so that no peer is called dead for its script's patience.
+  bool answers_pings = true;
 
   void finish_sending();  // an end in order, after what was sent
   void vanish();          // as a crash does it
@@ -108,6 +117,7 @@ class peer final : public net::transport_handler, public std::enable_shared_from
   // Waits for more bytes; false when the time is up or the connection is over.
   boost::asio::awaitable<bool> more(std::chrono::steady_clock::time_point until);
   boost::asio::awaitable<std::optional<rtmp::message>> try_next(std::chrono::steady_clock::time_point until);
+  void answer_ping(const rtmp::message& m);
   [[nodiscard]] std::string instead() const;
 
   net::transport_ptr transport_;
@@ -117,7 +127,8 @@ class peer final : public net::transport_handler, public std::enable_shared_from
   std::size_t used_ = 0;  // of in_
   rtmp::chunk_reader reader_;
   std::uint32_t chunk_size_ = 128;
-  std::uint64_t bytes_received_ = 0;
+  chunk_log log_;
+  std::uint64_t bytes_received_ = 0, bytes_sent_ = 0;
   std::optional<net::close_info> closed_;
   double transaction_ = 100;
 };

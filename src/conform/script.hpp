@@ -77,6 +77,12 @@ struct test_case {
 
 // One list per section of doc/protocol/conformance.md, a file each.
 std::vector<test_case> handshake_cases();
+std::vector<test_case> chunk_cases();
+std::vector<test_case> chunk_limit_cases();
+std::vector<test_case> time_cases();
+std::vector<test_case> acknowledgement_cases();
+std::vector<test_case> user_control_cases();
+std::vector<test_case> amf_cases();
 
 // All of them in the order of the document.
 const std::vector<test_case>& catalogue();

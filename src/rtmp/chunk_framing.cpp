@@ -23,9 +23,10 @@ chunk_framing::chunk_framing(client_role role, const base::rtmp_limits& limits, 
   out_.push_back(base::slice(std::get<client_handshake>(handshake_).poll_output()));
 }
 
+// Both roles speak after the whole handshake only (section 5.2.1). S2 depends on nothing that the client sends after C1, so
+// waiting for it costs a client nothing.
 bool chunk_framing::ready() const {
-  if (const auto* server = std::get_if<server_handshake>(&handshake_)) return server->done();
-  return std::get<client_handshake>(handshake_).c2_sent();
+  return std::visit([](const auto& h) { return h.done(); }, handshake_);
 }
 
 bool chunk_framing::digest_handshake() const {
@@ -41,13 +42,12 @@ void chunk_framing::begin_receive(base::instant now, std::size_t count) {
 }
 
 base::result<std::optional<message>> chunk_framing::next(base::instant now, base::bytes_view& bytes) {
-  const bool open = std::visit([](const auto& h) { return h.done(); }, handshake_);
-  if (!open) {
+  if (!ready()) {
     auto used = std::visit([&](auto& h) { return h.receive(now, bytes); }, handshake_);
     out_.push_back(base::slice(std::visit([](auto& h) { return h.poll_output(); }, handshake_)));
     if (!used) return std::move(used).error().within("handshake");
     bytes = bytes.subspan(*used);
-    if (!std::visit([](const auto& h) { return h.done(); }, handshake_)) return std::optional<message>{};
+    if (!ready()) return std::optional<message>{};
   }
   while (true) {
     auto m = reader_.next(bytes);

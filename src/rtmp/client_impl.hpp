@@ -15,7 +15,7 @@ class client_session::impl {
   impl(client_config config, base::instant now, random_seed seed);
 
   enum class phase : unsigned char {
-    handshaking,  // until C2 is sent
+    handshaking,  // until S2 is there
     connecting,   // connect was sent
     opening,      // connect was answered, createStream and publish or play are on their way
     running,      // started was emitted (connect_only: connected)

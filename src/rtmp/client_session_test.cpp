@@ -38,6 +38,19 @@ scripted_server running(client_role role) {
   return s;
 }
 
+TEST(client_publish, H3_nothing_but_c2_before_s2) {
+  client_session client(config_for(client_role::publish), test::at(0ms), 9);
+  server_handshake shake(3);
+  ASSERT_TRUE(shake.receive(test::at(0ms), client.poll_output().flatten()));
+  const auto answer = shake.poll_output();
+  client.receive(test::at(0ms), base::bytes_view(answer).first(1 + handshake_size));
+  EXPECT_EQ(client.poll_output().size(), handshake_size);
+  client.receive(test::at(0ms), base::bytes_view(answer).subspan(1 + handshake_size, handshake_size - 1));
+  EXPECT_TRUE(client.poll_output().empty());
+  client.receive(test::at(0ms), base::bytes_view(answer).last(1));
+  EXPECT_FALSE(client.poll_output().empty());
+}
+
 TEST(client_publish, connect_is_the_first_message_and_says_who_we_are) {
   scripted_server s(config_for(client_role::publish));
   ASSERT_FALSE(s.got.messages.empty());

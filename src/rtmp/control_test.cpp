@@ -1,6 +1,7 @@
 // Acknowledgement, bandwidth and user control (conformance sections 4 and 5), on sessions, since that is where they act.
 #include <gmock/gmock.h>
 
+#include "rtmp/chunk_framing.hpp"
 #include "support/rtmp_peer.hpp"
 
 namespace millrace::rtmp {
@@ -53,6 +54,27 @@ TEST(acknowledgement, A1_widened_across_4_GiB_at_the_receiver) {
   EXPECT_EQ(s.client.bytes_acknowledged(), 0x1'0000'1000u);
   s.send(make_control(message_type::acknowledgement, 0x0000'0800));  // older: ignored
   EXPECT_EQ(s.client.bytes_acknowledged(), 0x1'0000'1000u);
+}
+
+TEST(acknowledgement, A1_the_count_wraps_behind_4_GiB) {
+  const auto now = test::at(0ms);
+  chunk_framing framing(chunk_framing::server_role{}, base::rtmp_limits{}, now, 1);
+  client_handshake shake(2, false);
+  while (!framing.ready()) {
+    const auto hello = shake.poll_output();
+    ASSERT_FALSE(hello.empty());
+    base::bytes_view rest(hello);
+    framing.begin_receive(now, rest.size());
+    ASSERT_TRUE(framing.next(now, rest));
+    ASSERT_TRUE(shake.receive(now, framing.poll_output().flatten()));
+  }
+  framing.begin_receive(now, 0x1'0000'0005u - framing.bytes_received());
+  framing.acknowledge();
+  chunk_reader reader(base::rtmp_limits{}, 1000);
+  const auto sent = framing.poll_output().flatten();
+  const auto said = test::read_all(reader, sent);
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_EQ(parse_control(said[0]).value(), 5u);
 }
 
 TEST(acknowledgement, A2_a_default_window_when_the_client_sets_none) {

@@ -189,7 +189,6 @@ base::result<std::size_t> client_handshake::receive(base::instant now, base::byt
     answer_s1();
     in_.clear();
     s1_done_ = true;
-    c2_sent_ = true;
   }
   if (s1_done_ && !done_ && gather(in_, bytes)) {
     const bool signed_well = server_digest_ && digest::signs(in_, c1_, digest::side::server);

@@ -44,12 +44,11 @@ class server_handshake {
 };
 
 // Client role. poll_output() gives C0C1 at once, C2 after S1. done() once S2 was read whole (what it echoes is not checked strictly:
-// servers differ); c2_sent() already lets commands follow C2 in the same flight (pipelining).
+// servers differ); commands may follow from then on (H3).
 class client_handshake {
  public:
   client_handshake(std::uint64_t seed, bool digest);
   base::result<std::size_t> receive(base::instant now, base::bytes_view bytes);
-  [[nodiscard]] bool c2_sent() const noexcept { return c2_sent_; }
   [[nodiscard]] bool done() const noexcept { return done_; }
   [[nodiscard]] bool digest() const noexcept { return server_digest_; }  // the server answered in the digest form
   [[nodiscard]] bool echo_mismatch() const noexcept { return echo_mismatch_; }  // S2 neither echoed nor signed C1: tolerated
@@ -65,7 +64,6 @@ class client_handshake {
   std::vector<std::uint8_t> c1_;
   bool version_seen_ = false;
   bool s1_done_ = false;
-  bool c2_sent_ = false;
   bool done_ = false;
   bool server_digest_ = false;
   bool echo_mismatch_ = false;

@@ -12,6 +12,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/link.hpp"
@@ -42,6 +43,7 @@ class client_script final : private client::link_handler {
   }
 
   boost::asio::io_context& io() { return io_; }
+  [[nodiscard]] const std::string& transport() const { return transport_; }  // "rtmp", "rtmps", "rtmpq"
   // "rtmp://127.0.0.1:PORT/live/STREAM?QUERY", the transport of this run, its certificate pinned.
   [[nodiscard]] std::string uri(const std::string& stream, const std::string& query = "") const {
     auto out = transport_ + "://127.0.0.1:" + std::to_string(listener_->port()) + "/live/" + stream;
@@ -51,8 +53,20 @@ class client_script final : private client::link_handler {
   }
   // The client dials. What it does is in `link`, `statuses`, `frames`, `down`, ….
   void start(rtmp::client_role role, const std::string& stream = "a", const std::string& query = "", client::link_settings settings = {}) {
-    auto parsed = rtmp::parse_uri(uri(stream, query));
+    start_at(uri(stream, query), role, settings);
+  }
+  // The same with a whole URI. What an earlier start has left behind is forgotten.
+  void start_at(const std::string& where, rtmp::client_role role, const client::link_settings& settings = {}) {
+    auto parsed = rtmp::parse_uri(where);
     if (!parsed) throw std::runtime_error(parsed.error().text);
+    if (link) link->close();
+    connected = false;
+    started.reset();
+    down.reset();
+    statuses.clear();
+    frames.clear();
+    taken_ = 0;
+    streams_ended = 0;
     link = client::link::open(io_, {std::move(*parsed), role, {}}, settings, *this);
   }
   // The next connection that arrives.
@@ -82,17 +96,54 @@ class client_script final : private client::link_handler {
   boost::asio::awaitable<conform::peer_ptr> accept_until_started(std::uint32_t msid = 1) {
     auto c = co_await accept_connect_command();
     answer_connect(*c.at, c.connect.transaction);
-    const auto create = co_await c.at->wait_command("createStream");
-    c.at->send(rtmp::make_command(0, "_result", create.transaction, rtmp::amf0::null{}, {msid}));
+    co_await serve_until_started(c.at, msid);
+    co_return c.at;
+  }
+  // From the answer to connect on.
+  boost::asio::awaitable<void> serve_until_started(conform::peer_ptr at, std::uint32_t msid = 1) {
+    const auto create = co_await at->wait_command("createStream");
+    at->send(rtmp::make_command(0, "_result", create.transaction, rtmp::amf0::null{}, {msid}));
     conform::peer::wanted is = [](const rtmp::message& m) {
       const auto found = m.type == rtmp::message_type::command_amf0 ? rtmp::parse_command(m, {}) : base::result<rtmp::command>(base::error{});
       return found && (found->name == "publish" || found->name == "play");
     };
-    const auto asked = co_await c.at->wait(std::move(is), "publish or play");
+    const auto asked = co_await at->wait(std::move(is), "publish or play");
     const bool play = rtmp::parse_command(asked, {})->name == "play";
-    c.at->send(rtmp::make_on_status(msid, {"status", play ? "NetStream.Play.Start" : "NetStream.Publish.Start", "go"}));
-    co_await until([this] { return started.has_value(); }, "the client to have started");
-    co_return c.at;
+    at->send(rtmp::make_on_status(msid, {"status", play ? "NetStream.Play.Start" : "NetStream.Publish.Start", "go"}));
+    co_await until([this] { return started.has_value() || down; }, "the client to have started");
+    conform::check(started.has_value(), "the client did not start" + seen());
+  }
+  // Starts and accepts it.
+  boost::asio::awaitable<conform::peer_ptr> running(rtmp::client_role role) {
+    start(role);
+    co_return co_await accept_until_started();
+  }
+  // The next frames that the client hands on have exactly these payloads; returns their times.
+  boost::asio::awaitable<std::vector<std::int64_t>> take(std::vector<conform::bytes> payloads) {
+    const auto from = std::exchange(taken_, taken_ + payloads.size());
+    co_await until([this] { return frames.size() >= taken_ || down; }, std::to_string(payloads.size()) + " frames");
+    const auto came = frames.size() - from;
+    conform::check(came >= payloads.size(), std::to_string(came) + " of " + std::to_string(payloads.size()) + " frames came" + seen());
+    std::vector<std::int64_t> times;
+    for (std::size_t i = 0; i < payloads.size(); ++i) {
+      conform::check_equal(payloads[i], frames[from + i].payload, "frame " + std::to_string(i + 1));
+      times.push_back(frames[from + i].dts_ms);
+    }
+    co_return times;
+  }
+  // The client, publishing, sends one.
+  void send(media::frame_kind kind, std::int64_t dts_ms, const conform::bytes& payload) {
+    media::frame f;
+    f.kind = kind;
+    f.dts_ms = dts_ms;
+    f.payload = base::slice::copy_of(payload);
+    link->send(f);
+    link->flush();
+  }
+  boost::asio::awaitable<void> until_down(base::error_kind kind, std::string word) {
+    co_await until([this] { return down.has_value(); }, "the link to go down");
+    conform::check(down->reason.kind == kind && down->reason.text.find(word) != std::string::npos,
+                   "the link went down for another reason than '" + word + "': " + down->reason.text);
   }
   // Until something here has become true; a failure names what was waited for.
   boost::asio::awaitable<void> until(std::function<bool()> reached, std::string what) {
@@ -130,6 +181,7 @@ class client_script final : private client::link_handler {
   boost::asio::steady_timer changed_;
   std::unique_ptr<net::listener> listener_;
   std::deque<net::transport_ptr> accepted_;
+  std::size_t taken_ = 0;  // frames that take() has returned
 };
 
 struct client_case {

@@ -17,9 +17,10 @@ class server_conformance : public testing::Test {
 
   void TestBody() override {
     // Deadlines of a server are minutes; a test has none to spare.
-    test::running_server s(true, [](server::config& settings) {
+    test::running_server s(true, [this](server::config& settings) {
       settings.rtmp.connect_deadline = milliseconds(1'500);
       settings.rtmp.idle_connection = milliseconds(4'000);
+      if (which_.slow) settings.rtmp.ping_after = milliseconds(1'000);
     });
     const auto uri = rtmp::parse_uri(s.uri(transport_, "live/x"));
     ASSERT_TRUE(uri) << uri.error().text;
