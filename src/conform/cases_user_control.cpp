@@ -12,9 +12,9 @@ using rtmp::message_type;
 using rtmp::user_event;
 
 // Any event with any body.
-rtmp::message event_message(std::uint16_t event, base::bytes_view body) {
+rtmp::message event_message(unsigned event, base::bytes_view body) {
   base::byte_writer to;
-  to.u16(event).bytes(body);
+  to.u16(static_cast<std::uint16_t>(event)).bytes(body);
   return message_of(message_type::user_control, 0, 2, 0, std::move(to).take());
 }
 
@@ -58,7 +58,7 @@ asio::awaitable<void> idle_peers(context& c) {
 
 asio::awaitable<void> unknown_events(context& c) {
   const auto at = co_await c.connected();
-  for (const std::uint16_t event : {5, 8, 26, 27, 31, 32, 99, 0xFFFF}) {
+  for (const unsigned event : {5u, 8u, 26u, 27u, 31u, 32u, 99u, 0xFFFFu}) {
     for (const std::size_t size : {std::size_t{0}, std::size_t{4}, std::size_t{40}}) at->send(event_message(event, bytes(size, 0x11)));
   }
   co_await at->barrier();

@@ -145,12 +145,12 @@ asio::awaitable<void> arguments_more_and_less(client_script& s) {
 }
 
 asio::awaitable<void> unknown_markers(client_script& s) {
-  for (const std::uint8_t marker : {0x7F, 0x11, 0x04}) {
+  for (const bytes& rest : std::vector<bytes>{{0x7F, 1}, {0x11, 1}, {0x04, 1}}) {
     const auto at = co_await s.running(client_role::play);
     auto body = encoded({"onStatus", 0.0});
-    append(body, bytes{marker, 1});
+    append(body, rest);
     at->send(command_of(body, 1));
-    const auto text = hex(bytes{marker});
+    const auto text = hex(base::bytes_view(rest).first(1));
     co_await s.until_down(base::error_kind::protocol, "0x" + text);
   }
 }

@@ -19,9 +19,9 @@ bool has_window(const peer& at, std::uint32_t value) {
                      [value](const rtmp::message& m) { return control_in(m, message_type::window_acknowledgement_size) == value; });
 }
 
-rtmp::message event_message(std::uint16_t event, base::bytes_view body) {
+rtmp::message event_message(unsigned event, base::bytes_view body) {
   base::byte_writer to;
-  to.u16(event).bytes(body);
+  to.u16(static_cast<std::uint16_t>(event)).bytes(body);
   return message_of(message_type::user_control, 0, 2, 0, std::move(to).take());
 }
 
@@ -96,7 +96,7 @@ asio::awaitable<void> known_events(client_script& s) {
 asio::awaitable<void> unknown_events(client_script& s) {
   for (const auto role : {client_role::publish, client_role::play}) {
     const auto at = co_await s.running(role);
-    for (const std::uint16_t event : {5, 8, 26, 27, 31, 32, 99, 0xFFFF}) {
+    for (const unsigned event : {5u, 8u, 26u, 27u, 31u, 32u, 99u, 0xFFFFu}) {
       for (const std::size_t size : {std::size_t{0}, std::size_t{4}, std::size_t{40}}) at->send(event_message(event, bytes(size, 0x11)));
     }
     co_await ping(at, 3);
