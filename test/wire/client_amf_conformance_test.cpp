@@ -145,7 +145,8 @@ asio::awaitable<void> arguments_more_and_less(client_script& s) {
 }
 
 asio::awaitable<void> unknown_markers(client_script& s) {
-  for (const bytes& rest : std::vector<bytes>{{0x7F, 1}, {0x11, 1}, {0x04, 1}}) {
+  const std::vector<bytes> bad{{0x7F, 1}, {0x11, 1}, {0x04, 1}};
+  for (const auto& rest : bad) {
     const auto at = co_await s.running(client_role::play);
     auto body = encoded({"onStatus", 0.0});
     append(body, rest);
