@@ -81,8 +81,10 @@ asio::awaitable<void> connect_flight(context& c) {
   const auto at = co_await c.handshaken();
   at->call("connect", 1, {}, 0, c.connect_object());
   co_await at->wait_command("_result", 1);
-  const auto before = [&at](message_type type) {
-    return std::any_of(at->passed.begin(), at->passed.end(), [type](const rtmp::message& m) { return m.type == type; });
+  // In the log, because Set Chunk Size is dealt with below the messages.
+  const auto& seen = at->chunks().chunks();
+  const auto before = [&seen](message_type type) {
+    return std::any_of(seen.begin(), seen.end(), [type](const seen_chunk& one) { return one.type == type; });
   };
   check(before(message_type::window_acknowledgement_size), "no Window Acknowledgement Size came before the answer to connect");
   check(before(message_type::set_peer_bandwidth), "no Set Peer Bandwidth came before the answer to connect");
