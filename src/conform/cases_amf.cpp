@@ -215,7 +215,8 @@ asio::awaitable<void> unknown_markers(context& c) {
     const auto at = co_await c.connected();
     at->send(command_of(call_with("createStream", 9, rest)));
     const auto why = co_await at->wait_refusal();
-    c.note(hex(base::bytes_view(rest).first(1)) + ": " + base::escaped(why.code.empty() ? why.description : why.code + " " + why.description));
+    c.note(hex(base::bytes_view(rest).first(1)) + ": " +
+           base::escaped(why.code.empty() ? why.description : why.code + " " + why.description));
   }
 }
 
