@@ -83,6 +83,13 @@ std::vector<test_case> time_cases();
 std::vector<test_case> acknowledgement_cases();
 std::vector<test_case> user_control_cases();
 std::vector<test_case> amf_cases();
+std::vector<test_case> connect_cases();
+std::vector<test_case> publish_cases();
+std::vector<test_case> data_cases();
+std::vector<test_case> play_cases();
+std::vector<test_case> play_control_cases();
+std::vector<test_case> status_cases();
+std::vector<test_case> media_cases();
 
 // All of them in the order of the document.
 const std::vector<test_case>& catalogue();

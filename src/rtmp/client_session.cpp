@@ -64,6 +64,8 @@ void client_session::impl::mark_stream_ended() {
 
 void client_session::impl::on_media(const message& m) {
   if (config_.role != rtmp::client_role::play || start_sent_ == 0) return;
+  const bool data = m.type == message_type::data_amf0 || m.type == message_type::data_amf3;
+  if (data && read_data(m).clear) return;  // between a publisher and its server; nothing to show or to write down
   std::vector<media::frame> frames;
   if (auto ok = frames_.build(now_, m, frames, dropped_); !ok) return fail(std::move(ok).error());
   if (frames.empty()) return;

@@ -114,7 +114,7 @@ void frame_builder::build_one(base::instant now, const message& m, std::vector<m
     f.payload = m.payload;
   } else {
     auto data = read_data(m);
-    if (data.name.empty() || data.clear || data.name == "|RtmpSampleAccess" || data.name == "onStatus") {
+    if (data.name.empty() || data.name == "|RtmpSampleAccess" || data.name == "onStatus") {
       ++dropped;
       return;
     }

@@ -37,8 +37,8 @@ data_body read_data(const message& m);
 
 class frame_builder {
  public:
-  // Appends what `m` holds; `dropped` counts the messages that are no frame: data without a name, @clearDataFrame (late viewers
-  // then get the last metadata still, which is harmless), and what senders tell only their peer (|RtmpSampleAccess, onStatus).
+  // Appends what `m` holds, @clearDataFrame as well, which the hub obeys; `dropped` counts the messages that are no frame: data without a
+  // name, and what senders tell only their peer (|RtmpSampleAccess, onStatus).
   base::result<void> build(base::instant now, const message& m, std::vector<media::frame>& out, std::uint64_t& dropped);
 
  private:

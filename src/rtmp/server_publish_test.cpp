@@ -328,21 +328,23 @@ TEST(server_data, D1_set_data_frame_is_stripped) {
 
 TEST(server_data, D2_D3_clear_and_others) {
   auto c = publishing();
-  c.send(data_message(1, amf({"@clearDataFrame", "onMetaData"})));
   c.send(data_message(1, amf({"|RtmpSampleAccess", true, true})));
   c.send(data_message(1, amf({5.0})));
   c.send(data_message(1, {}));
   c.send(data_message(1, {0x02, 0xFF, 0xFF, 'x'}));
   EXPECT_TRUE(c.all<frame_received>().empty());
-  EXPECT_EQ(c.server.media_dropped(), 5u);
+  EXPECT_EQ(c.server.media_dropped(), 4u);
+  const auto clear = amf({"@clearDataFrame", "onMetaData"});  // whole, for the hub
+  c.send(data_message(1, clear));
   const auto cue = amf({"onCuePoint", amf0::object{{{"name", "x"}}}});
   c.send(data_message(1, cue));
   const test::bytes strange{0x02, 0, 3, 'f', 'o', 'o', 0x99, 0x98};  // the rest is nobody's business
   c.send(data_message(1, strange));
   const auto frames = c.all<frame_received>();
-  ASSERT_EQ(frames.size(), 2u);
-  EXPECT_EQ(test::bytes(frames[0].frame.payload.view().begin(), frames[0].frame.payload.view().end()), cue);
-  EXPECT_EQ(test::bytes(frames[1].frame.payload.view().begin(), frames[1].frame.payload.view().end()), strange);
+  ASSERT_EQ(frames.size(), 3u);
+  EXPECT_EQ(test::bytes(frames[0].frame.payload.view().begin(), frames[0].frame.payload.view().end()), clear);
+  EXPECT_EQ(test::bytes(frames[1].frame.payload.view().begin(), frames[1].frame.payload.view().end()), cue);
+  EXPECT_EQ(test::bytes(frames[2].frame.payload.view().begin(), frames[2].frame.payload.view().end()), strange);
 }
 
 // ---- media ------------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "support/peer.hpp"
 #include "support/running_server.hpp"
 #include "support/wire_frames.hpp"
@@ -92,7 +94,7 @@ TEST_P(every_transport, L9_viewers_wait_for_the_publisher_and_stay_when_it_leave
   EXPECT_FALSE(player.what().closed);
 }
 
-TEST_P(every_transport, Q_shutting_down_ends_players_in_order) {
+TEST_P(every_transport, S17_shutting_down_ends_players_in_order) {
   running_server s;
   peer player(s.io, client_role::play, s.uri(GetParam(), "live/a"));
   ASSERT_TRUE(run_until(s.io, [&] { return player.what().started.has_value(); }));
@@ -100,6 +102,11 @@ TEST_P(every_transport, Q_shutting_down_ends_players_in_order) {
   s.instance->shut_down([&] { done = true; });
   ASSERT_TRUE(run_until(s.io, [&] { return done && player.what().closed; }));
   EXPECT_EQ(player.what().closed->kind, base::error_kind::closed) << player.what().closed->text;
+  const auto& told = player.what().statuses;
+  const auto stop = std::find_if(told.begin(), told.end(), [](const rtmp::status& s) { return s.code == "NetStream.Play.Stop"; });
+  ASSERT_NE(stop, told.end());
+  EXPECT_EQ(stop->level, "status");
+  EXPECT_FALSE(stop->description.empty());
 }
 
 TEST(server, without_quic_the_client_falls_back_to_tls_and_says_why) {
