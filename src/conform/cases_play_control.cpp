@@ -1,5 +1,6 @@
 // Section 10, what a viewer may do while it plays: pause, seek, tracks; and what happens when it is slow.
 #include <algorithm>
+#include <optional>
 
 #include "base/escape.hpp"
 #include "conform/scene.hpp"
@@ -108,6 +109,88 @@ asio::awaitable<void> tracks_off_and_on(context& c) {
   co_await wait_payload(viewer, aac_frame(30, 0x16), "audio after it was switched on");
 }
 
+// ---- a viewer that is too slow ----------------------------------------------------------------------------------
+
+constexpr std::uint32_t gop = 10, frame_count = 300, frame_bytes = 100'000;  // 30 MB: more than sockets and windows hold
+constexpr milliseconds standstill{3'000};                                    // longer than servers keep a backlog for a live viewer
+
+bytes numbered(std::uint32_t index) {
+  auto out = avc_frame(index % gop == 0, frame_bytes);
+  for (std::size_t i = 0; i < 4; ++i) out[20 + i] = static_cast<std::uint8_t>(index >> (8 * i));
+  return out;
+}
+std::uint32_t number_of(const message& m) {
+  std::uint32_t out = 0;
+  for (std::size_t i = 0; i < 4; ++i) out |= std::uint32_t{m.payload.view()[20 + i]} << (8 * i);
+  return out;
+}
+
+// A viewer stops reading while much is published, then reads on up to the last key frame. All that came is in its `passed`.
+asio::awaitable<pair> stand_still(context& c) {
+  const auto p = co_await running(c);
+  p.out.at->set_chunk_size(65'536);
+  p.in.at->passed.clear();
+  p.in.at->transport()->pause_receive(true);
+  auto changed = avc_config();
+  changed[8] = 0x14;
+  for (std::uint32_t i = 0; i < frame_count; ++i) {
+    if (i == frame_count / 2) send_video(p.out, 40 * i, changed);
+    send_video(p.out, 40 * i + 40, numbered(i));
+    if (i % gop != gop - 1) continue;
+    const auto spare = co_await p.out.at->barrier();  // the server has read it
+    p.out.at->call("deleteStream", 0, {spare});
+  }
+  co_await p.out.at->bytes_within(standstill);  // time has to pass: a backlog is judged by its age
+  send_video(p.out, 40 * frame_count + 40, numbered(frame_count));
+  co_await p.out.at->barrier();
+  if (!p.in.at->transport()) throw refusal{"a viewer that takes nothing for " + std::to_string(standstill.count()) + " ms is sent away"};
+  p.in.at->transport()->pause_receive(false);
+  peer::wanted last = [](const message& m) { return m.type == message_type::video && m.payload.size() == frame_bytes && number_of(m) == frame_count; };
+  try {
+    auto newest = co_await p.in.at->wait(std::move(last), "the newest key frame, after the viewer reads again");
+    p.in.at->passed.push_back(std::move(newest));
+  } catch (const failure&) {
+    if (!p.in.at->closed()) throw;
+    throw refusal{"a viewer that is too slow is sent away: " + base::escaped(p.in.at->how_closed()->reason.text)};
+  }
+  co_return p;
+}
+
+asio::awaitable<void> slow_viewer(context& c) {
+  const auto p = co_await stand_still(c);
+  std::optional<std::uint32_t> previous;
+  std::uint32_t came = 0;
+  bool config_seen = false;
+  for (const auto& m : p.in.at->passed) {
+    if (m.type != message_type::video) continue;
+    if (m.payload.size() != frame_bytes) {
+      config_seen = config_seen || (m.payload.size() > 8 && m.payload.view()[8] == 0x14);
+      continue;
+    }
+    const auto index = number_of(m);
+    check_equal(numbered(index), m.payload, "frame " + std::to_string(index) + " of a slow viewer");
+    check(!previous || index == *previous + 1 || (index > *previous && index % gop == 0),
+          "frame " + std::to_string(previous.value_or(0)) + " is followed by frame " + std::to_string(index) + ", which is no key frame");
+    previous = index;
+    ++came;
+  }
+  check(config_seen, "the configuration that changed in what was left out did not come");
+  check(came <= frame_count, "nothing was left out for a viewer that stood still for " + std::to_string(standstill.count()) + " ms: all of " +
+                                 std::to_string(frame_count * std::uint64_t{frame_bytes} / 1'000'000) + " MB were kept");
+}
+
+asio::awaitable<void> slow_viewer_is_told(context& c) {
+  const auto p = co_await stand_still(c);
+  if (count_code(*p.in.at, "NetStream.Play.InsufficientBW") == 0) {
+    // It may come behind the frame that it is about.
+    try {
+      co_await p.in.at->wait_status("NetStream.Play.InsufficientBW");
+    } catch (const failure&) {
+      throw skip{"does not say NetStream.Play.InsufficientBW"};
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<test_case> play_control_cases() {
@@ -115,6 +198,8 @@ std::vector<test_case> play_control_cases() {
       {"L4", "pause: notices, nothing meanwhile, and on from the newest key frame", pause_and_resume},
       {"L5", "a live stream that is sought says NetStream.Seek.Failed and goes on", seek_on_live},
       {"L6", "receiveVideo and receiveAudio switch at once, video returns at a key frame", tracks_off_and_on},
+      {"L10", "a slow viewer loses whole groups of pictures, never a configuration, and holds nobody up", slow_viewer, true},
+      {"S22", "NetStream.Play.InsufficientBW", slow_viewer_is_told, true},
   };
 }
 

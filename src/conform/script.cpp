@@ -93,6 +93,17 @@ const std::vector<test_case>& catalogue() {
       auto some = section();
       out.insert(out.end(), some.begin(), some.end());
     }
+    // A section may fill several files.
+    std::vector<std::string> sections;
+    const auto place = [&sections](const test_case& one) {
+      const std::string id = one.id;
+      const auto digits = id.find_first_of("0123456789");
+      auto at = std::find(sections.begin(), sections.end(), id.substr(0, digits));
+      if (at == sections.end()) at = sections.insert(at, id.substr(0, digits));
+      return std::pair(at - sections.begin(), std::stoi(id.substr(digits)));
+    };
+    for (const auto& one : out) place(one);
+    std::stable_sort(out.begin(), out.end(), [&place](const test_case& a, const test_case& b) { return place(a) < place(b); });
     return out;
   }();
   return all;

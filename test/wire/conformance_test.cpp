@@ -22,6 +22,7 @@ class server_conformance : public testing::Test {
       settings.rtmp.idle_connection = milliseconds(4'000);
       if (which_.slow) settings.rtmp.ping_after = milliseconds(1'000);
       if (which_.id == std::string("S13")) settings.rtmp.publisher_silence = milliseconds(1'000);
+      if (which_.id == std::string("L10") || which_.id == std::string("S22")) settings.hub.viewer_age = milliseconds(500);
       // A key for the scripts that try a wrong one; to nobody else it is a matter.
       for (const char* id : {"P7", "S11"}) settings.access.publish_keys.push_back({"live/millrace-test-" + std::string(id) + "-*", "right"});
     });
