@@ -13,12 +13,20 @@ namespace amf0 = rtmp::amf0;
 const char flash_ver[] = "FMLE/3.0 (compatible; millrace conform)";
 
 asio::awaitable<void> every_member(context& c) {
-  std::vector<amf0::member> known{{"type", "nonprivate"},  {"swfUrl", "http://example.com/p.swf"}, {"pageUrl", "http://example.com/"},
-                                  {"fpad", false},         {"capabilities", 239.0},                {"audioCodecs", 3575.0},
-                                  {"videoCodecs", 252.0},  {"videoFunction", 1.0},                 {"objectEncoding", 0.0},
+  std::vector<amf0::member> known{{"type", "nonprivate"},
+                                  {"swfUrl", "http://example.com/p.swf"},
+                                  {"pageUrl", "http://example.com/"},
+                                  {"fpad", false},
+                                  {"capabilities", 239.0},
+                                  {"audioCodecs", 3575.0},
+                                  {"videoCodecs", 252.0},
+                                  {"videoFunction", 1.0},
+                                  {"objectEncoding", 0.0},
                                   {"x-list", amf0::strict_array{{amf0::value(1.0), amf0::value("a")}}},
                                   {"x-object", amf0::object{{{"inside", amf0::object{{{"deep", true}}}}}}},
-                                  {"x-null", amf0::null{}}, {"x-undefined", amf0::undefined{}},    {"x-date", amf0::date{1e12, 0}}};
+                                  {"x-null", amf0::null{}},
+                                  {"x-undefined", amf0::undefined{}},
+                                  {"x-date", amf0::date{1e12, 0}}};
   const auto at = co_await c.connected_with(std::move(known));
   co_await at->barrier();
   // The courtesies of the wrong type are as good as absent.
@@ -40,8 +48,8 @@ asio::awaitable<void> application_from_url(context& c) {
   const auto lost = co_await c.handshaken();
   lost->call("connect", 1, {}, 0, amf0::object{{{"flashVer", flash_ver}}});
   const auto said = co_await lost->wait_refusal();
-  check(said.code == "NetConnection.Connect.Rejected",
-        "connect without app and tcUrl: expected NetConnection.Connect.Rejected, got '" + base::escaped(said.code + ": " + said.description) + "'");
+  check(said.code == "NetConnection.Connect.Rejected", "connect without app and tcUrl: expected NetConnection.Connect.Rejected, got '" +
+                                                           base::escaped(said.code + ": " + said.description) + "'");
 }
 
 asio::awaitable<void> forms_of_names(context& c) {
@@ -54,14 +62,10 @@ asio::awaitable<void> forms_of_names(context& c) {
     std::string app, tc_url, name;
   };
   const std::vector<form> forms{
-      {app + "/", c.where().tc_url, name},
-      {app + "?who=me", c.where().tc_url, name},
-      {app, c.where().tc_url + "/", name},
-      {app, c.where().tc_url + "?who=me", name},
-      {app, "rtmp://127.0.0.1/" + app, name},
-      {app, "rtmp://127.0.0.1:1936/" + app, name},
-      {app, "rtmp://[::1]:1935/" + app, name},
-      {app, c.where().tc_url, name + "?who=me&again=1"},
+      {app + "/", c.where().tc_url, name},     {app + "?who=me", c.where().tc_url, name},
+      {app, c.where().tc_url + "/", name},     {app, c.where().tc_url + "?who=me", name},
+      {app, "rtmp://127.0.0.1/" + app, name},  {app, "rtmp://127.0.0.1:1936/" + app, name},
+      {app, "rtmp://[::1]:1935/" + app, name}, {app, c.where().tc_url, name + "?who=me&again=1"},
   };
   for (const auto& one : forms) {
     std::vector<amf0::member> said{{"app", one.app}, {"tcUrl", one.tc_url}};
@@ -102,8 +106,8 @@ asio::awaitable<void> order_of_commands(context& c) {
   early->call("createStream", 2);
   co_await early->wait_closed();
   for (const auto& m : early->passed) {
-    const auto answer = rtmp::parse_command(m, {});
-    check(m.type != rtmp::message_type::command_amf0 || !answer || answer->name != "_result", "createStream before connect was served");
+    const auto answer = command_of(m);
+    check(!answer || answer->name != "_result", "createStream before connect was served");
   }
   const auto twice = co_await c.connected();
   twice->call("connect", 2, {}, 0, c.connect_object());
@@ -132,7 +136,8 @@ asio::awaitable<void> unknown_commands(context& c) {
   check(answer.name == "_error" && answer.transaction == 7,
         "expected _error of transaction 7, got " + base::escaped(answer.name) + " of " + std::to_string(answer.transaction));
   co_await at->barrier();
-  check(at->codes().empty(), "a command that asked for no answer was answered with " + (at->codes().empty() ? "" : base::escaped(at->codes()[0])));
+  check(at->codes().empty(),
+        "a command that asked for no answer was answered with " + (at->codes().empty() ? "" : base::escaped(at->codes()[0])));
 }
 
 asio::awaitable<void> user_and_password(context& c) {
@@ -142,7 +147,7 @@ asio::awaitable<void> user_and_password(context& c) {
   std::string answered;
   rtmp::status said;
   peer::wanted is = [&](const rtmp::message& m) {
-    const auto got = m.type == rtmp::message_type::command_amf0 ? rtmp::parse_command(m, {}) : base::result<rtmp::command>(base::error{});
+    const auto got = command_of(m);
     if (!got || (got->name != "_result" && got->name != "_error")) return false;
     answered = got->name;
     said = rtmp::read_status(got->arg(0));

@@ -15,7 +15,8 @@ using rtmp::message_type;
 // The viewer says that it takes everything.
 asio::awaitable<on_stream> open_minded_viewer(context& c, std::string name) {
   const amf0::object all{{{"*", 7.0}}};
-  std::vector<amf0::member> said{{"fourCcList", amf0::strict_array{{amf0::value("*")}}}, {"videoFourCcInfoMap", all}, {"audioFourCcInfoMap", all}};
+  std::vector<amf0::member> said{
+      {"fourCcList", amf0::strict_array{{amf0::value("*")}}}, {"videoFourCcInfoMap", all}, {"audioFourCcInfoMap", all}};
   auto at = co_await c.connected_with(std::move(said));
   co_return co_await c.play_on(std::move(at), std::move(name));
 }
@@ -157,10 +158,10 @@ asio::awaitable<void> one_track_or_late(context& c) {
 
 asio::awaitable<void> unknown_codecs(context& c) {
   const std::vector<std::pair<message_type, bytes>> strange{
-      {message_type::video, {0x1F, 1, 2, 3, 4, 5}},                                // codec 15
-      {message_type::audio, {0xCF, 1, 2, 3}},                                      // format 12, reserved
-      {message_type::video, {0x91, 'z', 'z', 'z', 'z', 0, 0, 0, 1, 0x65}},         // an enhanced key frame
-      {message_type::audio, {0x91, 'z', 'z', 'z', 'z', 1, 2, 3}}};                 // enhanced audio
+      {message_type::video, {0x1F, 1, 2, 3, 4, 5}},                         // codec 15
+      {message_type::audio, {0xCF, 1, 2, 3}},                               // format 12, reserved
+      {message_type::video, {0x91, 'z', 'z', 'z', 'z', 0, 0, 0, 1, 0x65}},  // an enhanced key frame
+      {message_type::audio, {0x91, 'z', 'z', 'z', 'z', 1, 2, 3}}};          // enhanced audio
   for (std::size_t i = 0; i < strange.size(); ++i) {
     const auto name = c.name(std::to_string(i));
     const auto out = co_await c.publishing(name);
@@ -178,7 +179,11 @@ asio::awaitable<void> unknown_codecs(context& c) {
 
 bytes aggregate_part(message_type type, std::uint32_t time, const bytes& body) {
   base::byte_writer to;
-  to.u8(static_cast<std::uint8_t>(type)).u24(static_cast<std::uint32_t>(body.size())).u24(time & 0xFFFFFF).u8(static_cast<std::uint8_t>(time >> 24)).u24(0);
+  to.u8(static_cast<std::uint8_t>(type))
+      .u24(static_cast<std::uint32_t>(body.size()))
+      .u24(time & 0xFFFFFF)
+      .u8(static_cast<std::uint8_t>(time >> 24))
+      .u24(0);
   to.bytes(body).u32(static_cast<std::uint32_t>(11 + body.size()));
   return std::move(to).take();
 }
@@ -205,8 +210,8 @@ asio::awaitable<void> aggregates(context& c) {
     const auto third = co_await wait_payload(in.at, avc_frame(true, 80, 0x23), "the third part of an aggregate");
     const auto since = [&before](const rtmp::message& part) { return part.timestamp - before.timestamp; };
     check(since(first) == 100 && since(second) == 110 && since(third) == 140,
-          "the parts are at " + std::to_string(since(first)) + ", " + std::to_string(since(second)) + " and " + std::to_string(since(third)) +
-              " ms, expected 100, 110 and 140");
+          "the parts are at " + std::to_string(since(first)) + ", " + std::to_string(since(second)) + " and " +
+              std::to_string(since(third)) + " ms, expected 100, 110 and 140");
   }
   const auto liar = co_await c.publishing(c.name("liar"));
   bytes body = aggregate_part(message_type::video, 0, avc_frame(true));
@@ -235,7 +240,9 @@ asio::awaitable<void> cut_short(context& c) {
   const auto out = co_await c.publishing(name);
   const auto in = co_await c.playing(name);
   begin_media(out);
-  const std::vector<bytes> video{{}, {0x17}, {0x17, 0}, {0x17, 1, 0}, {0x27, 1, 0, 0}, {0x90}, {0x90, 'h', 'v'}, {0x91, 'h', 'v', 'c', '1', 0}, {0x96, 0x00}, {0x97, 0xFF}};
+  const std::vector<bytes> video{
+      {},           {0x17},      {0x17, 0}, {0x17, 1, 0}, {0x27, 1, 0, 0}, {0x90}, {0x90, 'h', 'v'}, {0x91, 'h', 'v', 'c', '1', 0},
+      {0x96, 0x00}, {0x97, 0xFF}};
   const std::vector<bytes> audio{{0xAF}, {0xAF, 0}, {0x90}, {0x90, 'O', 'p'}, {0x95, 0x10, 'O'}, {0x97, 0xFF, 0xFF}};
   for (const auto& one : video) send_video(out, 20, one);
   for (const auto& one : audio) send_audio(out, 20, one);

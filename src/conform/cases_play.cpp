@@ -24,10 +24,7 @@ std::string kind_of(const message& m, std::uint32_t msid) {
     const auto u = rtmp::parse_user_control(m);
     return u && u->event == rtmp::user_event::stream_begin && u->value == msid ? "StreamBegin" : "";
   }
-  if (m.type == message_type::command_amf0) {
-    const auto c = rtmp::parse_command(m, {});
-    return c && c->name == "onStatus" ? rtmp::read_status(c->arg(0)).code : std::string();
-  }
+  if (const auto c = command_of(m)) return c->name == "onStatus" ? rtmp::read_status(c->arg(0)).code : std::string();
   if (m.type == message_type::data_amf0) {
     const auto name = data_name(m);
     return name == "onStatus" ? "NetStream.Data.Start" : name;
@@ -91,7 +88,8 @@ asio::awaitable<void> first_frames(context& c) {
   const auto config = co_await wait_video(late.at);
   check_equal(avc_config(), config.payload, "the first video message of a viewer that came in the middle of a group of pictures");
   const auto key = co_await wait_video(late.at);
-  check(key.payload.size() > 1 && key.payload.view()[0] == 0x17 && key.payload.view()[1] == 1, "the configuration is followed by no key frame");
+  check(key.payload.size() > 1 && key.payload.view()[0] == 0x17 && key.payload.view()[1] == 1,
+        "the configuration is followed by no key frame");
 
   // The same configuration once more says nothing new; another one has to come through ahead of its key frame.
   send_video(out, 160, avc_config());
@@ -169,8 +167,8 @@ asio::awaitable<void> ends_and_switches(context& c) {
   bool reached = co_await reaches(a, in, 40, avc_frame(true, 100, 0xA2));
   check(!reached, "after a switch the old stream still comes");
   // play2 switches as well, or is refused in words.
-  viewer->call("play2", viewer->next_transaction(), {amf0::object{{{"streamName", name_a}, {"oldStreamName", name_b}, {"transition", "switch"}, {"start", -2.0}}}},
-               in.msid);
+  viewer->call("play2", viewer->next_transaction(),
+               {amf0::object{{{"streamName", name_a}, {"oldStreamName", name_b}, {"transition", "switch"}, {"start", -2.0}}}}, in.msid);
   const auto answer = co_await wait_answer(viewer, play_start);
   if (answer.code == play_start) {
     co_await wait_payload(viewer, avc_frame(true, 100, 0xA2), "the key frame of the stream that play2 switched to");
@@ -225,8 +223,8 @@ asio::awaitable<void> publisher_gone_and_back(context& c) {
     const auto key = co_await wait_payload(in.at, avc_frame(true, 100, round), "the key frame of publisher " + std::to_string(round));
     const auto next = co_await wait_payload(in.at, avc_frame(false, 80, round), "the next frame of publisher " + std::to_string(round));
     if (last) {
-      check(key.timestamp >= *last, "the time runs back from " + std::to_string(*last) + " to " + std::to_string(key.timestamp) +
-                                        " ms when the publisher returns");
+      check(key.timestamp >= *last,
+            "the time runs back from " + std::to_string(*last) + " to " + std::to_string(key.timestamp) + " ms when the publisher returns");
     }
     last = next.timestamp;
     out.at->call("FCUnpublish", out.at->next_transaction(), {c.publish_name(name)});

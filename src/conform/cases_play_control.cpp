@@ -57,11 +57,11 @@ asio::awaitable<void> seek_on_live(context& c) {
   const auto p = co_await running(c);
   p.in.at->call("seek", p.in.at->next_transaction(), {1000.0}, p.in.msid);
   peer::wanted is = [](const message& m) {
-    const auto got = m.type == message_type::command_amf0 ? rtmp::parse_command(m, {}) : base::result<rtmp::command>(base::error{});
+    const auto got = command_of(m);
     return got && rtmp::read_status(got->arg(0)).code.rfind("NetStream.Seek.", 0) == 0;
   };
   const auto answer = co_await p.in.at->wait(std::move(is), "NetStream.Seek.Failed or NetStream.Seek.Notify");
-  if (rtmp::read_status(rtmp::parse_command(answer, {})->arg(0)).code != "NetStream.Seek.Failed") c.note("the live stream can be sought");
+  if (rtmp::read_status(command_of(answer)->arg(0)).code != "NetStream.Seek.Failed") c.note("the live stream can be sought");
   const auto frame = avc_frame(true, 100, 2);
   send_video(p.out, 40, frame);
   co_await wait_payload(p.in.at, frame, "the stream, after a seek");
@@ -85,7 +85,8 @@ asio::awaitable<void> tracks_off_and_on(context& c) {
   send_video(p.out, 120, avc_frame(false, 100, 0x13));
   send_video(p.out, 160, avc_frame(true, 100, 0x14));
   co_await wait_payload(viewer, avc_frame(true, 100, 0x14), "the next key frame after video was switched on");
-  const auto first = std::find_if(viewer->passed.begin(), viewer->passed.end(), [](const message& m) { return m.type == message_type::video; });
+  const auto first =
+      std::find_if(viewer->passed.begin(), viewer->passed.end(), [](const message& m) { return m.type == message_type::video; });
   if (first != viewer->passed.end()) check_equal(avc_config(), first->payload, "the first video message after video was switched on");
   if (first == viewer->passed.end()) c.note("the configuration is not repeated when video is switched on");
   bool key_seen = false;
@@ -145,7 +146,9 @@ asio::awaitable<pair> stand_still(context& c) {
   co_await p.out.at->barrier();
   if (!p.in.at->transport()) throw refusal{"a viewer that takes nothing for " + std::to_string(standstill.count()) + " ms is sent away"};
   p.in.at->transport()->pause_receive(false);
-  peer::wanted last = [](const message& m) { return m.type == message_type::video && m.payload.size() == frame_bytes && number_of(m) == frame_count; };
+  peer::wanted last = [](const message& m) {
+    return m.type == message_type::video && m.payload.size() == frame_bytes && number_of(m) == frame_count;
+  };
   try {
     auto newest = co_await p.in.at->wait(std::move(last), "the newest key frame, after the viewer reads again");
     p.in.at->passed.push_back(std::move(newest));
@@ -175,8 +178,8 @@ asio::awaitable<void> slow_viewer(context& c) {
     ++came;
   }
   check(config_seen, "the configuration that changed in what was left out did not come");
-  check(came <= frame_count, "nothing was left out for a viewer that stood still for " + std::to_string(standstill.count()) + " ms: all of " +
-                                 std::to_string(frame_count * std::uint64_t{frame_bytes} / 1'000'000) + " MB were kept");
+  check(came <= frame_count, "nothing was left out for a viewer that stood still for " + std::to_string(standstill.count()) +
+                                 " ms: all of " + std::to_string(frame_count * std::uint64_t{frame_bytes} / 1'000'000) + " MB were kept");
 }
 
 asio::awaitable<void> slow_viewer_is_told(context& c) {

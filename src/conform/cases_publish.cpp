@@ -56,7 +56,7 @@ asio::awaitable<void> stream_ids(context& c) {
     at->call("createStream", transaction);
     bool refused = false;
     peer::wanted is = [&](const rtmp::message& m) {
-      const auto answer = m.type == rtmp::message_type::command_amf0 ? rtmp::parse_command(m, {}) : base::result<rtmp::command>(base::error{});
+      const auto answer = command_of(m);
       if (!answer || answer->transaction != transaction) return false;
       refused = answer->name == "_error";
       return true;
@@ -213,9 +213,12 @@ asio::awaitable<void> media_without_publication(context& c) {
 }
 
 asio::awaitable<void> every_way_to_end(context& c) {
-  const std::vector<std::vector<std::string>> ways{
-      {"FCUnpublish", "deleteStream"}, {"closeStream"}, {"deleteStream"}, {"closeStream", "FCUnpublish", "deleteStream"},
-      {"deleteStream", "FCUnpublish", "closeStream"}, {"FCUnpublish"}};
+  const std::vector<std::vector<std::string>> ways{{"FCUnpublish", "deleteStream"},
+                                                   {"closeStream"},
+                                                   {"deleteStream"},
+                                                   {"closeStream", "FCUnpublish", "deleteStream"},
+                                                   {"deleteStream", "FCUnpublish", "closeStream"},
+                                                   {"FCUnpublish"}};
   const auto name = c.name();
   const auto at = co_await c.connected();
   const auto in = co_await c.playing(name);
@@ -223,7 +226,8 @@ asio::awaitable<void> every_way_to_end(context& c) {
   for (const auto& way : ways) {
     const auto out = co_await c.publish_on(at, name);
     begin_media(out, static_cast<std::uint32_t>(1000 * rounds), static_cast<std::uint8_t>(rounds + 1));
-    co_await wait_payload(in.at, avc_frame(true, 100, static_cast<std::uint8_t>(rounds + 1)), "the key frame of publication " + std::to_string(rounds + 1));
+    co_await wait_payload(in.at, avc_frame(true, 100, static_cast<std::uint8_t>(rounds + 1)),
+                          "the key frame of publication " + std::to_string(rounds + 1));
     at->passed.clear();
     std::string shown_way;
     for (const auto& step : way) {

@@ -82,7 +82,7 @@ asio::awaitable<void> connect_closed(context& c) {
   at->call("connect", 2, {}, 0, c.connect_object());
   co_await at->wait_closed();
   for (const auto& m : at->passed) {
-    const auto found = m.type == rtmp::message_type::command_amf0 ? rtmp::parse_command(m, {}) : base::result<rtmp::command>(base::error{});
+    const auto found = command_of(m);
     if (!found || rtmp::read_status(found->arg(0)).code != "NetConnection.Connect.Closed") continue;
     check_shape(*found, "error");
     co_return;
@@ -143,7 +143,7 @@ asio::awaitable<void> publish_idle(context& c) {
     throw skip{"a silent publisher is kept for more than " + std::to_string(c.where().slow_patience.count()) + " ms"};
   }
   for (const auto& m : out.at->passed) {
-    const auto found = m.type == rtmp::message_type::command_amf0 ? rtmp::parse_command(m, {}) : base::result<rtmp::command>(base::error{});
+    const auto found = command_of(m);
     if (!found || rtmp::read_status(found->arg(0)).code != "NetStream.Publish.Idle") continue;
     check_shape(*found, "status");
     check(found->msid == out.msid, "NetStream.Publish.Idle came on message stream " + std::to_string(found->msid));

@@ -10,8 +10,12 @@ namespace asio = boost::asio;
 using rtmp::message;
 using rtmp::message_type;
 
-void send_video(const on_stream& to, std::uint32_t time, base::bytes_view payload) { to.at->send_media(message_type::video, to.msid, time, payload); }
-void send_audio(const on_stream& to, std::uint32_t time, base::bytes_view payload) { to.at->send_media(message_type::audio, to.msid, time, payload); }
+void send_video(const on_stream& to, std::uint32_t time, base::bytes_view payload) {
+  to.at->send_media(message_type::video, to.msid, time, payload);
+}
+void send_audio(const on_stream& to, std::uint32_t time, base::bytes_view payload) {
+  to.at->send_media(message_type::audio, to.msid, time, payload);
+}
 
 void send_data(const on_stream& to, std::uint32_t time, const std::vector<rtmp::amf0::value>& values) {
   auto m = rtmp::make_data(to.msid, values);
@@ -73,11 +77,16 @@ asio::awaitable<void> settle(on_stream out, on_stream in) {
   co_await in.at->barrier();
 }
 
+std::optional<rtmp::command> command_of(const message& m) {
+  if (m.type != message_type::command_amf0) return std::nullopt;
+  auto c = rtmp::parse_command(m, {});
+  return c ? std::optional(std::move(*c)) : std::nullopt;
+}
+
 asio::awaitable<rtmp::command> wait_code(peer_ptr at, std::string code) {
   rtmp::command found;
   peer::wanted is = [&](const message& m) {
-    if (m.type != message_type::command_amf0) return false;
-    auto c = rtmp::parse_command(m, {});
+    auto c = command_of(m);
     if (!c || (c->name != "onStatus" && c->name != "_error")) return false;
     const auto info = rtmp::read_status(c->arg(0));
     if (info.code != code && (info.level == "error" || c->name == "_error")) {
@@ -93,8 +102,7 @@ asio::awaitable<rtmp::command> wait_code(peer_ptr at, std::string code) {
 asio::awaitable<rtmp::status> wait_answer(peer_ptr at, std::string good) {
   rtmp::status found;
   peer::wanted is = [&](const message& m) {
-    if (m.type != message_type::command_amf0) return false;
-    const auto c = rtmp::parse_command(m, {});
+    const auto c = command_of(m);
     if (!c || (c->name != "onStatus" && c->name != "_error")) return false;
     found = rtmp::read_status(c->arg(0));
     return found.code == good || found.level == "error" || c->name == "_error";

@@ -1,6 +1,7 @@
 // What scripts about streams share: media and data of a publisher, and what its viewer waits for.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ bool event_passed(const peer& at, rtmp::user_event event, std::uint32_t msid);
 boost::asio::awaitable<void> settle(on_stream out, on_stream in);
 
 // --- answers
+// The command that a message is, if it is one that can be read.
+std::optional<rtmp::command> command_of(const rtmp::message& m);
 // The onStatus or _error with that code, whole. An error with another code ends the wait as a failure.
 boost::asio::awaitable<rtmp::command> wait_code(peer_ptr at, std::string code);
 // The answer to a publish or play: `good`, or the first error, or (with an empty code) the end of the connection.

@@ -43,8 +43,9 @@ asio::awaitable<void> refusals_by_class(client_script& s) {
     const auto at = co_await accept_until_asked(s, "publish");
     at->send(rtmp::make_on_status(1, {"error", one.code, one.description}));
     co_await s.until([&s] { return s.down.has_value(); }, "the client to give up after " + one.code);
-    check(s.down->reason.kind == one.kind, one.code + " (" + one.description + ") was taken for '" + std::string(base::name(s.down->reason.kind)) +
-                                               "', expected '" + std::string(base::name(one.kind)) + "'");
+    check(s.down->reason.kind == one.kind, one.code + " (" + one.description + ") was taken for '" +
+                                               std::string(base::name(s.down->reason.kind)) + "', expected '" +
+                                               std::string(base::name(one.kind)) + "'");
     const auto& text = s.down->reason.text;
     check(text.find(one.code) != std::string::npos && text.find(one.description) != std::string::npos,
           "the server's words are not in: " + text);
@@ -88,13 +89,19 @@ asio::awaitable<void> taciturn_servers(client_script& s) {
   base::byte_writer parts;
   for (const std::uint8_t filler : {std::uint8_t{3}, std::uint8_t{4}}) {
     const auto body = key_frame(filler);
-    parts.u8(9).u24(static_cast<std::uint32_t>(body.size())).u24(filler * 40u).u8(0).u24(0).bytes(body).u32(static_cast<std::uint32_t>(11 + body.size()));
+    parts.u8(9)
+        .u24(static_cast<std::uint32_t>(body.size()))
+        .u24(filler * 40u)
+        .u8(0)
+        .u24(0)
+        .bytes(body)
+        .u32(static_cast<std::uint32_t>(11 + body.size()));
   }
   at->send_media(message_type::aggregate, 1, 5000, std::move(parts).take());
   co_await until_frame(s, key_frame(4), "the second frame of an aggregate");
   check(s.frames.size() == 2, "an aggregate of 2 frames gave " + std::to_string(s.frames.size()));
-  check(s.frames[1].dts_ms - s.frames[0].dts_ms == 40, "the parts of an aggregate are " +
-                                                           std::to_string(s.frames[1].dts_ms - s.frames[0].dts_ms) + " ms apart, expected 40");
+  check(s.frames[1].dts_ms - s.frames[0].dts_ms == 40,
+        "the parts of an aggregate are " + std::to_string(s.frames[1].dts_ms - s.frames[0].dts_ms) + " ms apart, expected 40");
 }
 
 asio::awaitable<void> silence(client_script& s) {
@@ -103,7 +110,8 @@ asio::awaitable<void> silence(client_script& s) {
   at->send_media(message_type::audio, 1, 40, {});
   at->send_media(message_type::video, 1, 80, key_frame(1));
   co_await until_frame(s, key_frame(1), "the frame behind a mark of silence");
-  check(s.frames.size() == 2 && s.frames[0].kind == media::frame_kind::audio && s.frames[0].payload.empty(), "the mark of silence was lost");
+  check(s.frames.size() == 2 && s.frames[0].kind == media::frame_kind::audio && s.frames[0].payload.empty(),
+        "the mark of silence was lost");
   begin_again(s);
 
   s.start(client_role::publish);
@@ -114,7 +122,8 @@ asio::awaitable<void> silence(client_script& s) {
   s.link->send(mark);
   s.link->flush();
   const auto got = co_await at->wait_type(message_type::audio);
-  check(got.payload.empty() && got.timestamp == 40, "a mark of silence was sent as " + describe(got) + " at " + std::to_string(got.timestamp) + " ms");
+  check(got.payload.empty() && got.timestamp == 40,
+        "a mark of silence was sent as " + describe(got) + " at " + std::to_string(got.timestamp) + " ms");
 }
 
 const bool registered = test::register_client_cases({
