@@ -41,23 +41,26 @@ asio::awaitable<void> metadata_is_kept(context& c) {
   }
 }
 
-asio::awaitable<void> metadata_is_cleared(context& c) {
-  const auto name = c.name();
-  const auto out = co_await c.publishing(name);
-  const auto early = co_await c.playing(name);
+// The order against media is kept for who is there.
+asio::awaitable<void> order_is_kept(on_stream out, on_stream early) {
   send_data(out, 0, {"@setDataFrame", "onMetaData", metadata(320)});
   send_data(out, 0, {"@setDataFrame", "onMillrace", metadata(1)});
   send_video(out, 0, avc_config());
   send_data(out, 0, {"@setDataFrame", "onMillrace", metadata(2)});
   send_video(out, 0, avc_frame(true));
-  // The order against media is kept for who is there.
   co_await wait_data(early.at, "onMillrace");
   co_await wait_payload(early.at, avc_config(), "the configuration behind the first onMillrace");
   const auto second = co_await wait_data(early.at, "onMillrace");
   const auto found = body_of(second);
   check_equal(encoded({"onMillrace", metadata(2)}), found, "the second onMillrace");
   co_await wait_payload(early.at, avc_frame(true), "the key frame behind the second onMillrace");
+}
 
+asio::awaitable<void> metadata_is_cleared(context& c) {
+  const auto name = c.name();
+  const auto out = co_await c.publishing(name);
+  const auto early = co_await c.playing(name);
+  co_await order_is_kept(out, early);
   send_data(out, 40, {"@clearDataFrame", "onMetaData"});
   co_await out.at->barrier();
   const auto late = co_await c.playing(name);

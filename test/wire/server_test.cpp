@@ -103,7 +103,7 @@ TEST_P(every_transport, S17_shutting_down_ends_players_in_order) {
   ASSERT_TRUE(run_until(s.io, [&] { return done && player.what().closed; }));
   EXPECT_EQ(player.what().closed->kind, base::error_kind::closed) << player.what().closed->text;
   const auto& told = player.what().statuses;
-  const auto stop = std::find_if(told.begin(), told.end(), [](const rtmp::status& s) { return s.code == "NetStream.Play.Stop"; });
+  const auto stop = std::find_if(told.begin(), told.end(), [](const rtmp::status& one) { return one.code == "NetStream.Play.Stop"; });
   ASSERT_NE(stop, told.end());
   EXPECT_EQ(stop->level, "status");
   EXPECT_FALSE(stop->description.empty());
