@@ -76,6 +76,7 @@ class client_script final : private client::link_handler {
     accepted_.pop_front();
     co_return conform::peer::start(io_, std::move(one), patience);
   }
+  [[nodiscard]] bool waiting() const { return !accepted_.empty(); }  // one that was not accepted yet
   // … shaken hands with, and its connect command, not yet answered.
   struct connecting {
     conform::peer_ptr at;
@@ -155,6 +156,9 @@ class client_script final : private client::link_handler {
     }
   }
 
+  // Something changed that a predicate of until() may look at.
+  void note() { changed_.cancel(); }
+
   static constexpr conform::milliseconds patience{10'000};
   client::link_ptr link;
   bool connected = false;
@@ -165,7 +169,6 @@ class client_script final : private client::link_handler {
   std::optional<client::link_end> down;
 
  private:
-  void note() { changed_.cancel(); }
   [[nodiscard]] std::string seen() const {
     return down ? "; the link went down: " + down->reason.text : "; the link is " + std::string(started ? "started" : connected ? "connected" : "on its way");
   }
