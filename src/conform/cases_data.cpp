@@ -62,9 +62,11 @@ asio::awaitable<void> metadata_is_cleared(context& c) {
   const auto early = co_await c.playing(name);
   co_await order_is_kept(out, early);
   send_data(out, 40, {"@clearDataFrame", "onMetaData"});
+  // A viewer that starts on an older key frame may get what was in force there.
+  send_video(out, 40, avc_frame(true, 100, 2));
   co_await out.at->barrier();
   const auto late = co_await c.playing(name);
-  co_await wait_video(late.at);
+  co_await wait_payload(late.at, avc_frame(true, 100, 2), "the key frame behind @clearDataFrame");
   co_await late.at->barrier();
   std::size_t metadata_seen = 0, others_seen = 0;
   for (const auto& m : late.at->passed) {
