@@ -89,7 +89,9 @@ const std::vector<test_case>& catalogue() {
   static const std::vector<test_case> all = [] {
     std::vector<test_case> out;
     for (const auto section : {handshake_cases, chunk_cases, chunk_limit_cases, time_cases, acknowledgement_cases, user_control_cases, amf_cases,
-                               connect_cases, publish_cases, data_cases, play_cases, play_control_cases, status_cases, media_cases}) {
+                               connect_cases, publish_cases, data_cases, play_cases, play_control_cases, status_cases, media_cases,
+                               ertmp_connect_cases, ex_video_cases, ex_audio_cases, multitrack_cases, mod_ex_cases, reconnect_cases,
+                               transport_cases}) {
       auto some = section();
       out.insert(out.end(), some.begin(), some.end());
     }

@@ -2,6 +2,7 @@
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,8 @@ struct target {
   milliseconds slow_patience{15'000}; // of waits for a server's own deadlines (H9)
   milliseconds quiet{300};            // how long "nothing comes" has to hold
   std::string run;                    // in every stream name, so that runs and scripts do not meet
+  // Makes the server ask its clients to reconnect (E-RTMP v2 "Reconnect Request"); not from outside, so usually empty.
+  std::function<void(const std::string& tc_url)> request_reconnect;
 };
 
 // A connected peer and the message stream it uses.
@@ -90,6 +93,13 @@ std::vector<test_case> play_cases();
 std::vector<test_case> play_control_cases();
 std::vector<test_case> status_cases();
 std::vector<test_case> media_cases();
+std::vector<test_case> ertmp_connect_cases();
+std::vector<test_case> ex_video_cases();
+std::vector<test_case> ex_audio_cases();
+std::vector<test_case> multitrack_cases();
+std::vector<test_case> mod_ex_cases();
+std::vector<test_case> reconnect_cases();
+std::vector<test_case> transport_cases();
 
 // All of them in the order of the document.
 const std::vector<test_case>& catalogue();
