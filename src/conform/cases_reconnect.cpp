@@ -95,6 +95,15 @@ asio::awaitable<void> takes_over(context& c) {
   }
 }
 
+asio::awaitable<void> before_connect(context& c) {
+  const auto at = co_await c.handshaken();
+  request(c, "/other");
+  at->call("connect", 1, {}, 0, c.connect_object(everything()));
+  const auto answer = co_await at->wait_command("_result", 1);
+  check(capabilities_in(answer).reconnect(), "the answer to connect does not announce Reconnect");
+  co_await wait_request(at);
+}
+
 }  // namespace
 
 std::vector<test_case> reconnect_cases() {
@@ -102,6 +111,7 @@ std::vector<test_case> reconnect_cases() {
       {"Q1", "the request is as specified and goes to who announced Reconnect", asks_who_can},
       {"Q2", "the old connection is served on", serves_on},
       {"Q3", "the publisher's new connection takes over at its key frame, unseen by viewers", takes_over},
+      {"Q6", "a request before connect goes out with its answer", before_connect},
   };
 }
 

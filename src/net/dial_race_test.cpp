@@ -83,7 +83,7 @@ dial_race_plan quic_then_tls() { return quic_then(dial_target::tcp_side::tls); }
 
 // --- who starts when ---
 
-TEST(dial_race, QuicStartsAloneAndTlsAfterTheHeadStart) {
+TEST(dial_race, Y3_QuicStartsAloneAndTlsAfterTheHeadStart) {
   race_at r(quic_then_tls());
   r.at(20ms).found();
   EXPECT_THAT(r.done(), ElementsAre("+20 start quic v4"));
@@ -229,7 +229,7 @@ TEST(dial_race, TcpFailureLeavesQuicInTheRace) {
 
 // --- certificates ---
 
-TEST(dial_race, QuicCertificateFailureEndsTheDialAndCancelsTcp) {
+TEST(dial_race, Y4_QuicCertificateFailureEndsTheDialAndCancelsTcp) {
   race_at r(quic_then(dial_target::tcp_side::plain));
   r.found().at(260ms);
   r.done();

@@ -160,7 +160,7 @@ TEST_F(dialing_quic, RefusedFirstAddressIsNoReasonToFallBack) {
   EXPECT_EQ(made.story.why, "QUIC as asked");
 }
 
-TEST_F(dialing_quic, WrongPinOverQuicIsNeverAReasonToFallBack) {
+TEST_F(dialing_quic, Y4_WrongPinOverQuicIsNeverAReasonToFallBack) {
   auto server = serve(true, true);
   target.port = server->port();
   target.tcp = side::plain;  // would connect at once, without any certificate
@@ -185,7 +185,7 @@ TEST_F(dialing_quic, WrongPinAlsoEndsARaceWithoutHeadStart) {
   EXPECT_EQ(std::get<dial_failure>(outcome).reason.kind, error_kind::certificate);
 }
 
-TEST_F(dialing_quic, LateQuicIsRememberedAsWorkingAndCarriesNoByte) {
+TEST_F(dialing_quic, Y3_LateQuicIsRememberedAsWorkingAndCarriesNoByte) {
   auto tcp = serve(true, false);
   auto quic = serve(false, true);
   target.port = tcp->port();

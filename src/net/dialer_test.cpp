@@ -87,7 +87,7 @@ class dialing : public ::testing::Test {
   std::chrono::steady_clock::duration took_{};
 };
 
-TEST_F(dialing, PlainTcpSendsNoUdpPacket) {
+TEST_F(dialing, Y1_PlainTcpSendsNoUdpPacket) {
   serve();
   black_hole();
   auto made = success();
@@ -131,7 +131,7 @@ TEST_F(dialing, ClosedUdpPortFallsBackAtOnce) {
   EXPECT_EQ(memory.find(target.host, target.port)->quic_failures, 1);
 }
 
-TEST_F(dialing, SilentUdpPortFallsBackAfterTheHeadStart) {
+TEST_F(dialing, Y3_SilentUdpPortFallsBackAfterTheHeadStart) {
   serve();
   black_hole();
   target.quic = true;

@@ -82,7 +82,7 @@ TEST(uri, identifier_is_found_in_scheme_or_query) {
   EXPECT_EQ(good("rtmp://h/a/s?transport=quic-only").identifier, quic_identifier::in_query);
 }
 
-TEST(uri, identifier_is_one_exact_whole_parameter) {
+TEST(uri, Y1_identifier_is_one_exact_whole_parameter) {
   for (const auto* query : {"token=quic=1x",
                             "token=transport=quic",
                             "transport=quicx",
@@ -112,7 +112,7 @@ TEST(uri, identifier_is_one_exact_whole_parameter) {
   }
 }
 
-TEST(uri, only_our_parameters_are_deleted) {
+TEST(uri, Y2_only_our_parameters_are_deleted) {
   const auto stays = [](std::string_view query) { return good("rtmpq://h/a/s?" + std::string(query)).query; };
   EXPECT_EQ(stays("transport=quic"), "");
   EXPECT_EQ(stays("transport=quic&transport=quic&quic=1"), "");
@@ -148,7 +148,7 @@ TEST(uri, malformed_pin_is_never_ignored) {
   }
 }
 
-TEST(uri, rtmps_never_falls_back_to_plain) {
+TEST(uri, Y4_rtmps_never_falls_back_to_plain) {
   EXPECT_THAT(refused("rtmps://h/a/s?transport=quic&fallback=rtmp"), HasSubstr("never falls back to plain rtmp"));
   EXPECT_THAT(refused("rtmps://localhost/a/s?quic=1", {"transport=quic", fallback::rtmp}), HasSubstr("never falls back"));
 }
@@ -205,7 +205,7 @@ TEST(uri, stream_name_carries_the_query) {
   EXPECT_EQ(good("rtmp://h/live?k=v").stream_name(), "");
 }
 
-TEST(uri, tc_url_is_the_same_on_every_transport) {
+TEST(uri, Y2_tc_url_is_the_same_on_every_transport) {
   for (const auto* scheme_and : {"rtmp://Host:1936/a/b/s?k=v", "rtmps://Host:1936/a/b/s?k=v", "rtmpq://Host:1936/a/b/s?k=v",
                                  "rtmp://Host:1936/a/b/s?transport=quic&k=v"}) {
     const auto u = good(scheme_and);

@@ -77,6 +77,15 @@ class client_script final : private client::link_handler {
     co_return conform::peer::start(io_, std::move(one), patience);
   }
   [[nodiscard]] bool waiting() const { return !accepted_.empty(); }  // one that was not accepted yet
+  // Whether one arrives within `quiet`; for "nobody comes".
+  boost::asio::awaitable<bool> connects_within(conform::milliseconds quiet) {
+    const auto end = std::chrono::steady_clock::now() + quiet;
+    while (accepted_.empty() && std::chrono::steady_clock::now() < end) {
+      changed_.expires_at(end);
+      co_await changed_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+    }
+    co_return !accepted_.empty();
+  }
   // … shaken hands with, and its connect command, not yet answered.
   struct connecting {
     conform::peer_ptr at;
@@ -93,6 +102,22 @@ class client_script final : private client::link_handler {
     at.send(rtmp::make_command(0, "_result", transaction, properties,
                                {rtmp::information({"status", "NetConnection.Connect.Success", "ok"})}));
   }
+  // What follows an answered connect: createStream is given `msid`, publish or play is accepted. Returns that command.
+  static boost::asio::awaitable<rtmp::command> accept_stream(conform::peer_ptr at, std::uint32_t msid = 1) {
+    const auto create = co_await at->wait_command("createStream");
+    at->send(rtmp::make_command(0, "_result", create.transaction, rtmp::amf0::null{}, {msid}));
+    rtmp::command asked;
+    conform::peer::wanted is = [&asked](const rtmp::message& m) {
+      if (m.type != rtmp::message_type::command_amf0) return false;
+      auto found = rtmp::parse_command(m, {});
+      if (!found || (found->name != "publish" && found->name != "play")) return false;
+      asked = std::move(*found);
+      return true;
+    };
+    co_await at->wait(std::move(is), "publish or play");
+    at->send(rtmp::make_on_status(msid, {"status", asked.name == "play" ? "NetStream.Play.Start" : "NetStream.Publish.Start", "go"}));
+    co_return asked;
+  }
   // The whole way to an accepted publish or play: returns the server's end. `msid` is what createStream was answered with.
   boost::asio::awaitable<conform::peer_ptr> accept_until_started(std::uint32_t msid = 1) {
     auto c = co_await accept_connect_command();
@@ -102,15 +127,7 @@ class client_script final : private client::link_handler {
   }
   // From the answer to connect on.
   boost::asio::awaitable<void> serve_until_started(conform::peer_ptr at, std::uint32_t msid = 1) {
-    const auto create = co_await at->wait_command("createStream");
-    at->send(rtmp::make_command(0, "_result", create.transaction, rtmp::amf0::null{}, {msid}));
-    conform::peer::wanted is = [](const rtmp::message& m) {
-      const auto found = m.type == rtmp::message_type::command_amf0 ? rtmp::parse_command(m, {}) : base::result<rtmp::command>(base::error{});
-      return found && (found->name == "publish" || found->name == "play");
-    };
-    const auto asked = co_await at->wait(std::move(is), "publish or play");
-    const bool play = rtmp::parse_command(asked, {})->name == "play";
-    at->send(rtmp::make_on_status(msid, {"status", play ? "NetStream.Play.Start" : "NetStream.Publish.Start", "go"}));
+    co_await accept_stream(at, msid);
     co_await until([this] { return started.has_value() || down; }, "the client to have started");
     conform::check(started.has_value(), "the client did not start" + seen());
   }
@@ -158,6 +175,7 @@ class client_script final : private client::link_handler {
 
   // Something changed that a predicate of until() may look at.
   void note() { changed_.cancel(); }
+  [[nodiscard]] std::uint16_t port() const { return listener_->port(); }
 
   static constexpr conform::milliseconds patience{10'000};
   client::link_ptr link;
