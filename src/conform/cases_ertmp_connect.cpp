@@ -48,7 +48,8 @@ struct hevc_stream {
 };
 
 asio::awaitable<hevc_stream> hevc_publication(context& c) {
-  hevc_stream s{co_await publish_enhanced(c, c.name())};
+  hevc_stream s;
+  s.from = co_await publish_enhanced(c, c.name());
   send(s.from, start_of(codecs::hevc));
   send(s.from, s.key());
   co_await taken(s.from);

@@ -226,12 +226,11 @@ asio::awaitable<void> order_of_fields(client_script& s) {
   std::vector<av> all{video(0, "96 20 'vp09' 01 000008 001f820202020000 'av01' 00 000008 81050c000a010000"),
                       video(0, "96 21 'hvc1' 02 000005 0000280908 'av01' 03 000003 120003")};
   co_await both_ways(s, all, "ck");
-  const auto& f = s.frames.empty() ? all[1].payload : all[1].payload;
-  media::ex_walk walk(media::frame_kind::video, f);
-  const auto first = walk.next();
-  const auto second = walk.next();
-  check(first && first->id == 2 && first->codec == codecs::hevc && first->composition_ms == 40, "the first track is not read as it is written");
-  check(second && second->id == 3 && second->codec == codecs::av1 && second->body.size() == 3, "the second track is not read as it is written");
+  media::ex_walk walk(media::frame_kind::video, all[1].payload);
+  const auto* track = walk.next();
+  check(track && track->id == 2 && track->codec == codecs::hevc && track->composition_ms == 40, "the first track is not read as it is written");
+  track = walk.next();
+  check(track && track->id == 3 && track->codec == codecs::av1 && track->body.size() == 3, "the second track is not read as it is written");
 }
 
 asio::awaitable<void> extensions(client_script& s) {
