@@ -81,7 +81,8 @@ asio::awaitable<void> lists_and_maps(context& c) {
   // Of other types they say nothing, and connect goes on.
   std::vector<member> nonsense{{"fourCcList", "hvc1"}, {"videoFourCcInfoMap", 1.0}, {"audioFourCcInfoMap", amf0::null{}}, {"capsEx", "15"}};
   co_await answer_to(c, nonsense);
-  nonsense = {{"fourCcList", amf0::strict_array{{amf0::value(1.0), amf0::value("far too long")}}}, {"videoFourCcInfoMap", object{{{"hvc1", "1"}}}}};
+  nonsense = {{"fourCcList", amf0::strict_array{{amf0::value(1.0), amf0::value("far too long")}}},
+              {"videoFourCcInfoMap", object{{{"hvc1", "1"}}}}};
   co_await answer_to(c, nonsense);
 }
 

@@ -112,7 +112,8 @@ asio::awaitable<void> channel_layouts(context& c) {
     check_begins(co_await join(c, from, mark), start_of(codecs::aac), layout, "configuration and newest layout of a late listener");
   }
   // A layout that is cut short, or of an order that does not exist, is no news.
-  const std::vector<av> broken{odd(audio(60, "94 'mp4a' 01 06 0000")), odd(audio(60, "94 'mp4a' 02 05 0001")), odd(audio(60, "94 'mp4a' 03 02"))};
+  const std::vector<av> broken{odd(audio(60, "94 'mp4a' 01 06 0000")), odd(audio(60, "94 'mp4a' 02 05 0001")),
+                               odd(audio(60, "94 'mp4a' 03 02"))};
   send(from, broken);
   if (!co_await survived(from)) {
     c.note("a broken channel layout ends the publication");
@@ -135,8 +136,8 @@ asio::awaitable<void> aac_in_both_forms(context& c) {
   for (const auto& f : forms) {
     const auto from = co_await publish_enhanced(c, c.name(f.name));
     const auto listener = co_await watch(c, from.name);
-    const std::vector<av> all{audio(0, f.start, record), audio(0, f.frame, samples), audio(23, f.frame, samples), audio(46, "92 'mp4a'"),
-                              audio(46, f.start, record), audio(46, std::string(f.frame) + " 01")};
+    const std::vector<av> all{audio(0, f.start, record), audio(0, f.frame, samples), audio(23, f.frame, samples),
+                              audio(46, "92 'mp4a'"),    audio(46, f.start, record), audio(46, std::string(f.frame) + " 01")};
     const bool legacy = f.name[0] == 'l';
     auto sent = all;
     if (legacy) sent.erase(sent.begin() + 3, sent.begin() + 5);  // no sequence end there, and a repeated configuration is no news

@@ -16,8 +16,8 @@ namespace codecs = media::codecs;
 
 asio::awaitable<void> header_bits(context& c) {
   // The first byte of each message in the top bit, three bits of frame type, four bits of packet type; and the same without the top bit.
-  std::vector<av> enhanced{start_of(codecs::av1), video(0, "91 'av01' 1200 01"), video(40, "a3 'av01' 1200 02"), video(80, "b1 'av01' 1200 03"),
-                           odd(video(120, "c3 'av01' 1200 04")), video(160, "a1 'av01' 1200 05")};
+  std::vector<av> enhanced{start_of(codecs::av1),          video(0, "91 'av01' 1200 01"),        video(40, "a3 'av01' 1200 02"),
+                           video(80, "b1 'av01' 1200 03"), odd(video(120, "c3 'av01' 1200 04")), video(160, "a1 'av01' 1200 05")};
   co_await pass_through(c, c.name("ex"), enhanced);
   std::vector<av> legacy{{rtmp::message_type::video, 0, avc_config()},
                          {rtmp::message_type::video, 0, avc_frame(true)},
@@ -28,8 +28,12 @@ asio::awaitable<void> header_bits(context& c) {
 }
 
 asio::awaitable<void> packet_types(context& c) {
-  std::vector<av> all{start_of(codecs::hevc), video(0, "94 'hvc1'", cases::hdr_metadata()), frame_of(codecs::hevc, true, 0, 1),
-                      video(40, "a3 'hvc1'", body_of(codecs::hevc, false, 2)), video(80, "92 'hvc1'"), start_of(codecs::hevc, 120),
+  std::vector<av> all{start_of(codecs::hevc),
+                      video(0, "94 'hvc1'", cases::hdr_metadata()),
+                      frame_of(codecs::hevc, true, 0, 1),
+                      video(40, "a3 'hvc1'", body_of(codecs::hevc, false, 2)),
+                      video(80, "92 'hvc1'"),
+                      start_of(codecs::hevc, 120),
                       frame_of(codecs::hevc, true, 120, 3)};
   co_await pass_through(c, c.name("all"), all);
   std::vector<av> transport_stream{video(0, "95 'av01' 80040081"), frame_of(codecs::av1, true, 0, 1), frame_of(codecs::av1, false, 40, 2)};
@@ -90,8 +94,8 @@ asio::awaitable<void> every_codec(context& c) {
 
 asio::awaitable<void> seek_commands(context& c) {
   // Frame type 5: one byte follows and no FourCC. Not a picture, not a configuration; a viewer may see it or not.
-  std::vector<av> all{start_of(codecs::av1), frame_of(codecs::av1, true, 0, 1), odd(video(40, "d0 00")), odd(video(40, "d1 01")),
-                      odd(video(40, "d3 01")), frame_of(codecs::av1, false, 40, 2)};
+  std::vector<av> all{start_of(codecs::av1),   frame_of(codecs::av1, true, 0, 1), odd(video(40, "d0 00")),
+                      odd(video(40, "d1 01")), odd(video(40, "d3 01")),           frame_of(codecs::av1, false, 40, 2)};
   const auto from = co_await publish_enhanced(c, c.name());
   const auto viewer = co_await watch(c, from.name);
   send(from, all);
@@ -102,7 +106,8 @@ asio::awaitable<void> seek_commands(context& c) {
 
 asio::awaitable<void> hdr_metadata(context& c) {
   const auto first = video(0, "94 'hvc1'", cases::hdr_metadata());
-  const auto second = video(80, "d4 'hvc1' 02 0009 'colorInfo' 03 000b 'colorConfig' 03 0008 'bitDepth' 00 4020000000000000 0000 09 0000 09");
+  const auto second =
+      video(80, "d4 'hvc1' 02 0009 'colorInfo' 03 000b 'colorConfig' 03 0008 'bitDepth' 00 4020000000000000 0000 09 0000 09");
   const auto reset = video(160, "94 'hvc1'", cases::undefined_metadata());
   const auto from = co_await publish_enhanced(c, c.name());
   const auto viewer = co_await watch(c, from.name);
@@ -127,9 +132,16 @@ asio::awaitable<void> hdr_metadata(context& c) {
   const auto after = in_effect(co_await join(c, from, frame_of(codecs::hevc, true, 200, 6)));
   check(after.empty() || after == reset.payload, "colorInfo was reset, but a late viewer still gets " + hex(after, 40));
 
-  const std::vector<av> lived{start_of(codecs::hevc), first, frame_of(codecs::hevc, true, 0, 1), frame_of(codecs::hevc, true, 40, 2), second,
-                              frame_of(codecs::hevc, true, 80, 3), frame_of(codecs::hevc, true, 120, 4), reset,
-                              frame_of(codecs::hevc, true, 160, 5), frame_of(codecs::hevc, true, 200, 6)};
+  const std::vector<av> lived{start_of(codecs::hevc),
+                              first,
+                              frame_of(codecs::hevc, true, 0, 1),
+                              frame_of(codecs::hevc, true, 40, 2),
+                              second,
+                              frame_of(codecs::hevc, true, 80, 3),
+                              frame_of(codecs::hevc, true, 120, 4),
+                              reset,
+                              frame_of(codecs::hevc, true, 160, 5),
+                              frame_of(codecs::hevc, true, 200, 6)};
   check_arrived(lived, co_await until(viewer, lived.back().payload));
 }
 
@@ -137,7 +149,7 @@ asio::awaitable<void> several_in_one_message(context& c) {
   const auto hevc = cases::sample_record(codecs::hevc);
   const auto av1 = cases::sample_record(codecs::av1);
   const auto starts = cases::multitrack(media::frame_kind::video, media::ex_form::many_tracks_many_codecs, media::ex_packet::sequence_start,
-                                               {{0, codecs::hevc, hevc}, {1, codecs::av1, av1}});
+                                        {{0, codecs::hevc, hevc}, {1, codecs::av1, av1}});
   const auto written = media::encode(starts);
   const base::bytes_view start = written;
   const auto from = co_await publish_enhanced(c, c.name(), rtmp::caps_multitrack);

@@ -71,7 +71,8 @@ asio::awaitable<void> nano_offsets(context& c) {
   for (const auto& m : got) {
     const auto sent = std::find_if(all.begin(), all.end(), [&m](const av& s) { return s.payload == m.payload; });
     check(m.time - first == sent->time - all.front().time,
-          "the RTMP time of " + hex(m.payload, 8) + " is off by " + std::to_string(static_cast<std::int32_t>(m.time - first - (sent->time - all.front().time))));
+          "the RTMP time of " + hex(m.payload, 8) + " is off by " +
+              std::to_string(static_cast<std::int32_t>(m.time - first - (sent->time - all.front().time))));
   }
 }
 

@@ -52,7 +52,8 @@ asio::awaitable<void> multitrack_types(context& c) {
   const auto from = co_await publish_enhanced(c, c.name("odd"), rtmp::caps_multitrack);
   const auto viewer = co_await watch(c, from.name);
   std::vector<av> all(good.begin(), good.begin() + 2);
-  for (const char* one : {"96 31 'av01' 00 1200", "96 f1 'av01' 00 000002 1200", "96 06 'av01' 00 1200", "96 16 'av01' 00 000002 1200", "96 09 'av01' 00 01"}) {
+  for (const char* one : {"96 31 'av01' 00 1200", "96 f1 'av01' 00 000002 1200", "96 06 'av01' 00 1200", "96 16 'av01' 00 000002 1200",
+                          "96 09 'av01' 00 01"}) {
     all.push_back(odd(video(40, one)));
   }
   for (const char* one : {"95 31 'Opus' 00 f8", "95 05 'Opus' 00 f8", "95 13 'Opus' 00 000001 f8"}) all.push_back(odd(audio(40, one)));
@@ -78,8 +79,13 @@ asio::awaitable<void> order_of_fields(context& c) {
       video(120, "a6 21 'av01' 00 000003 120004 'hvc1' 02 000005 0000280908"),
   };
   const std::vector<av> read{
-      video(0, written({"90 'av01'", av1_record})), video(0, "91 'av01' 120001"), video(40, "a1 'av01' 120002"), video(80, "a1 'av01' 120003"),
-      audio(80, "91 'Opus' f803"),                  audio(100, "91 'Opus' f804"), video(120, "a1 'av01' 120004"),
+      video(0, written({"90 'av01'", av1_record})),
+      video(0, "91 'av01' 120001"),
+      video(40, "a1 'av01' 120002"),
+      video(80, "a1 'av01' 120003"),
+      audio(80, "91 'Opus' f803"),
+      audio(100, "91 'Opus' f804"),
+      video(120, "a1 'av01' 120004"),
   };
   const auto v = co_await two_views(c, c.name());
   send(v.from, sent);
@@ -89,11 +95,13 @@ asio::awaitable<void> order_of_fields(context& c) {
 }
 
 asio::awaitable<void> hostile_sizes(context& c) {
-  const std::vector<av> good{video(0, written({"96 00 'av01' 00", av1_record})), video(0, "96 01 'av01' 00 120001"), video(80, "96 01 'av01' 00 120002")};
+  const std::vector<av> good{video(0, written({"96 00 'av01' 00", av1_record})), video(0, "96 01 'av01' 00 120001"),
+                             video(80, "96 01 'av01' 00 120002")};
   std::vector<av> hostile;
-  for (const char* one : {"96 11 'av01' 00 ffffff 1200", "96 11 'av01' 00 000003 1200", "96 11 'av01' 00 000002 1200 01 000001",
-                          "96 11 'av01' 00 000000 01 000002 1200", "96 11 'av01' 00 000000", "96 11 'av01' 00 0000", "96 21 'av", "96 11 'av01'",
-                          "96 11 'av01' 05 000001 01 05 000001 02", "96 01 'hvc1' 00 0000", "96", "a6 11 'av01' 00 000002 1200 01"}) {
+  for (const char* one :
+       {"96 11 'av01' 00 ffffff 1200", "96 11 'av01' 00 000003 1200", "96 11 'av01' 00 000002 1200 01 000001",
+        "96 11 'av01' 00 000000 01 000002 1200", "96 11 'av01' 00 000000", "96 11 'av01' 00 0000", "96 21 'av", "96 11 'av01'",
+        "96 11 'av01' 05 000001 01 05 000001 02", "96 01 'hvc1' 00 0000", "96", "a6 11 'av01' 00 000002 1200 01"}) {
     std::string text = one;
     if (std::count(text.begin(), text.end(), '\'') % 2 == 1) text += "'";
     hostile.push_back(odd(video(40, text)));
@@ -123,7 +131,7 @@ asio::awaitable<void> default_track(context& c) {
   const std::vector<av> sent{
       video(0, written({"96 20 'vp09' c8 000008", vp9_record, "'av01' 00 000008", av1_record})),
       video(0, "96 21 'vp09' c8 000003 820001 'av01' 00 000003 120001"),
-      video(40, "a6 01 'vp09' c8 820002"),                                // nothing of track 0
+      video(40, "a6 01 'vp09' c8 820002"),                                 // nothing of track 0
       video(80, "a6 21 'vp09' c8 000003 820003 'vp09' 01 000003 820004"),  // nor here
       video(120, "a6 21 'vp09' 01 000003 820005 'av01' 00 000003 120005"),
   };
@@ -138,7 +146,8 @@ asio::awaitable<void> default_track(context& c) {
 // Three messages of the tracks 0 and 1, audio and video, as a viewer gets them that has only track `id`.
 std::vector<av> only_track(int id, std::uint32_t time, std::string_view mark, bool key) {
   const std::string codec = id == 0 ? "'av01'" : "'vp09'", body = id == 0 ? "1200" : "8200";
-  return {video(time, written({key ? "91" : "a1", codec, body, mark})), audio(time, written({"91", id == 0 ? "'Opus' f8" : "'mp4a' 21", mark}))};
+  return {video(time, written({key ? "91" : "a1", codec, body, mark})),
+          audio(time, written({"91", id == 0 ? "'Opus' f8" : "'mp4a' 21", mark}))};
 }
 std::vector<av> both_tracks(std::uint32_t time, std::string_view mark, bool key) {
   return {video(time, written({key ? "96" : "a6", "21 'av01' 00 000003 1200", mark, "'vp09' 01 000003 8200", mark})),
@@ -162,7 +171,9 @@ asio::awaitable<void> viewer_picks(context& c) {
     try {
       got = co_await until(viewer, expected.back().payload);
     } catch (const failure&) {
-      const auto same = [&other](const rtmp::message& m) { return bytes(base::bytes_view(m.payload).begin(), base::bytes_view(m.payload).end()) == other.back().payload; };
+      const auto same = [&other](const rtmp::message& m) {
+        return bytes(base::bytes_view(m.payload).begin(), base::bytes_view(m.payload).end()) == other.back().payload;
+      };
       if (id == 0 || std::none_of(viewer.at->passed.begin(), viewer.at->passed.end(), same)) throw;
       throw refusal{"tracks cannot be picked by video_track and audio_track"};
     }
@@ -206,7 +217,8 @@ asio::awaitable<void> tracks_start_on_their_own(context& c) {
   for (const auto& m : co_await until(all, bytes_of("96 01 'av01' 00 120005"))) {
     if (m.type != message_type::video) continue;
     for (const int id : {0, 1}) configured[id] = configured[id] || contains(m.payload, bytes_of(id == 0 ? av1_record : vp9_record));
-    if ((m.payload[1] & 15) == 1) check(configured[m.payload[6]], "a picture of track " + std::to_string(m.payload[6]) + " before its configuration");
+    if ((m.payload[1] & 15) == 1)
+      check(configured[m.payload[6]], "a picture of track " + std::to_string(m.payload[6]) + " before its configuration");
   }
 }
 

@@ -20,7 +20,8 @@ asio::awaitable<void> byte_equal(context& c) {
   std::vector<av> all{{message_type::video, 0, avc_config()}, {message_type::audio, 0, aac_config()}};
   // Around the chunk sizes in use, and more than any window.
   std::uint32_t time = 0;
-  for (const std::size_t size : {10UL, 127UL, 128UL, 129UL, 255UL, 256UL, 257UL, 4'095UL, 4'096UL, 4'097UL, 8'193UL, 65'535UL, 65'536UL, 400'000UL, 20UL}) {
+  for (const std::size_t size :
+       {10UL, 127UL, 128UL, 129UL, 255UL, 256UL, 257UL, 4'095UL, 4'096UL, 4'097UL, 8'193UL, 65'535UL, 65'536UL, 400'000UL, 20UL}) {
     all.push_back(legacy(time == 0, time, size));
     all.push_back({message_type::audio, time + 7, aac_frame(size % 300, static_cast<std::uint8_t>(time))});
     time += 40;
@@ -30,9 +31,9 @@ asio::awaitable<void> byte_equal(context& c) {
   const auto got = co_await until(viewer, all.back().payload);
   check_arrived(all, got);
   for (std::size_t i = 0; i < got.size(); ++i) {
-    check(got[i].time - got[0].time == all[i].time - all[0].time, "the time of message " + std::to_string(i) + " is " +
-                                                                      std::to_string(got[i].time - got[0].time) + " after the first, expected " +
-                                                                      std::to_string(all[i].time - all[0].time));
+    check(got[i].time - got[0].time == all[i].time - all[0].time,
+          "the time of message " + std::to_string(i) + " is " + std::to_string(got[i].time - got[0].time) + " after the first, expected " +
+              std::to_string(all[i].time - all[0].time));
   }
 }
 
@@ -42,7 +43,13 @@ asio::awaitable<void> abandoned_message(context& c) {
   const std::vector<av> before{{message_type::video, 0, avc_config()}, legacy(true, 0, 100)};
   send(from, before);
   // The beginning of a picture that is then given up (RTMP 1.0 section 5.4.2), a whole message in between.
-  chunk begun{.csid = 6, .time = 40, .length = 20'000, .type = message_type::video, .msid = from.msid, .payload = avc_frame(false, 4'096, 0xEE)};
+  chunk begun;
+  begun.csid = 6;
+  begun.time = 40;
+  begun.length = 20'000;
+  begun.type = message_type::video;
+  begun.msid = from.msid;
+  begun.payload = avc_frame(false, from.at->chunk_size(), 0xEE);
   from.at->send_chunk(begun);
   const av between{message_type::audio, 45, aac_frame(40, 1)};
   send(from, between);

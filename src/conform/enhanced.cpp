@@ -26,8 +26,12 @@ av written_message(message_type type, std::uint32_t time, std::string_view writt
 
 }  // namespace
 
-av video(std::uint32_t time, std::string_view written, base::bytes_view more) { return written_message(message_type::video, time, written, more); }
-av audio(std::uint32_t time, std::string_view written, base::bytes_view more) { return written_message(message_type::audio, time, written, more); }
+av video(std::uint32_t time, std::string_view written, base::bytes_view more) {
+  return written_message(message_type::video, time, written, more);
+}
+av audio(std::uint32_t time, std::string_view written, base::bytes_view more) {
+  return written_message(message_type::audio, time, written, more);
+}
 av odd(av m) {
   m.may_vanish = true;
   return m;
@@ -47,11 +51,11 @@ av start_of(std::uint32_t codec, std::uint32_t time) {
 bytes body_of(std::uint32_t codec, bool key, std::uint8_t mark) {
   const auto written = [&]() -> std::string_view {
     switch (codec) {
-      case codecs::avc: return key ? "00000005 65888010" : "00000005 419a8010";        // one NAL unit with its length
+      case codecs::avc: return key ? "00000005 65888010" : "00000005 419a8010";  // one NAL unit with its length
       case codecs::hevc: return key ? "00000006 2601af0840" : "00000006 0201d00940";
       case codecs::vvc: return key ? "00000005 00390102" : "00000005 00010102";
-      case codecs::av1: return key ? "1200 3204 10000c" : "1200 3204 30000c";          // temporal delimiter, frame
-      case codecs::vp8: return key ? "1002009d012a4001f000" : "310200";                // frame tag, start code, size
+      case codecs::av1: return key ? "1200 3204 10000c" : "1200 3204 30000c";  // temporal delimiter, frame
+      case codecs::vp8: return key ? "1002009d012a4001f000" : "310200";        // frame tag, start code, size
       case codecs::vp9: return key ? "824983420013f00ef0" : "860040";
       case codecs::opus: return "fcfffe";
       case codecs::flac: return "fff8c9180000";

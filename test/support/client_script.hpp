@@ -77,6 +77,7 @@ class client_script final : private client::link_handler {
     co_return conform::peer::start(io_, std::move(one), patience);
   }
   [[nodiscard]] bool waiting() const { return !accepted_.empty(); }  // one that was not accepted yet
+  [[nodiscard]] std::uint16_t port() const { return listener_->port(); }
   // Whether one arrives within `quiet`; for "nobody comes".
   boost::asio::awaitable<bool> connects_within(conform::milliseconds quiet) {
     const auto end = std::chrono::steady_clock::now() + quiet;
@@ -173,9 +174,9 @@ class client_script final : private client::link_handler {
     }
   }
 
+
   // Something changed that a predicate of until() may look at.
   void note() { changed_.cancel(); }
-  [[nodiscard]] std::uint16_t port() const { return listener_->port(); }
 
   static constexpr conform::milliseconds patience{10'000};
   client::link_ptr link;

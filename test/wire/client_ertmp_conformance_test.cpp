@@ -41,7 +41,8 @@ asio::awaitable<void> plays(client_script& s, std::vector<av> all, std::string r
     check_equal(all[i].payload, f.payload, which);
     check(f.config == (roles[i] == 'c'), which + (f.config ? " is taken for a configuration" : " is no configuration for the client"));
     check(f.key == (roles[i] == 'k'), which + (f.key ? " is taken for a key frame" : " is no key frame for the client"));
-    check(static_cast<std::uint32_t>(f.dts_ms) - static_cast<std::uint32_t>(s.frames[0].dts_ms) == all[i].time - all[0].time, which + " changed its time");
+    check(static_cast<std::uint32_t>(f.dts_ms) - static_cast<std::uint32_t>(s.frames[0].dts_ms) == all[i].time - all[0].time,
+          which + " changed its time");
   }
 }
 
@@ -86,8 +87,10 @@ asio::awaitable<void> announces_and_lives_without(client_script& s) {
     for (const char* key : {"fourCcList", "videoFourCcInfoMap", "audioFourCcInfoMap", "capsEx"}) {
       check(c.connect.object.find(key) != nullptr, std::string("connect has no ") + key);
     }
-    for (const auto codec : {codecs::hevc, codecs::av1}) check(said.takes(media::frame_kind::video, codec), "connect does not announce video codecs");
-    for (const auto codec : {codecs::opus, codecs::flac}) check(said.takes(media::frame_kind::audio, codec), "connect does not announce audio codecs");
+    for (const auto codec : {codecs::hevc, codecs::av1})
+      check(said.takes(media::frame_kind::video, codec), "connect does not announce video codecs");
+    for (const auto codec : {codecs::opus, codecs::flac})
+      check(said.takes(media::frame_kind::audio, codec), "connect does not announce audio codecs");
     check(said.reconnect(), "connect does not announce Reconnect");
     check((said.video_function != 0) == (role == client_role::play), "videoFunction is a player's property");
     client_script::answer_connect(*c.at, c.connect.transaction);  // which says nothing of E-RTMP
@@ -109,15 +112,22 @@ asio::awaitable<void> video_header(client_script& s) {
   std::vector<av> all{start_of(codecs::av1), video(0, "91 'av01' 1200 01"), video(40, "a3 'av01' 1200 02"), video(80, "b1 'av01' 1200 03"),
                       video(120, "c3 'av01' 1200 04")};
   co_await both_ways(s, all, "ck..k");
-  std::vector<av> legacy{{message_type::video, 0, avc_config()}, {message_type::video, 0, avc_frame(true)}, {message_type::video, 40, avc_frame(false)},
+  std::vector<av> legacy{{message_type::video, 0, avc_config()},
+                         {message_type::video, 0, avc_frame(true)},
+                         {message_type::video, 40, avc_frame(false)},
                          video(80, "37 01 000000 00000002 0101")};
   co_await both_ways(s, legacy, "ck..");
 }
 
 asio::awaitable<void> video_packet_types(client_script& s) {
-  std::vector<av> all{start_of(codecs::hevc), video(0, "94 'hvc1'", cases::hdr_metadata()), frame_of(codecs::hevc, true, 0, 1),
-                      video(40, "a3 'hvc1'", body_of(codecs::hevc, false, 2)), video(80, "92 'hvc1'"), video(80, "95 'av01' 80040081"),
-                      video(80, "96 01 'av01' 00 1200"), video(80, "97 00 01 11 'av01' 1200")};
+  std::vector<av> all{start_of(codecs::hevc),
+                      video(0, "94 'hvc1'", cases::hdr_metadata()),
+                      frame_of(codecs::hevc, true, 0, 1),
+                      video(40, "a3 'hvc1'", body_of(codecs::hevc, false, 2)),
+                      video(80, "92 'hvc1'"),
+                      video(80, "95 'av01' 80040081"),
+                      video(80, "96 01 'av01' 00 1200"),
+                      video(80, "97 00 01 11 'av01' 1200")};
   std::string roles = "cck..ckk";
   for (const char* reserved : {"98", "9b", "9f", "a8"}) {
     all.push_back(video(120, std::string(reserved) + " 'hvc1' 01020304"));
@@ -129,14 +139,15 @@ asio::awaitable<void> video_packet_types(client_script& s) {
 
 asio::awaitable<void> composition_time(client_script& s) {
   for (const auto codec : cases::video_codecs) {
-    std::vector<av> all{start_of(codec), frame_of(codec, true, 0, 1, 80), frame_of(codec, false, 40, 2, -40), frame_of(codec, false, 80, 3, -0x800000),
-                        video(120, "a3 '" + rtmp::fourcc_text(codec) + "' 000028 09")};
+    std::vector<av> all{start_of(codec), frame_of(codec, true, 0, 1, 80), frame_of(codec, false, 40, 2, -40),
+                        frame_of(codec, false, 80, 3, -0x800000), video(120, "a3 '" + rtmp::fourcc_text(codec) + "' 000028 09")};
     co_await plays(s, all, "ck...");
     const bool has = media::has_composition_time(codec);
     const std::int32_t expected[] = {0, has ? 80 : 0, has ? -40 : 0, has ? -0x800000 : 0, 0};
     for (std::size_t i = 0; i < all.size(); ++i) {
       const auto ms = media::inspect_video(s.frames[i].payload).composition_ms;
-      check(ms == expected[i], "message " + std::to_string(i) + " of " + rtmp::fourcc_text(codec) + " has a composition time of " + std::to_string(ms));
+      check(ms == expected[i],
+            "message " + std::to_string(i) + " of " + rtmp::fourcc_text(codec) + " has a composition time of " + std::to_string(ms));
     }
     co_await publishes(s, all);
   }
@@ -150,8 +161,8 @@ asio::awaitable<void> video_codecs(client_script& s) {
 }
 
 asio::awaitable<void> seek_commands(client_script& s) {
-  std::vector<av> all{start_of(codecs::av1), frame_of(codecs::av1, true, 0, 1), video(40, "d0 00"), video(40, "d1 01"), video(40, "d3 01"),
-                      frame_of(codecs::av1, false, 40, 2)};
+  std::vector<av> all{start_of(codecs::av1), frame_of(codecs::av1, true, 0, 1),  video(40, "d0 00"), video(40, "d1 01"),
+                      video(40, "d3 01"),    frame_of(codecs::av1, false, 40, 2)};
   co_await both_ways(s, all, "ck....");
 }
 
@@ -164,8 +175,8 @@ asio::awaitable<void> hdr_metadata(client_script& s) {
 // ---- audio ------------------------------------------------------------------------------------------------------
 
 asio::awaitable<void> audio_packet_types(client_script& s) {
-  std::vector<av> all{start_of(codecs::opus), audio(0, "94 'Opus' 01 02 00000003"), frame_of(codecs::opus, true, 0, 1), audio(20, "92 'Opus'"),
-                      audio(20, "95 01 'Opus' 00 f8"), audio(20, "97 00 01 11 'Opus' f8")};
+  std::vector<av> all{start_of(codecs::opus), audio(0, "94 'Opus' 01 02 00000003"), frame_of(codecs::opus, true, 0, 1),
+                      audio(20, "92 'Opus'"), audio(20, "95 01 'Opus' 00 f8"),      audio(20, "97 00 01 11 'Opus' f8")};
   std::string roles = "cc....";
   for (const char* reserved : {"93", "96", "98", "9f"}) {
     all.push_back(audio(40, std::string(reserved) + " 'Opus' 01020304"));
@@ -199,8 +210,14 @@ asio::awaitable<void> flac_stream_info(client_script& s) {
 }
 
 asio::awaitable<void> channel_layouts(client_script& s) {
-  std::vector<av> all{start_of(codecs::aac), audio(0, "94 'mp4a' 00 08"), audio(0, "94 'mp4a' 01 06 0000003f"), audio(0, "94 'mp4a' 02 05 00 01 fe ff 03"),
-                      frame_of(codecs::aac, true, 0, 1), audio(20, "94 'mp4a' 03 02"), audio(20, "94 'mp4a' 02 05 0001"), frame_of(codecs::aac, true, 20, 2)};
+  std::vector<av> all{start_of(codecs::aac),
+                      audio(0, "94 'mp4a' 00 08"),
+                      audio(0, "94 'mp4a' 01 06 0000003f"),
+                      audio(0, "94 'mp4a' 02 05 00 01 fe ff 03"),
+                      frame_of(codecs::aac, true, 0, 1),
+                      audio(20, "94 'mp4a' 03 02"),
+                      audio(20, "94 'mp4a' 02 05 0001"),
+                      frame_of(codecs::aac, true, 20, 2)};
   co_await both_ways(s, all, "cccc....");
 }
 
@@ -216,9 +233,14 @@ asio::awaitable<void> aac_in_both_forms(client_script& s) {
 // ---- multitrack, ModEx ------------------------------------------------------------------------------------------
 
 asio::awaitable<void> multitrack_types(client_script& s) {
-  std::vector<av> all{video(0, "96 00 'av01' 00 81050c000a010000"), video(0, "96 01 'av01' 00 120001"), video(40, "a6 11 'av01' 00 000003 120002 01 000003 120002"),
-                      video(80, "96 21 'av01' 00 000003 120003 'vp09' 01 000003 820003"), audio(80, "95 21 'Opus' 00 000002 f805 'mp4a' 01 000002 2105"),
-                      video(120, "96 31 'av01' 00 1200"), video(120, "96 06 'av01' 00 1200"), audio(120, "95 05 'Opus' 00 f8")};
+  std::vector<av> all{video(0, "96 00 'av01' 00 81050c000a010000"),
+                      video(0, "96 01 'av01' 00 120001"),
+                      video(40, "a6 11 'av01' 00 000003 120002 01 000003 120002"),
+                      video(80, "96 21 'av01' 00 000003 120003 'vp09' 01 000003 820003"),
+                      audio(80, "95 21 'Opus' 00 000002 f805 'mp4a' 01 000002 2105"),
+                      video(120, "96 31 'av01' 00 1200"),
+                      video(120, "96 06 'av01' 00 1200"),
+                      audio(120, "95 05 'Opus' 00 f8")};
   co_await both_ways(s, all, "ck.k....");
 }
 
@@ -228,7 +250,8 @@ asio::awaitable<void> order_of_fields(client_script& s) {
   co_await both_ways(s, all, "ck");
   media::ex_walk walk(media::frame_kind::video, all[1].payload);
   const auto* track = walk.next();
-  check(track && track->id == 2 && track->codec == codecs::hevc && track->composition_ms == 40, "the first track is not read as it is written");
+  check(track && track->id == 2 && track->codec == codecs::hevc && track->composition_ms == 40,
+        "the first track is not read as it is written");
   track = walk.next();
   check(track && track->id == 3 && track->codec == codecs::av1 && track->body.size() == 3, "the second track is not read as it is written");
 }
@@ -237,14 +260,19 @@ asio::awaitable<void> extensions(client_script& s) {
   auto wide = video(40, "a7 ff 00ff");
   wide.payload.insert(wide.payload.end(), 256, 0xA5);
   append(wide.payload, video(0, "71 'av01' 120002").payload);
-  std::vector<av> all{video(0, "97 00 01 70 'av01' 81050c000a010000"), video(0, "97 00 01 17 00 02 27 01 0304 31 'av01' 120001"), wide,
-                      video(60, "97"), video(60, "97 05 0102"), audio(60, "97 03 01020304 f1 'Opus' f803")};
+  std::vector<av> all{video(0, "97 00 01 70 'av01' 81050c000a010000"),
+                      video(0, "97 00 01 17 00 02 27 01 0304 31 'av01' 120001"),
+                      wide,
+                      video(60, "97"),
+                      video(60, "97 05 0102"),
+                      audio(60, "97 03 01020304 f1 'Opus' f803")};
   co_await both_ways(s, all, "ck....");
 }
 
 asio::awaitable<void> nano_offsets(client_script& s) {
-  std::vector<av> all{start_of(codecs::av1, 1'000), video(1'000, "97 02 0003e8 01 'av01' 120001"), video(1'016, "a7 02 0a2c2b 01 'av01' 120002"),
-                      video(1'033, "a7 02 0f4240 01 'av01' 120003"), video(1'050, "a1 'av01' 120004")};
+  std::vector<av> all{start_of(codecs::av1, 1'000), video(1'000, "97 02 0003e8 01 'av01' 120001"),
+                      video(1'016, "a7 02 0a2c2b 01 'av01' 120002"), video(1'033, "a7 02 0f4240 01 'av01' 120003"),
+                      video(1'050, "a1 'av01' 120004")};
   co_await both_ways(s, all, "ck...");
 }
 
@@ -256,7 +284,14 @@ asio::awaitable<void> abandoned_message(client_script& s) {
   const auto first = avc_frame(true, 300), last = avc_frame(false, 500), sound = aac_frame(40, 1);
   at->send_media(message_type::video, 1, 0, avc_config());
   at->send_media(message_type::video, 1, 0, first);
-  at->send_chunk({.csid = 6, .time = 40, .length = 20'000, .type = message_type::video, .msid = 1, .payload = avc_frame(false, 128, 0xEE)});
+  chunk begun;
+  begun.csid = 6;
+  begun.time = 40;
+  begun.length = 20'000;
+  begun.type = message_type::video;
+  begun.msid = 1;
+  begun.payload = avc_frame(false, at->chunk_size(), 0xEE);
+  at->send_chunk(begun);
   at->send_media(message_type::audio, 1, 45, sound);
   at->send(rtmp::make_control(message_type::abort, 6));
   at->send_media(message_type::video, 1, 80, last);
@@ -268,7 +303,8 @@ asio::awaitable<void> abandoned_message(client_script& s) {
 
   // And our own publisher never abandons what it has begun: players break on it.
   std::vector<av> all{{message_type::video, 0, avc_config()}, {message_type::video, 0, avc_frame(true, 300'000)}};
-  for (std::uint32_t i = 1; i < 20; ++i) all.push_back({message_type::video, i * 40, avc_frame(false, 20'000, static_cast<std::uint8_t>(i))});
+  for (std::uint32_t i = 1; i < 20; ++i)
+    all.push_back({message_type::video, i * 40, avc_frame(false, 20'000, static_cast<std::uint8_t>(i))});
   co_await publishes(s, all);
 }
 

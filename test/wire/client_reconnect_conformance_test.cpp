@@ -1,5 +1,5 @@
-// Section 17 of doc/protocol/conformance.md for the client: client::line, which push, pull and bridge are built on, and servers that send it
-// from one connection to the next.
+// Section 17 of doc/protocol/conformance.md for the client: client::line, which push, pull and bridge are built on, and servers that send
+// it from one connection to the next.
 #include "client/line.hpp"
 
 #include "conform/enhanced.hpp"
@@ -65,7 +65,8 @@ asio::awaitable<served> serve(client_script& s) {
   co_await client_script::accept_stream(c.at);
   c.at->send(rtmp::make_user_control(rtmp::user_event::ping_request, 7));
   peer::wanted is = [](const rtmp::message& m) {
-    const auto u = m.type == rtmp::message_type::user_control ? rtmp::parse_user_control(m) : base::result<rtmp::user_control>(base::error{});
+    const auto u =
+        m.type == rtmp::message_type::user_control ? rtmp::parse_user_control(m) : base::result<rtmp::user_control>(base::error{});
     return u && u->event == rtmp::user_event::ping_response;
   };
   co_await c.at->wait(std::move(is), "the answer to a ping");
@@ -111,9 +112,12 @@ asio::awaitable<void> publisher_moves(client_script& s) {
     const auto key = picture(true);
     w.send(key);
     co_await expect_media(old.at, key.payload, "a picture");
-    ask_to_reconnect(*old.at, to.tc_url.starts_with("rtmps") && old.at->transport()->kind() == net::transport_kind::tcp ? "rtmp" + to.tc_url.substr(5) : to.tc_url);
+    ask_to_reconnect(*old.at, to.tc_url.starts_with("rtmps") && old.at->transport()->kind() == net::transport_kind::tcp
+                                  ? "rtmp" + to.tc_url.substr(5)
+                                  : to.tc_url);
     auto fresh = co_await serve(s);
-    check(text_of(fresh.connect, "app") == to.app, "the new connection has app '" + text_of(fresh.connect, "app") + "', expected '" + to.app + "'");
+    check(text_of(fresh.connect, "app") == to.app,
+          "the new connection has app '" + text_of(fresh.connect, "app") + "', expected '" + to.app + "'");
     if (to.tc_url.empty()) check(text_of(fresh.connect, "tcUrl") == here, "tcUrl changed to " + text_of(fresh.connect, "tcUrl"));
     // The new connection is ready, but what no decoder can start at still goes to the old one.
     const auto between = picture(false);
@@ -172,7 +176,8 @@ asio::awaitable<served> move(client_script& s, watched_line& w, served old, std:
     co_return old;
   }
   auto fresh = co_await serve(s);
-  check(fresh.at->transport()->kind() == *by, "the client goes to " + tc_url + " over " + std::string(net::name(fresh.at->transport()->kind())));
+  check(fresh.at->transport()->kind() == *by,
+        "the client goes to " + tc_url + " over " + std::string(net::name(fresh.at->transport()->kind())));
   w.send(key);
   co_await expect_media(fresh.at, key.payload, "a key frame on the new connection");
   co_await old.at->wait_closed();
