@@ -65,6 +65,7 @@ void push::on_input() {
       return;
     }
     const auto what = input_->description();
+    if (live_input()) live_since_ = clock_now();
     log::info("input {}{}{}", options_.input.path == "-" ? "standard input" : options_.input.path, what.empty() ? "" : ": ", what);
     state_ = link_state::connecting;
     link_target target{options_.target, rtmp::client_role::publish, {}};
@@ -117,7 +118,12 @@ bool push::take_input(base::instant now) {
   }
   if (options_.realtime) {
     // Metadata carries no time of its own worth waiting for.
-    const auto due = f->kind == media::frame_kind::data ? now : pacer_.due(f->dts_ms, now);
+    auto due = now;
+    if (f->kind != media::frame_kind::data) {
+      // A live source has a pace of its own: what it gave while we dialled is late already and must not be a delay for ever.
+      due = pacer_.due(f->dts_ms, live_since_.value_or(now));
+      live_since_.reset();
+    }
     if (due > now) {
       arm(due);
       return false;
