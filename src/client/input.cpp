@@ -58,6 +58,7 @@ struct input::shared {
   std::condition_variable room;
   std::deque<media::frame> frames;
   std::size_t bytes = 0;
+  std::uint64_t held_back = 0;  // times that the reader waited for room
   bool stopping = false;
   bool finished = false;
   std::optional<base::error> failure;
@@ -97,7 +98,11 @@ base::result<void> deliver(const std::shared_ptr<input::shared>& s, media::frame
   f.dts_ms = s->clock.map(f);
   if (f.kind != media::frame_kind::data) ++s->media_frames;
   std::unique_lock lock(s->mutex);
-  s->room.wait(lock, [&] { return s->stopping || (s->bytes < queue_bytes_max && s->frames.size() < queue_frames_max); });
+  const auto room = [&] { return s->stopping || (s->bytes < queue_bytes_max && s->frames.size() < queue_frames_max); };
+  if (!room()) {
+    ++s->held_back;
+    s->room.wait(lock, room);
+  }
   if (s->stopping) return input_error("stopped");
   const bool was_empty = s->frames.empty();
   s->bytes += f.payload.size();
@@ -214,6 +219,11 @@ bool input::ended() {
 std::optional<base::error> input::failure() {
   const std::scoped_lock lock(shared_->mutex);
   return shared_->failure;
+}
+
+std::uint64_t input::times_held_back() {
+  const std::scoped_lock lock(shared_->mutex);
+  return shared_->held_back;
 }
 
 std::string input::description() {

@@ -34,6 +34,8 @@ class input {
   [[nodiscard]] bool ended();
   // Kind input: missing, no media, a codec that RTMP cannot carry, broken in the middle.
   [[nodiscard]] std::optional<base::error> failure();
+  // How often the reader had to wait because the queue was full.
+  [[nodiscard]] std::uint64_t times_held_back();
   // "clip.mp4: H.264 1280x720, AAC 48000 Hz"; empty until it is known.
   [[nodiscard]] std::string description();
 

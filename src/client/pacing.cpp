@@ -25,6 +25,19 @@ base::instant pacer::due(std::int64_t dts_ms, base::instant now) {
   return anchor_ + std::chrono::milliseconds(dts_ms - anchor_dts_ms_);
 }
 
+bool source_pace::live(const media::frame& f, std::uint64_t held_back) {
+  const auto media = f.dts_ms - from_ms_;
+  const bool usable = begun_ && held_back == held_back_ && media >= 0;
+  if (usable && media < span_ms) return false;
+  // A fifth faster is still the same pace: encoders hand over in bursts.
+  const bool paced = usable && f.arrival - since_ >= std::chrono::milliseconds(media * 4 / 5);
+  begun_ = true;
+  since_ = f.arrival;
+  from_ms_ = f.dts_ms;
+  held_back_ = held_back;
+  return paced;
+}
+
 std::int64_t loop_clock::map(const media::frame& f) {
   if (!first_ms_) {
     if (timeless(f)) return offset_ms_;

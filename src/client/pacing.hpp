@@ -21,12 +21,33 @@ class pacer {
   base::instant due(std::int64_t dts_ms, base::instant now);
   // The next frame is due at once whatever its time (after an interruption).
   void restart() noexcept { anchored_ = false; }
+  // A frame of that time is due `when`, and the others around it.
+  void anchor_to(std::int64_t dts_ms, base::instant when) noexcept {
+    anchored_ = true;
+    anchor_ = when;
+    anchor_dts_ms_ = last_dts_ms_ = dts_ms;
+  }
 
  private:
   bool anchored_ = false;
   base::instant anchor_{};
   std::int64_t anchor_dts_ms_ = 0;
   std::int64_t last_dts_ms_ = 0;
+};
+
+// Tells a source that runs at the pace of its media (an encoder in front of a pipe) from one that gives all it has (`cat file |`).
+class source_pace {
+ public:
+  // Call it with every audio and video frame in order; `arrival` of the frame is when it was read. `held_back` counts how often the reader had
+  // to wait for room: then its pace says nothing about the source. True: since the last answer the source went at its media's pace.
+  bool live(const media::frame& f, std::uint64_t held_back);
+
+ private:
+  static constexpr std::int64_t span_ms = 300;  // long enough that a key frame read in pieces does not look like a pause
+  bool begun_ = false;
+  base::instant since_{};
+  std::int64_t from_ms_ = 0;
+  std::uint64_t held_back_ = 0;
 };
 
 // The times that a publisher sends: they start at 0 and go on across the passes of a looped file, where every pass begins

@@ -42,6 +42,42 @@ TEST(pacer, starts_over_after_an_interruption) {
   EXPECT_EQ(p.due(400, t0 + milliseconds(9000)), t0 + milliseconds(9000));
 }
 
+media::frame read_at(std::int64_t dts_ms, std::int64_t arrival_ms) {
+  auto f = at(frame_kind::video, dts_ms);
+  f.arrival = t0 + milliseconds(arrival_ms);
+  return f;
+}
+
+TEST(source_pace, an_encoder_in_front_of_a_pipe_is_live) {
+  source_pace s;
+  // What waited in the pipe comes at once, then everything at its time.
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(s.live(read_at(i * 40, 400), 0)) << i;
+  bool live = false;
+  for (int i = 10; i < 30; ++i) live |= s.live(read_at(i * 40, 400 + (i - 9) * 40), 0);
+  EXPECT_TRUE(live);
+}
+
+TEST(source_pace, a_file_in_a_pipe_is_not) {
+  source_pace s;
+  // As fast as it can, and then as fast as we take it.
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(s.live(read_at(i * 40, i), 0)) << i;
+  for (int i = 100; i < 200; ++i) EXPECT_FALSE(s.live(read_at(i * 40, i * 40), static_cast<std::uint64_t>(i))) << i;
+}
+
+TEST(source_pace, starts_over_when_time_steps_back) {
+  source_pace s;
+  EXPECT_FALSE(s.live(read_at(10'000, 0), 0));
+  EXPECT_FALSE(s.live(read_at(0, 5'000), 0));
+  EXPECT_TRUE(s.live(read_at(400, 5'400), 0));
+}
+
+TEST(pacer, goes_by_the_anchor_it_is_given) {
+  pacer p;
+  EXPECT_EQ(p.due(0, t0), t0);
+  p.anchor_to(400, t0 + milliseconds(150));
+  EXPECT_EQ(p.due(440, t0 + milliseconds(160)), t0 + milliseconds(190));
+}
+
 TEST(loop_clock, starts_at_zero_and_keeps_distances) {
   loop_clock c;
   EXPECT_EQ(c.map(at(frame_kind::data, 0)), 0);

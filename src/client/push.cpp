@@ -65,7 +65,6 @@ void push::on_input() {
       return;
     }
     const auto what = input_->description();
-    if (live_input()) live_since_ = clock_now();
     log::info("input {}{}{}", options_.input.path == "-" ? "standard input" : options_.input.path, what.empty() ? "" : ": ", what);
     state_ = link_state::connecting;
     link_target target{options_.target, rtmp::client_role::publish, {}};
@@ -120,9 +119,13 @@ bool push::take_input(base::instant now) {
     // Metadata carries no time of its own worth waiting for.
     auto due = now;
     if (f->kind != media::frame_kind::data) {
-      // A live source has a pace of its own: what it gave while we dialled is late already and must not be a delay for ever.
-      due = pacer_.due(f->dts_ms, live_since_.value_or(now));
-      live_since_.reset();
+      // A running encoder in front of the pipe has a pace of its own: what it gave while this program started and dialled is late
+      // already, and pacing it once more would be a delay for ever.
+      due = pacer_.due(f->dts_ms, now);
+      if (live_input() && source_pace_.live(*f, input_->times_held_back()) && f->arrival < due) {
+        pacer_.anchor_to(f->dts_ms, f->arrival);
+        due = f->arrival;
+      }
     }
     if (due > now) {
       arm(due);

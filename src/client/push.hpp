@@ -63,7 +63,7 @@ class push final : private line_handler {
   std::unique_ptr<input> input_;
   line_ptr line_;
   pacer pacer_;
-  std::optional<base::instant> live_since_;  // when a live input gave its first frame, until that one is paced
+  source_pace source_pace_;
   publish_queue queue_;
   boost::asio::steady_timer due_timer_;    // the next frame
   boost::asio::steady_timer tick_timer_;   // queue age and the end
