@@ -46,7 +46,7 @@ void publication::wait_with(media::frame&& f) {
     heads_.push_back(std::move(f));
     return;
   }
-  const bool starts = f.kind == media::frame_kind::video ? f.key : !s.video_seen;
+  const bool starts = f.kind == media::frame_kind::video ? f.key : s.video_tracks.none();
   if (!starts) return;
   for (auto& head : heads_) head.arrival = f.arrival;
   take_over();
