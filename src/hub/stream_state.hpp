@@ -17,8 +17,8 @@
 
 namespace millrace::hub {
 
-// The records of a slot, each stamped with the time at which its viewers get the slot; same order as slot.before->records. Shared by all viewers
-// that start at that slot.
+// The records of a slot, each stamped with the time at which its viewers get the slot; same order as slot.before->records.
+// Shared by all viewers that start at that slot.
 using prelude_list = std::vector<entry_ptr>;
 using prelude_ptr = std::shared_ptr<const prelude_list>;
 

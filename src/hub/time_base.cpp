@@ -73,7 +73,10 @@ std::int64_t time_base::stamp_media(track_clock& t, const media::frame& f) {
 void time_base::follow_step(track_clock& t, const media::frame& f) {
   const auto step = f.dts_ms - t.last_in_ms;
   const auto ahead = step - passed_ms(t.last_arrival, f.arrival);
-  if (step >= -jitter_ms && ahead <= jitter_ms) return;
+  const bool follows = step >= -jitter_ms && ahead <= jitter_ms;
+  // What is jitter in one track may be too long a step in another one: who would be held looks whether the clock has changed.
+  const bool held = f.dts_ms + t.offset_ms < t.last_out_ms;
+  if (follows && !(held && t.offset_ms != offset_ms_)) return;
 
   const auto expected = newest_ms_ + std::max(least_gap_ms, passed_ms(newest_arrival_, f.arrival));
   std::optional<std::int64_t> best;
@@ -89,11 +92,11 @@ void time_base::follow_step(track_clock& t, const media::frame& f) {
   }
   if (!best) {
     if (step >= -jitter_ms && ahead <= leap_ms) return;  // a gap of the source
-    best = offset_ms_ = expected - f.dts_ms;
+    best = expected - f.dts_ms;
   }
   if (*best == t.offset_ms) return;
   t.offset_before_ms = t.offset_ms;
-  t.offset_ms = *best;
+  t.offset_ms = offset_ms_ = *best;
 }
 
 std::int64_t time_base::stamp_aside(track_clock& t, const media::frame& f) {

@@ -72,6 +72,18 @@ TEST_F(time_base_test, T11_a_stray_time_parts_nothing_for_good) {
   EXPECT_EQ(sound(10'060, 60), 10'060);
 }
 
+// The tracks' own distances make the step longer in one of them.
+TEST_F(time_base_test, T11_a_step_that_is_jitter_in_one_track_only_parts_nothing) {
+  EXPECT_EQ(sound(10'000, 0), 10'000);
+  EXPECT_EQ(video(9'900, 0), 9'900);
+  EXPECT_EQ(sound(8'950, 40), 10'040) << "1050 ms back: a clock";
+  EXPECT_EQ(video(8'950, 40), 10'040) << "950 ms back, at the time of the sound";
+  EXPECT_EQ(video(8'990, 80), 10'080);
+  EXPECT_EQ(video(7'980, 120), 10'120) << "and the other way round";
+  EXPECT_EQ(sound(8'000, 140), 10'140);
+  EXPECT_EQ(sound(8'020, 160), 10'160);
+}
+
 TEST_F(time_base_test, T11_tracks_with_bases_of_their_own_keep_them) {
   EXPECT_EQ(video(5'000'000, 0), 5'000'000);
   EXPECT_EQ(sound(0, 0), 0);

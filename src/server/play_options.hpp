@@ -27,8 +27,8 @@ struct play_options {
   std::vector<std::string> ignored;
 };
 
-// delay=MS (0 to 10000; also switches catching up on), catch_up=yes|no, video_track=N, audio_track=N (0 to 255) or =all; the first value of each
-// counts, other parameters are for others. Without a pick, players that announced E-RTMP Multitrack get all
+// delay=MS (0 to 10000; also switches catching up on), catch_up=yes|no, video_track=N and audio_track=N (0 to 255, or all); the first
+// value of each counts, other parameters are for others. Without a pick, players that announced E-RTMP Multitrack get all
 // tracks as they were published, others track 0 as ordinary messages (E-RTMP v2 "Multitrack").
 play_options read_play_options(std::string_view query, const viewer_settings& settings, std::chrono::milliseconds age_max,
                                bool multitrack_capable);

@@ -185,7 +185,8 @@ void rtmp_connection::handle(rtmp::play_requested& e) {
   const auto running = shard_.streams.find(name);
   if (e.start >= 0 && !(running && running->published())) {
     log::info("#{} {}: play {} refused: not published, and start={} asks for a recording", id_, remote_, escaped(name), e.start);
-    session_.reject_play(e.msid, {"error", "NetStream.Play.StreamNotFound", "nobody publishes " + name + ", and there is no recording of it"});
+    const auto why = "nobody publishes " + name + ", and there is no recording of it";
+    session_.reject_play(e.msid, {"error", "NetStream.Play.StreamNotFound", why});
     return;
   }
   const auto& settings = shard_.settings;
@@ -247,8 +248,9 @@ void rtmp_connection::end_waits(base::instant at) {
     if (const auto since = viewer->waiting_since(); since && at - *since > limit) over.push_back(msid);
   }
   for (const auto msid : over) {
-    session_.end_play(msid, {"error", "NetStream.Play.StreamNotFound",
-                             "nobody published " + players_.at(msid)->cursor().source()->name() + " for " + std::to_string(limit.count()) + " ms"});
+    const auto& name = players_.at(msid)->cursor().source()->name();
+    const auto why = "nobody published " + name + " for " + std::to_string(limit.count()) + " ms";
+    session_.end_play(msid, {"error", "NetStream.Play.StreamNotFound", why});
     stop_playing(msid);
   }
 }
