@@ -8,7 +8,7 @@ std::optional<std::string> codec_gate::refuses(const rtmp::peer_capabilities& pe
   const bool video = f.kind == media::frame_kind::video;
   if (f.kind == media::frame_kind::data || !(peer.list.announced || (video ? peer.video : peer.audio).announced)) return std::nullopt;
   const auto info = video ? media::inspect_video(f.payload) : media::inspect_audio(f.payload);
-  // A message of several tracks with codecs of their own has no FourCC: who asked for multitrack sorts them out.
+  // Of several tracks the lowest speaks: it is the one that everybody gets.
   if (!info.valid || !info.enhanced || info.fourcc == 0) return std::nullopt;
   auto& passed = passed_[video ? 1 : 0];
   if (info.fourcc == passed) return std::nullopt;
