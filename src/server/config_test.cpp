@@ -27,6 +27,8 @@ TEST(config, the_example_is_valid_and_equals_the_defaults) {
   EXPECT_EQ(parsed->retry, defaults.retry);
   EXPECT_EQ(parsed->quic_idle_timeout, defaults.quic_idle_timeout);
   EXPECT_EQ(parsed->connections_per_address_max, defaults.connections_per_address_max);
+  EXPECT_EQ(parsed->drain, defaults.drain);
+  EXPECT_EQ(parsed->drain_to, defaults.drain_to);
   EXPECT_EQ(parsed->access.publish_allow.size(), defaults.access.publish_allow.size());
   EXPECT_TRUE(parsed->access.publish_keys.empty());
 }
@@ -52,6 +54,15 @@ TEST(config, what_players_get) {
   EXPECT_EQ(failure("[play]\ncatch_up = 1"), "m.toml:2: play.catch_up: takes true or false");
   EXPECT_EQ(failure("[play]\ndelay_ms = 10001"), "m.toml:2: play.delay_ms: takes a whole number from 0 to 10000");
   EXPECT_EQ(failure("[play]\nwait_s = -1"), "m.toml:2: play.wait_s: takes seconds from 0 (for ever) to 86400");
+}
+
+TEST(config, Q2_reads_the_drain) {
+  const auto parsed = parse_config("[drain]\nseconds = 30\nto = \"rtmps://other/live\"\n", "m.toml");
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  EXPECT_EQ(parsed->drain, std::chrono::seconds(30));
+  EXPECT_EQ(parsed->drain_to, "rtmps://other/live");
+  EXPECT_EQ(parse_config("[drain]\nseconds = 0", "m.toml")->drain.count(), 0);
+  EXPECT_NE(failure("[drain]\nseconds = -1").find("drain.seconds: takes seconds"), std::string::npos);
 }
 
 TEST(config, says_which_line_and_what_would_be_right) {
