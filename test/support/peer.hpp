@@ -38,6 +38,7 @@ class peer final : public net::transport_handler {
     std::optional<rtmp::reconnect_requested> reconnect_wish;
     std::optional<base::error> closed;
     int streams_ended = 0;
+    std::size_t frames_when_ended = 0;  // how many there were at the latest such notice
   };
 
   peer(boost::asio::io_context& io, rtmp::client_role role, const std::string& uri_text,
@@ -127,6 +128,7 @@ class peer final : public net::transport_handler {
         seen_.closed = over->reason;
       } else if (std::get_if<rtmp::stream_ended>(&*event) != nullptr) {
         ++seen_.streams_ended;
+        seen_.frames_when_ended = seen_.frames.size();
       }
     }
   }
