@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "support/peer.hpp"
 #include "support/running_server.hpp"
 #include "support/wire_frames.hpp"
