@@ -111,7 +111,7 @@ asio::awaitable<void> hdr_metadata(context& c) {
   const auto reset = video(160, "94 'hvc1'", cases::undefined_metadata());
   const auto from = co_await publish_enhanced(c, c.name());
   const auto viewer = co_await watch(c, from.name);
-  const auto is_metadata = [](const av& m) { return m.type == rtmp::message_type::video && (m.payload[0] & 0x8F) == 0x84; };
+  const auto is_metadata = [](const av& m) { return m.type == rtmp::message_type::video && (byte_of(m, 0) & 0x8F) == 0x84; };
   // What holds for the picture `got` ends with.
   const auto in_effect = [&](const std::vector<av>& got) {
     const auto last = std::find_if(got.rbegin(), got.rend(), is_metadata);
@@ -166,7 +166,7 @@ asio::awaitable<void> several_in_one_message(context& c) {
   for (const auto& m : got) {
     has_hevc = has_hevc || contains(m.payload, hevc);
     has_av1 = has_av1 || contains(m.payload, av1);
-    if ((m.payload[0] & 0x8F) == 0x86 && (m.payload[1] & 15) == 1) break;  // coded frames
+    if ((byte_of(m, 0) & 0x8F) == 0x86 && (byte_of(m, 1) & 15) == 1) break;  // coded frames
   }
   check(has_hevc, "a late viewer did not get the configuration of the first track before the first picture");
   check(has_av1, "a late viewer did not get the configuration of the second track before the first picture");

@@ -86,7 +86,7 @@ asio::awaitable<void> takes_over(context& c) {
   for (const auto& m : got) {
     check(m.time >= time, "the viewer's time went back from " + std::to_string(time) + " to " + std::to_string(m.time));
     time = m.time;
-    if ((m.payload[0] & 15) == 0) continue;  // configuration
+    if ((byte_of(m, 0) & 15) == 0) continue;  // configuration
     check(m.payload.back() == last + 1, "after picture " + std::to_string(last) + " came " + std::to_string(m.payload.back()));
     last = m.payload.back();
   }

@@ -66,6 +66,8 @@ void check_arrived(const std::vector<av>& sent, const std::vector<av>& got);
 void check_begins(const std::vector<av>& got, const av& first, const std::string& what);
 // The first two messages of their type are these, in any order.
 void check_begins(const std::vector<av>& got, const av& one, const av& other, const std::string& what);
+// Of what a server sent, which may be shorter than it should: 0 beyond its end.
+[[nodiscard]] inline std::uint8_t byte_of(const av& m, std::size_t at) { return at < m.payload.size() ? m.payload[at] : std::uint8_t{0}; }
 [[nodiscard]] bool contains(base::bytes_view whole, base::bytes_view part);
 
 }  // namespace millrace::conform
