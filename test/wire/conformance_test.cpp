@@ -41,7 +41,8 @@ class server_conformance : public testing::Test {
       got = std::move(v);
     });
     ASSERT_TRUE(test::run_until(s.io, [&] { return got.has_value(); }, std::chrono::seconds(50)));
-    // Whatever can be tried at all can be tried here: a skip would hide that something is gone.
+    // Only a change of address cannot be tried on TCP. Any other skip would hide that something is gone.
+    if (got->how == outcome::skipped && which_.id == std::string("Y7") && transport_ != "rtmpq") GTEST_SKIP() << got->detail;
     EXPECT_TRUE(got->how == outcome::passed || got->how == outcome::refused) << got->id << ": " << got->title << "\n" << got->detail;
     // Of Enhanced RTMP nothing is optional for us.
     EXPECT_TRUE(got->how == outcome::passed || std::string_view("EVXRQY").find(got->id[0]) == std::string_view::npos) << got->detail;

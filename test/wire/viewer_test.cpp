@@ -102,8 +102,9 @@ TEST_P(every_viewer, R5_a_player_gets_the_track_it_picks_and_else_track_0) {
   // ManyTracks of AV1: a sequence start and a key frame for tracks 0 and 1.
   publisher.send(make_frame(frame_kind::video, 0, {0x96, 0x10, 'a', 'v', '0', '1', 0, 0, 0, 1, 10, 1, 0, 0, 1, 11}));
   publisher.send(make_frame(frame_kind::video, 0, {0x96, 0x11, 'a', 'v', '0', '1', 0, 0, 0, 1, 20, 1, 0, 0, 2, 21, 21}));
-  peer plain(s.io, client_role::play, uri(s)), second(s.io, client_role::play, uri(s, "video_track=1")),
-      all(s.io, client_role::play, uri(s, "video_track=all"));
+  const rtmp::peer_capabilities ordinary;  // announces nothing
+  peer plain(s.io, client_role::play, uri(s), ordinary), second(s.io, client_role::play, uri(s, "video_track=1"), ordinary),
+      all(s.io, client_role::play, uri(s, "video_track=all"), ordinary);
   const auto payloads = [](const peer& player) {
     std::vector<std::vector<std::uint8_t>> out;
     for (const auto& f : player.what().frames) {
