@@ -118,7 +118,8 @@ void add_conform(CLI::App& app, int& status) {
   o->client.timeout_s = 5;
   auto* command = app.add_subcommand("conform", "Tries an RTMP server against the specifications, test by test");
   command->add_option("URL", o->client.url, "The server and an application; a query goes behind published names (keys)");
-  command->add_option("--only", o->only, "Ids of tests, or sections by their letter: H K T4 (see --list)");
+  command->add_option("--only", o->only, "An id, or a section by its letter: --only H --only T4 (see --list)")
+      ->allow_extra_args(false);  // the word behind it may be the URL
   command->add_flag("--list", o->list, "The tests with their ids; connects to nothing");
   command->add_flag("--quick", o->quick, "Without the tests that wait for deadlines of the server");
   command->add_option("--at-once", o->at_once, "Tests that run at the same time")->check(CLI::Range(1, 64))->capture_default_str();
