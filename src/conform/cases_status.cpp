@@ -97,6 +97,14 @@ asio::awaitable<void> invalid_app(context& c) {
   co_await expect_or_skip(at, "NetConnection.Connect.InvalidApp", "error");
 }
 
+asio::awaitable<void> reconnect_request(context& c) {
+  if (!c.where().request_reconnect) throw skip{"the server asks for it in its own time; nothing here can make it do so"};
+  std::vector<amf0::member> can{{"capsEx", 1.0}};
+  const auto at = co_await c.connected_with(std::move(can));
+  c.where().request_reconnect("");
+  co_await expect(at, "NetConnection.Connect.ReconnectRequest", "status");
+}
+
 asio::awaitable<void> call_failed(context& c) {
   const auto at = co_await c.connected();
   at->call("millraceUnknown", 7);
@@ -254,6 +262,7 @@ std::vector<test_case> status_cases() {
       {"S3", "NetConnection.Connect.Failed", connect_failed},
       {"S4", "NetConnection.Connect.Closed", connect_closed},
       {"S5", "NetConnection.Connect.InvalidApp", invalid_app},
+      {"S7", "NetConnection.Connect.ReconnectRequest", reconnect_request},
       {"S8", "NetConnection.Call.Failed", call_failed},
       {"S9", "NetStream.Publish.Start", publish_start},
       {"S10", "NetStream.Publish.BadName", publish_bad_name},
