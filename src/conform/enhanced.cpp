@@ -171,13 +171,24 @@ asio::awaitable<bool> survived(on_stream from) {
 
 asio::awaitable<std::vector<av>> until(on_stream viewer, bytes last) {
   std::vector<av> got;
+  // True for the last one.
   peer::wanted is = [&](const rtmp::message& m) {
     if (m.type != message_type::audio && m.type != message_type::video) return false;
     const base::bytes_view payload = m.payload;
     got.push_back({m.type, m.timestamp, {payload.begin(), payload.end()}});
     return got.back().payload == last;
   };
-  co_await viewer.at->wait(std::move(is), "the media message " + hex(last, 16));
+  // What came while the script waited for something else comes first.
+  auto& passed = viewer.at->passed;
+  auto end = std::find_if(passed.begin(), passed.end(), is);
+  if (end != passed.end()) {
+    ++end;
+  } else {
+    co_await viewer.at->wait(is, "the media message " + hex(last, 16));
+    end = passed.end();
+  }
+  const auto is_media = [](const rtmp::message& m) { return m.type == message_type::audio || m.type == message_type::video; };
+  passed.erase(std::remove_if(passed.begin(), end, is_media), end);
   co_return got;
 }
 

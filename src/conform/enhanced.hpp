@@ -54,7 +54,7 @@ boost::asio::awaitable<bool> survived(on_stream from);
 
 // ---- watching ---------------------------------------------------------------------------------------------------
 
-// Audio and video messages up to the one with this payload, which comes last.
+// Audio and video messages since the last call, up to the one with this payload, which comes last.
 boost::asio::awaitable<std::vector<av>> until(on_stream viewer, bytes last);
 // The same of a viewer that comes only now; `mark` is published when it is there.
 boost::asio::awaitable<std::vector<av>> join(context& c, on_stream from, av mark);
