@@ -226,7 +226,7 @@ void push::check_ending() {
 void push::on_line_lost(const base::error&, std::chrono::milliseconds) {
   if (finished_) return;
   state_ = link_state::connecting;
-  queue_.suspend();
+  if (sessions() > 0) queue_.suspend();  // before the first session nothing has begun that could be interrupted
   if (!live_input()) due_timer_.cancel();
 }
 

@@ -169,9 +169,14 @@ TEST_P(every_viewer, L10_a_slow_player_loses_whole_gops_and_is_told) {
     EXPECT_TRUE(f.dts_ms == last + 40 || media::inspect_video(f.payload).key) << "a gap that does not end at a key frame";
     last = f.dts_ms;
   }
-  const auto told = std::find_if(player.what().statuses.begin(), player.what().statuses.end(),
-                                 [](const rtmp::status& status) { return status.code == "NetStream.Play.InsufficientBW"; });
-  ASSERT_NE(told, player.what().statuses.end());
+  const auto notice = [&player] {
+    const auto& all = player.what().statuses;
+    const auto found = std::find_if(all.begin(), all.end(), [](const rtmp::status& one) { return one.code == "NetStream.Play.InsufficientBW"; });
+    return found == all.end() ? nullptr : &*found;
+  };
+  // It follows the frames of its turn.
+  ASSERT_TRUE(run_until(s.io, [&] { return notice() != nullptr; }));
+  const auto* const told = notice();
   EXPECT_EQ(told->level, "warning");
   EXPECT_NE(told->description.find(" not sent: "), std::string::npos) << told->description;
 }
