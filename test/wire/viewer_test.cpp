@@ -1,6 +1,11 @@
 // What players get over real sockets: a start near the live edge, the track they pick, and the truth when they are too slow.
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <vector>
+
 #include "media/tag_header.hpp"
 #include "support/peer.hpp"
 #include "support/running_server.hpp"
@@ -93,6 +98,38 @@ TEST_P(every_viewer, L1_T12_a_late_player_starts_near_the_live_edge_unless_it_wa
   }
   EXPECT_EQ(pictures, 64);
   EXPECT_EQ(shown, live + 80) << "the live edge has its own times";
+}
+
+TEST_P(every_viewer, L2_fifty_players_that_join_at_once_amid_a_long_gop_all_start_on_its_key_frame) {
+  using clock = std::chrono::steady_clock;
+  running_server s;
+  peer publisher(s.io, client_role::publish, uri(s));
+  ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value(); }));
+  publisher.send(make_frame(frame_kind::video, 0, {0x17, 0, 0, 0, 0, 1, 0x64, 0, 0x1f, 0xff, 0xe0, 0}));
+  for (std::int64_t ms = 0; ms < 2'000; ms += 40) publisher.send(video(ms == 0, ms, 0, 4'000));
+  const auto stream = [&s] { return s.instance->streams().find("live/a"); };
+  ASSERT_TRUE(run_until(s.io, [&] { return stream() && stream()->facts().frames == 51; }));
+  std::vector<std::unique_ptr<peer>> players;
+  for (int i = 0; i < 50; ++i) players.push_back(std::make_unique<peer>(s.io, client_role::play, uri(s)));
+  std::vector<std::optional<clock::time_point>> accepted(50), begun(50);
+  ASSERT_TRUE(run_until(s.io, [&] {
+    bool all = true;
+    for (std::size_t i = 0; i < players.size(); ++i) {
+      if (!accepted[i] && players[i]->what().started) accepted[i] = clock::now();
+      if (!begun[i] && first_video(*players[i]) != nullptr) begun[i] = clock::now();
+      all = all && begun[i];
+    }
+    return all;
+  }));
+  auto slowest = clock::duration::zero();
+  for (std::size_t i = 0; i < players.size(); ++i) {
+    const auto* first = first_video(*players[i]);
+    EXPECT_TRUE(media::inspect_video(first->payload).key) << i;
+    EXPECT_EQ(first->payload.view()[5], 0) << i << ": the key frame of this GOP";
+    slowest = std::max(slowest, *begun[i] - *accepted[i]);
+  }
+  // From Play.Start to the first picture; how long that may take is for benchmarks to say.
+  RecordProperty("slowest_ms", static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(slowest).count()));
 }
 
 TEST_P(every_viewer, R5_a_player_gets_the_track_it_picks_and_else_track_0) {
