@@ -89,8 +89,8 @@ void add_pull(CLI::App& app, int& status) {
   add_client_options(*command, o->client);
   command->footer(std::string(url_help) +
                   "\n\nExamples:\n"
-                  "  millrace pull rtmpq://example.com/live/show show.flv\n"
-                  "  millrace pull rtmpq://example.com/live/show - | ffplay -fflags nobuffer -\n"
+                  "  millrace pull 'rtmpq://example.com/live/show?catch_up=no' show.flv          (from the key frame on, original times)\n"
+                  "  millrace pull rtmpq://example.com/live/show - | ffplay -analyzeduration 500000 -\n"
                   "  millrace pull rtmpq://example.com/live/show - | mpv --profile=low-latency -\n"
                   "Ctrl-C writes what was received and ends with status 0.\n\n" +
                   exit_status_help);

@@ -35,7 +35,7 @@ def test_P10_the_name_of_a_frozen_encoder_is_free_again(impatient_server, procs,
     first = procs.start("ffmpeg first", ffmpeg_publisher(clip.path, server.rtmp("live/a")))
     server.wait_publisher("live/a")
     out = tmp_path / "out.flv"
-    pull = procs.millrace("pull", "--stay", server.url("rtmp", "live/a"), out)
+    pull = procs.millrace("pull", "--stay", server.url("rtmp", "live/a?catch_up=no"), out)
     server.wait_player("live/a")
     until(lambda: out.exists() and out.stat().st_size > 20_000, what="media before the freeze")
     mark = freeze(first, server)
