@@ -13,11 +13,11 @@ using nanoseconds = std::chrono::nanoseconds;
 
 // One direction of a link.
 struct link_options {
-  nanoseconds delay{0};    // one way
-  nanoseconds jitter{0};   // uniform, 0 to this, on top of the delay; never reorders
-  double loss = 0;         // share of packets, 0 to 1
-  double burst = 1;        // mean length of a run of losses (Gilbert model); 1: losses are independent
-  std::uint64_t rate = 0;  // bit/s of IP packets; 0: no limit
+  nanoseconds delay{0};                               // one way
+  nanoseconds jitter{0};                              // uniform, 0 to this, on top of the delay; never reorders
+  double loss = 0;                                    // share of packets, 0 to 1
+  double burst = 1;                                   // mean length of a run of losses (Gilbert model); 1: losses are independent
+  std::uint64_t rate = 0;                             // bit/s of IP packets; 0: no limit
   nanoseconds queue{std::chrono::milliseconds(200)};  // a packet that would wait longer at the rate is dropped (drop tail)
   struct outage {
     nanoseconds start{0}, length{0};  // since the link came up
@@ -28,7 +28,7 @@ struct link_options {
 
 struct link_counters {
   std::uint64_t packets = 0, bytes = 0;
-  std::uint64_t lost = 0;       // by the loss model
+  std::uint64_t lost = 0;  // by the loss model
   std::uint64_t queue_full = 0;
   std::uint64_t in_outage = 0;
 };

@@ -64,7 +64,8 @@ class direction {
       if (size <= 0) return;
       const auto now = std::chrono::duration_cast<nanoseconds>(clock_type::now() - start);
       if (const auto out = model_.send(now, static_cast<std::size_t>(size))) {
-        under_way_.push_back({start + std::chrono::duration_cast<clock_type::duration>(*out), std::string(packet.data(), static_cast<std::size_t>(size))});
+        under_way_.push_back(
+            {start + std::chrono::duration_cast<clock_type::duration>(*out), std::string(packet.data(), static_cast<std::size_t>(size))});
       }
     }
   }
@@ -76,14 +77,16 @@ class direction {
       under_way_.pop_front();
     }
   }
-  [[nodiscard]] clock_type::time_point next_due() const { return under_way_.empty() ? clock_type::time_point::max() : under_way_.front().due; }
+  [[nodiscard]] clock_type::time_point next_due() const {
+    return under_way_.empty() ? clock_type::time_point::max() : under_way_.front().due;
+  }
   [[nodiscard]] int from() const { return from_; }
   void print(const char* name) const {
     const auto& c = model_.counters();
     std::printf("\"%s\":{\"packets\":%llu,\"bytes\":%llu,\"lost\":%llu,\"queue_full\":%llu,\"in_outage\":%llu,\"latest_us\":%lld}", name,
-                static_cast<unsigned long long>(c.packets), static_cast<unsigned long long>(c.bytes), static_cast<unsigned long long>(c.lost),
-                static_cast<unsigned long long>(c.queue_full), static_cast<unsigned long long>(c.in_outage),
-                static_cast<long long>(late_.count() / 1000));
+                static_cast<unsigned long long>(c.packets), static_cast<unsigned long long>(c.bytes),
+                static_cast<unsigned long long>(c.lost), static_cast<unsigned long long>(c.queue_full),
+                static_cast<unsigned long long>(c.in_outage), static_cast<long long>(late_.count() / 1000));
   }
 
  private:
@@ -102,7 +105,8 @@ nanoseconds from_ms(double ms) { return nanoseconds(static_cast<std::int64_t>(ms
 double number(std::string_view option, const char* text) {
   char* end = nullptr;
   const double value = std::strtod(text, &end);
-  if (end == text || *end != '\0' || value < 0) throw std::runtime_error(std::string(option) + ": '" + text + "' is no number of 0 or more");
+  if (end == text || *end != '\0' || value < 0)
+    throw std::runtime_error(std::string(option) + ": '" + text + "' is no number of 0 or more");
   return value;
 }
 
@@ -114,13 +118,20 @@ void set(link_options& link, std::string_view option, const char* text) {
     return;
   }
   const double value = number(option, text);
-  if (option == "delay") link.delay = from_ms(value);
-  else if (option == "jitter") link.jitter = from_ms(value);
-  else if (option == "loss") link.loss = value / 100;
-  else if (option == "burst") link.burst = value;
-  else if (option == "rate") link.rate = static_cast<std::uint64_t>(value * 1000);
-  else if (option == "queue") link.queue = from_ms(value);
-  else throw std::runtime_error("unknown option --" + std::string(option));
+  if (option == "delay")
+    link.delay = from_ms(value);
+  else if (option == "jitter")
+    link.jitter = from_ms(value);
+  else if (option == "loss")
+    link.loss = value / 100;
+  else if (option == "burst")
+    link.burst = value;
+  else if (option == "rate")
+    link.rate = static_cast<std::uint64_t>(value * 1000);
+  else if (option == "queue")
+    link.queue = from_ms(value);
+  else
+    throw std::runtime_error("unknown option --" + std::string(option));
 }
 
 int run(int count, char** arguments) {
@@ -147,7 +158,7 @@ int run(int count, char** arguments) {
   down.seed = seed * 2 + 1;
 
   const int a = open_tun(arguments[1], arguments[2]), b = open_tun(arguments[3], arguments[4]);
-  struct sigaction on_stop{};
+  struct sigaction on_stop {};
   on_stop.sa_handler = [](int) { stop_asked = 1; };
   ::sigaction(SIGTERM, &on_stop, nullptr);
   ::sigaction(SIGINT, &on_stop, nullptr);
