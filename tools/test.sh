@@ -82,7 +82,8 @@ test_unit() {
   local status=0
   sanitizer_settings
   rm -f "$logs/unit.xml"
-  ctest --test-dir "build/$preset" -j 2 --output-on-failure --no-tests=error --timeout 60 ${regex:+-R "$regex"} \
+  # One more than there are cores: many tests wait for a peer's deadline.
+  ctest --test-dir "build/$preset" -j "$((jobs + 1))" --output-on-failure --no-tests=error --timeout 60 ${regex:+-R "$regex"} \
     --output-junit "$PWD/$logs/unit.xml" >"$logs/unit.log" 2>&1 || status=$?
   if ((status != 0)); then
     grep -vE '^ *[0-9]+/[0-9]+ Test .* Passed|^ +Start ' "$logs/unit.log" | tail -n 200 || true
