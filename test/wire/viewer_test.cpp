@@ -183,21 +183,34 @@ TEST_P(every_viewer, L3_the_wait_for_a_publisher_may_have_an_end) {
 
 // The player stops reading while 60 MB are published, more than any socket buffer or window holds.
 TEST_P(every_viewer, L10_a_slow_player_loses_whole_gops_and_is_told) {
-  running_server s(true, [](config& c) { c.hub.viewer_age = std::chrono::milliseconds(20); });
+  running_server s(true, [](config& c) { c.hub.viewer_age = std::chrono::milliseconds(100); });
   peer publisher(s.io, client_role::publish, uri(s));
   ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value(); }));
   peer player(s.io, client_role::play, uri(s)), quick(s.io, client_role::play, uri(s, "catch_up=no"));
   ASSERT_TRUE(run_until(s.io, [&] { return player.what().started.has_value() && quick.what().started.has_value(); }));
   player.transport()->pause_receive(true);
   const auto stream = s.instance->streams().find("live/a");
-  constexpr int count = 600;
-  for (int i = 0; i < count; ++i) {
-    publisher.send(video(i % 10 == 0, i * 40, 0, 100'000));
-    ASSERT_TRUE(run_until(s.io, [&] { return stream->facts().frames > static_cast<std::uint64_t>(i); }));
-  }
-  ASSERT_TRUE(run_until(s.io, [&] { return !quick.what().frames.empty() && quick.what().frames.back().dts_ms == (count - 1) * 40; }));
+  int count = 0;
+  const auto publish = [&] {
+    publisher.send(video(count % 10 == 0, count * 40, 0, 100'000));
+    ++count;
+    return run_until(s.io, [&] { return stream->facts().frames >= static_cast<std::uint64_t>(count); });
+  };
+  while (count < 600) ASSERT_TRUE(publish());
+  // On a busy machine the quick one may be late too; who has missed pictures goes on at the next key frame, so that one has to come.
+  const auto at_the_end = [&](const peer& who) { return !who.what().frames.empty() && who.what().frames.back().dts_ms >= (count - 10) * 40; };
+  const auto goes_on = [&](const peer& who) {
+    while (count < 1'200 && !run_until(s.io, [&] { return at_the_end(who); }, std::chrono::seconds(1))) {
+      for (int i = 0; i < 10; ++i) {
+        if (!publish()) return false;
+      }
+    }
+    return at_the_end(who);
+  };
+  ASSERT_TRUE(goes_on(quick));
+  EXPECT_TRUE(player.what().frames.size() < quick.what().frames.size()) << "one slow player is nobody else's concern";
   player.transport()->pause_receive(false);
-  ASSERT_TRUE(run_until(s.io, [&] { return !player.what().frames.empty() && player.what().frames.back().dts_ms >= (count - 10) * 40; }));
+  ASSERT_TRUE(goes_on(player));
 
   EXPECT_LT(player.what().frames.size(), static_cast<std::size_t>(count));
   std::int64_t last = -40;
