@@ -112,18 +112,37 @@ test_unit_whole() {
     read -r name slices slice <<<"$shown"
     add_gtest "$logs/unit-$name-$slice.log"
   done
+  list_conformance
 }
 
 add_gtest() { # FILE: adds the sums of a GoogleTest program's output; one that did not come to its end is a failure
-  local ok skips bad
+  local ok skips bad slow
   sum() { sed -n "s/^\[ *$1 *\] \([0-9]*\) tests\{0,1\}[.,].*/\1/p" "$2" | tail -n 1; }
   ok=$(sum PASSED "$1") skips=$(sum SKIPPED "$1") bad=$(sum FAILED "$1")
   if ! grep -q '^exit status 0$' "$1"; then
     bad=${bad:-1}
     say "unit: FAILED, all of it in $1"
     grep -E -A30 ': Failure$|ERROR: |runtime error: |^\[  FAILED  \]|^exit status' "$1" | tail -n 150 || true
+    [[ -n $ok ]] || tail -n 30 "$1"  # it broke off: the last test that began is where
+  fi
+  # No single test may take a minute, whatever the machine does beside it.
+  slow=$(sed -n "s/^\[       OK \] \(.*\) (\([0-9]*\) ms)$/\2 \1/p" "$1" | awk -v most=60000 '$1 > most')
+  if [[ -n $slow ]]; then
+    say "unit: FAILED, longer than 60 s: $slow (ms, test)"
+    bad=$((${bad:-0} + $(wc -l <<<"$slow"))) ok=$((ok - $(wc -l <<<"$slow")))
   fi
   passed=$((passed + ${ok:-0})) skipped=$((skipped + ${skips:-0})) failed=$((failed + ${bad:-0}))
+}
+
+# doc/protocol/conformance.md says what each id means; those that are unit tests carry it in their names.
+list_conformance() {
+  local side transport ids
+  for side in server client; do
+    for transport in rtmp rtmps rtmpq; do
+      ids=$(sed -n "s/^\[       OK \] conformance_$side\.\([A-Z][0-9]*[a-z]*\)_$transport .*/\1/p" "$logs"/unit-wire-*.log | sort -V | uniq)
+      say "conformance, $side on $transport: $(wc -w <<<"$ids") ids pass: ${ids//$'\n'/ }"
+    done
+  done
 }
 
 test_unit_by_name() {
@@ -175,8 +194,11 @@ test_e2e() {
   export MILLRACE=$PWD/build/$preset/millrace
   # The conformance suite mostly waits for a server's deadlines, two minutes in all: the others do not wait for it.
   pytest_alone conform test/e2e/test_conform.py >"$logs/conform.log" 2>&1 &
+  local beside=$!
+  trap 'kill "$beside" 2>/dev/null; exit 130' INT TERM  # what runs in the background does not hear of Ctrl-C
   run_pytest e2e test/e2e --ignore=test/e2e/test_conform.py
-  wait $! || true
+  wait "$beside" || true
+  trap - INT TERM
   cat "$logs/conform.log"
   add_pytest conform
 }
