@@ -19,3 +19,7 @@ if(MILLRACE_TESTS AND wire_tests)
   millrace_test(millrace_wire_test ${wire_tests})
   target_link_libraries(millrace_wire_test PRIVATE millrace::server millrace::client millrace::conform)
 endif()
+if(MILLRACE_TESTS)
+  # The link of bench/wan is a measuring instrument: its arithmetic is tested even where the benchmarks are not built.
+  millrace_test(millrace_wan_test ${PROJECT_SOURCE_DIR}/bench/wan/link_model_test.cpp)
+endif()

@@ -1,4 +1,4 @@
-// What a bad network does to packets, as arithmetic: rate and queue, loss, delay and jitter, outages. No clock, no I/O, one seed.
+// What a bad network does to packets, as arithmetic: rate, its dips and the queue, loss, delay and jitter, outages. No clock, no I/O, one seed.
 #pragma once
 #include <algorithm>
 #include <chrono>
@@ -11,6 +11,18 @@ namespace millrace::wan {
 
 using nanoseconds = std::chrono::nanoseconds;
 
+// A stretch of time since the link came up, once or again and again.
+struct phase {
+  nanoseconds start{0}, length{0};
+  nanoseconds every{0};  // from one start to the next; 0: once
+
+  [[nodiscard]] bool holds(nanoseconds at) const {
+    if (at < start) return false;
+    const nanoseconds into = every.count() > 0 ? (at - start) % every : at - start;
+    return into < length;
+  }
+};
+
 // One direction of a link.
 struct link_options {
   nanoseconds delay{0};                               // one way
@@ -19,10 +31,12 @@ struct link_options {
   double burst = 1;                                   // mean length of a run of losses (Gilbert model); 1: losses are independent
   std::uint64_t rate = 0;                             // bit/s of IP packets; 0: no limit
   nanoseconds queue{std::chrono::milliseconds(200)};  // a packet that would wait longer at the rate is dropped (drop tail)
-  struct outage {
-    nanoseconds start{0}, length{0};  // since the link came up
+  std::vector<phase> outages{};                       // what would leave the bottleneck then is lost
+  struct dip {
+    phase when;
+    std::uint64_t rate = 0;
   };
-  std::vector<outage> outages;  // everything sent then is lost
+  std::vector<dip> dips{};  // another rate for a while; each packet has the rate of the moment at which its first bit leaves
   std::uint64_t seed = 1;
 };
 
@@ -42,14 +56,14 @@ class link_model {
     ++counters_.packets;
     counters_.bytes += bytes;
     nanoseconds out = now;
-    if (options_.rate > 0) {
-      const nanoseconds start = std::max(now, free_at_);
+    const nanoseconds start = std::max(now, free_at_);
+    if (const std::uint64_t rate = rate_at(start); rate > 0) {
       if (start - now > options_.queue) return ++counters_.queue_full, std::nullopt;
-      const auto wire = static_cast<double>(bytes) * 8e9 / static_cast<double>(options_.rate);
+      const auto wire = static_cast<double>(bytes) * 8e9 / static_cast<double>(rate);
       out = free_at_ = start + nanoseconds(static_cast<std::int64_t>(wire));
     }
     for (const auto& one : options_.outages) {
-      if (out >= one.start && out < one.start + one.length) return ++counters_.in_outage, std::nullopt;
+      if (one.holds(out)) return ++counters_.in_outage, std::nullopt;
     }
     // Behind the bottleneck: a lost packet has used its share of the rate, as on a radio link.
     if (is_lost()) return ++counters_.lost, std::nullopt;
@@ -61,6 +75,13 @@ class link_model {
   [[nodiscard]] const link_counters& counters() const noexcept { return counters_; }
 
  private:
+  [[nodiscard]] std::uint64_t rate_at(nanoseconds at) const {
+    for (const auto& one : options_.dips) {
+      if (one.when.holds(at)) return one.rate;
+    }
+    return options_.rate;
+  }
+
   // Gilbert: in the bad state everything is lost; the stationary share of the bad state is `loss`, its mean stay `burst` packets.
   bool is_lost() {
     if (options_.loss <= 0) return false;

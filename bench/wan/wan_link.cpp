@@ -1,9 +1,10 @@
 // A bad network between two network namespaces: a TUN device in each and this process between them. For kernels without netem.
 //
 //   wan_link NS_A DEV_A NS_B DEV_B [--delay MS] [--jitter MS] [--loss PERCENT] [--burst PACKETS] [--rate KBIT] [--queue MS]
-//            [--outage START_MS:LENGTH_MS]… [--seed N] [--up-…/--down-… for one direction only]
+//            [--outage START:LENGTH[:EVERY]]… [--dip KBIT:START:LENGTH[:EVERY]]… [--seed N] [--up-…/--down-… for one direction only]
+//            [--rebind MS]
 //
-// "up" is A to B. Prints "ready" on standard output when both devices exist; ends on SIGTERM or SIGINT with the counters as JSON.
+// "up" is A to B; times are milliseconds since "ready". --rebind: from then on B sees other source ports, as after a NAT forgot its table. Prints "ready" on standard output when both devices exist; ends on SIGTERM or SIGINT with the counters as JSON.
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -23,8 +24,10 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "link_model.hpp"
+#include "packet.hpp"
 
 namespace {
 
@@ -55,7 +58,9 @@ int open_tun(const std::string& space, const std::string& name) {
 
 class direction {
  public:
-  direction(int from, int to, link_options options) : from_(from), to_(to), model_(std::move(options)) {}
+  // `rebind_at` since the start: from then on this end of every port is another; never: nanoseconds::max().
+  direction(int from, int to, link_options options, port_of which, nanoseconds rebind_at)
+      : from_(from), to_(to), model_(std::move(options)), which_(which), rebind_at_(rebind_at) {}
 
   void read_all(clock_type::time_point start) {
     std::array<char, 65536> packet;
@@ -63,6 +68,9 @@ class direction {
       const auto size = ::read(from_, packet.data(), packet.size());
       if (size <= 0) return;
       const auto now = std::chrono::duration_cast<nanoseconds>(clock_type::now() - start);
+      const std::span<char> bytes(packet.data(), static_cast<std::size_t>(size));
+      if (first_.count() == 0 && carries_ports(bytes)) first_ = std::chrono::duration_cast<nanoseconds>(clock_type::now().time_since_epoch());
+      if (now >= rebind_at_) rewrite_port(bytes, which_);
       if (const auto out = model_.send(now, static_cast<std::size_t>(size))) {
         under_way_.push_back(
             {start + std::chrono::duration_cast<clock_type::duration>(*out), std::string(packet.data(), static_cast<std::size_t>(size))});
@@ -83,10 +91,11 @@ class direction {
   [[nodiscard]] int from() const { return from_; }
   void print(const char* name) const {
     const auto& c = model_.counters();
-    std::printf("\"%s\":{\"packets\":%llu,\"bytes\":%llu,\"lost\":%llu,\"queue_full\":%llu,\"in_outage\":%llu,\"latest_us\":%lld}", name,
+    std::printf("\"%s\":{\"packets\":%llu,\"bytes\":%llu,\"lost\":%llu,\"queue_full\":%llu,\"in_outage\":%llu,\"latest_us\":%lld,\"first_ns\":%lld}", name,
                 static_cast<unsigned long long>(c.packets), static_cast<unsigned long long>(c.bytes),
                 static_cast<unsigned long long>(c.lost), static_cast<unsigned long long>(c.queue_full),
-                static_cast<unsigned long long>(c.in_outage), static_cast<long long>(late_.count() / 1000));
+                static_cast<unsigned long long>(c.in_outage), static_cast<long long>(late_.count() / 1000),
+                static_cast<long long>(first_.count()));
   }
 
  private:
@@ -97,7 +106,10 @@ class direction {
   int from_, to_;
   link_model model_;
   std::deque<packet_under_way> under_way_;  // the model never reorders
-  nanoseconds late_{0};                     // the most that this process was behind its own plan
+  port_of which_;
+  nanoseconds rebind_at_;
+  nanoseconds first_{0};  // when the first TCP or UDP packet came in, on the clock that the whole machine shares
+  nanoseconds late_{0};   // the most that this process was behind its own plan
 };
 
 nanoseconds from_ms(double ms) { return nanoseconds(static_cast<std::int64_t>(ms * 1e6)); }
@@ -110,11 +122,32 @@ double number(std::string_view option, const char* text) {
   return value;
 }
 
+// Numbers between colons, `least` to `most` of them.
+std::vector<double> numbers(std::string_view option, std::string text, std::size_t least, std::size_t most) {
+  std::vector<double> out;
+  for (std::size_t at = 0; at <= text.size();) {
+    const auto colon = std::min(text.find(':', at), text.size());
+    out.push_back(number(option, text.substr(at, colon - at).c_str()));
+    at = colon + 1;
+  }
+  if (out.size() < least || out.size() > most)
+    throw std::runtime_error("--" + std::string(option) + " wants " + std::to_string(least) + " to " + std::to_string(most) +
+                             " numbers with colons between them, not '" + text + "'");
+  return out;
+}
+
+phase phase_of(const std::vector<double>& ms, std::size_t from) {
+  return {from_ms(ms[from]), from_ms(ms[from + 1]), from_ms(ms.size() > from + 2 ? ms[from + 2] : 0)};
+}
+
 void set(link_options& link, std::string_view option, const char* text) {
   if (option == "outage") {
-    const char* colon = std::strchr(text, ':');
-    if (colon == nullptr) throw std::runtime_error("--outage wants START_MS:LENGTH_MS");
-    link.outages.push_back({from_ms(number(option, std::string(text, colon).c_str())), from_ms(number(option, colon + 1))});
+    link.outages.push_back(phase_of(numbers(option, text, 2, 3), 0));
+    return;
+  }
+  if (option == "dip") {
+    const auto found = numbers(option, text, 3, 4);
+    link.dips.push_back({phase_of(found, 1), static_cast<std::uint64_t>(found[0] * 1000)});
     return;
   }
   const double value = number(option, text);
@@ -138,6 +171,7 @@ int run(int count, char** arguments) {
   if (count < 5) throw std::runtime_error("usage: wan_link NS_A DEV_A NS_B DEV_B [options]; the source says which");
   link_options up, down;
   std::uint64_t seed = 1;
+  nanoseconds rebind_at = nanoseconds::max();
   for (int i = 5; i < count; ++i) {
     std::string_view option = arguments[i];
     if (!option.starts_with("--") || i + 1 == count) throw std::runtime_error("'" + std::string(option) + "' is no option with a value");
@@ -145,6 +179,8 @@ int run(int count, char** arguments) {
     const char* value = arguments[++i];
     if (option == "seed") {
       seed = static_cast<std::uint64_t>(number(option, value));
+    } else if (option == "rebind") {
+      rebind_at = from_ms(number(option, value));
     } else if (option.starts_with("up-")) {
       set(up, option.substr(3), value);
     } else if (option.starts_with("down-")) {
@@ -166,7 +202,7 @@ int run(int count, char** arguments) {
   std::printf("ready\n");
   std::fflush(stdout);
 
-  direction there(a, b, up), back(b, a, down);
+  direction there(a, b, up, port_of::source, rebind_at), back(b, a, down, port_of::destination, rebind_at);
   const auto start = clock_type::now();
   while (stop_asked == 0) {
     const auto now = clock_type::now();
