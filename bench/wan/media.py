@@ -102,8 +102,9 @@ class Seen:
     def add(self, kind, number, made_ns):
         self.frames[kind].setdefault(number, (made_ns, time.monotonic_ns()))
 
-    def report(self, skip_s=0):
-        out = {}
+    def report(self):
+        arrived = [a for got in self.frames.values() for _, a in got.values()]
+        out = {"first_arrival_ns": min(arrived, default=None)}
         for name, kind in (("audio", AUDIO), ("video", VIDEO)):
             got = self.frames[kind]
             if not got:
@@ -126,6 +127,7 @@ class Seen:
                 "p50_ms": at(0.5), "p95_ms": at(0.95), "p99_ms": at(0.99), "max_ms": round(ages[-1], 1),
                 "stalls_over_500_ms": sum(g > 500 for g in gaps), "longest_gap_ms": round(max(gaps, default=0), 1),
                 "over_1_s": round(sum(a > 1000 for a in ages) / len(ages), 4),
+                "ages_ms": [round(a, 1) for a in ages],
             }
         return out
 
@@ -194,7 +196,7 @@ def receive(options):
             receive_udp(seen, options.on, options.quiet_end)
     except KeyboardInterrupt:
         pass
-    json.dump(seen.report(), sys.stderr if options.format == "none" else sys.stdout)
+    json.dump(seen.report(), sys.stdout)
     sys.stdout.flush()
 
 

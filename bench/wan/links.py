@@ -1,0 +1,42 @@
+"""The links that are compared, as one table, and what happens to the publisher's network in the scenarios."""
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """Both directions are alike. Rates in kbit/s of IP packets, times in ms from the moment the link is up."""
+    what: str
+    rtt: float
+    rate: int
+    loss: float = 0       # per cent, each way
+    burst: float = 1      # mean length of a run of losses
+    queue: int = 200      # what the buffer before the bottleneck holds, as time at the present rate
+    dip: tuple = ()       # (rate, start, length, every)
+    outage: tuple = ()    # (start, length, every)
+
+    def options(self):
+        out = ["--delay", self.rtt / 2, "--rate", self.rate, "--loss", self.loss, "--burst", self.burst, "--queue", self.queue]
+        for name, numbers in (("--dip", self.dip), ("--outage", self.outage)):
+            if numbers:
+                out += [name, ":".join(map(str, numbers))]
+        return [str(word) for word in out]
+
+
+LINKS = {
+    "L0": Link("RTT 50 ms, 10 Mb/s, clean", 50, 10_000),
+    "L1": Link("RTT 50 ms, 10 Mb/s, 1 % loss", 50, 10_000, loss=1),
+    "L2": Link("RTT 100 ms, 8 Mb/s, 3 % loss", 100, 8_000, loss=3),
+    "L3": Link("RTT 200 ms, 8 Mb/s, 5 % loss in bursts of 4", 200, 8_000, loss=5, burst=4),
+    "L4": Link("RTT 60 ms, 10 Mb/s, 10 % loss", 60, 10_000, loss=10),
+    "L5": Link("RTT 40 ms, 6 Mb/s, for 5 s of every 20 s 1.5 Mb/s, queue 300 ms", 40, 6_000, queue=300, dip=(1_500, 6_000, 5_000, 20_000)),
+    "L6": Link("RTT 50 ms, 10 Mb/s, 1 s of every 15 s nothing passes", 50, 10_000, outage=(7_000, 1_000, 15_000)),
+}
+
+# name: (what happens 6 s after the link is up, the link on which it happens)
+EVENT_MS = 6_000
+SCENARIOS = {
+    "address": ("the publisher gets another address and loses the old one", LINKS["L0"]),
+    "rebind": ("a NAT before the publisher changes the port of every flow", LINKS["L0"]),
+    "switch": ("the publisher's route moves to a second link (RTT 80 ms); the first one stays up", LINKS["L0"]),
+}
+SECOND_LINK = Link("RTT 80 ms, 10 Mb/s, clean", 80, 10_000)
