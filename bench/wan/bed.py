@@ -3,6 +3,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import threading
@@ -13,11 +14,52 @@ from links import EVENT_MS, SECOND_LINK
 NEAR, NEAR_NEW, FAR = "10.77.0.1", "10.77.0.3", "10.77.0.2"
 NEAR_SECOND, FAR_SECOND = "10.77.1.1", "10.77.1.2"
 ALLOWED = "10.77.0.0/16"
+RIVAL_RISE_S = 2  # a TCP flow's slow start, which is not its share
 counter = itertools.count()
 
 
 class Failed(Exception):
     pass
+
+
+def reason_against_running():
+    """Why there can be no bed on this machine, with what to do; None: there can."""
+    if os.geteuid() != 0:
+        return "network namespaces and TUN devices need root: run this as root, or as ./x bench wan, which uses sudo"
+    if not pathlib.Path("/dev/net/tun").exists():
+        return "/dev/net/tun is missing: modprobe tun; a container needs --device /dev/net/tun --cap-add NET_ADMIN --cap-add SYS_ADMIN"
+    try:
+        remove_leftovers()
+        name = f"wan-{os.getpid()}-try"
+        subprocess.run(["ip", "netns", "add", name], check=True, capture_output=True, text=True)
+        subprocess.run(["ip", "netns", "del", name], check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        return "the program ip is missing: apt-get install iproute2"
+    except subprocess.CalledProcessError as failed:
+        return f"no network namespace can be made ({failed.stderr.strip()}): a container needs --cap-add NET_ADMIN --cap-add SYS_ADMIN"
+    return None
+
+
+def remove_leftovers():
+    """Namespaces of a bench that was killed. Their names hold its process id."""
+    for line in subprocess.run(["ip", "netns", "list"], check=True, capture_output=True, text=True).stdout.splitlines():
+        name = line.split()[0]
+        if (found := re.match(r"wan-(\d+)-", name)) and not pathlib.Path("/proc", found[1]).exists():
+            subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+def reason_against_congestion(name):
+    """Why namespaces cannot use this TCP congestion control; None: they can. A namespace may only choose what the machine allows to everyone."""
+    ipv4 = pathlib.Path("/proc/sys/net/ipv4")
+    if name not in (ipv4 / "tcp_available_congestion_control").read_text().split():
+        subprocess.run(["modprobe", f"tcp_{name}"], check=False, capture_output=True)
+    allowed = ipv4 / "tcp_allowed_congestion_control"
+    if name not in allowed.read_text().split():
+        try:
+            allowed.write_text(f"{allowed.read_text().strip()} {name}")
+        except OSError:
+            return f"this kernel has no TCP congestion control '{name}' (modprobe tcp_{name} does not help)"
+    return None
 
 
 class Host:
@@ -36,6 +78,15 @@ class Host:
 
     def run(self, *argv):
         subprocess.run(["ip", "netns", "exec", self.name, *map(str, argv)], check=True, stderr=self.log, stdout=self.log)
+
+    def wait_until_listening(self, protocol, port, seconds=10):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            sockets = subprocess.run(["ip", "netns", "exec", self.name, "ss", "-Hln", f"--{protocol}", f"sport = :{port}"], capture_output=True)
+            if sockets.stdout:
+                return
+            time.sleep(0.05)
+        raise Failed(f"nothing listens on {protocol} port {port} after {seconds} s")
 
     def ip(self, words):
         subprocess.run(["ip", "-n", self.name, *words.split()], check=True, stderr=self.log)
@@ -59,11 +110,12 @@ class Host:
 
 
 class Bed:
-    """near --link--> far. `event` is one of SCENARIOS or None; it happens EVENT_MS after the link is up."""
+    """near --link--> far. `event` is one of SCENARIOS or None; it happens EVENT_MS after the link is up, and ends with the media at the latest."""
 
-    def __init__(self, wan_link, link, seed, folder, event=None):
-        self.wan_link, self.link_is, self.seed, self.folder, self.event = wan_link, link, seed, folder, event
+    def __init__(self, wan_link, link, seed, folder, event=None, seconds=0):
+        self.wan_link, self.link_is, self.seed, self.folder, self.event, self.seconds = wan_link, link, seed, folder, event, seconds
         self.counters = {}
+        self.rival = None
 
     def __enter__(self):
         name = f"wan-{os.getpid()}-{next(counter)}"
@@ -83,8 +135,13 @@ class Bed:
             self.up_at = time.monotonic()
             if self.event == "switch":
                 self.join("wan2", SECOND_LINK, NEAR_SECOND, FAR_SECOND)
-            if self.event in ("address", "switch"):
-                self.timer = threading.Timer(EVENT_MS / 1000, self.move)
+                # As a provider does: what comes from there has to be what would be answered there.
+                self.far.set(conf__wan2__rp_filter=1)
+            if self.event == "shared":
+                self.far.start(["iperf3", "-s"], stdout=subprocess.DEVNULL)
+            happens = {"address": self.move, "switch": self.move, "shared": self.compete}.get(self.event)
+            if happens:
+                self.timer = threading.Timer(EVENT_MS / 1000, happens)
                 self.timer.start()
         except BaseException:
             self.__exit__()
@@ -108,14 +165,25 @@ class Bed:
         else:
             self.near.ip(f"route replace {FAR}/32 dev wan2 src {NEAR_SECOND}")
 
+    def compete(self):
+        with open(self.folder / "iperf3.json", "wb") as out:
+            self.rival = self.near.start(["iperf3", "-c", FAR, "-C", "cubic", "-O", str(RIVAL_RISE_S), "-t", str(self.rival_seconds()), "-J"], stdout=out)
+
+    def rival_seconds(self):
+        return max(3, round(self.seconds - EVENT_MS / 1000 - RIVAL_RISE_S))
+
+    def rival_kbit(self):
+        """What the TCP flow beside the media got, when its start is over; None: there was none."""
+        if not self.rival:
+            return None
+        self.rival.wait(self.rival_seconds() + 15)
+        text = (self.folder / "iperf3.json").read_text()
+        try:
+            return json.loads(text)["end"]["sum_received"]["bits_per_second"] / 1000
+        except (KeyError, ValueError):
+            raise Failed(f"iperf3 has no result: {text.strip()[-200:]}")
+
     def congestion(self, name):
-        # A namespace may only choose what the machine allows to everyone.
-        allowed = pathlib.Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
-        if name not in allowed.read_text().split():
-            try:
-                allowed.write_text(f"{allowed.read_text().strip()} {name}")
-            except OSError:
-                raise Failed(f"this kernel has no TCP congestion control '{name}': load it (modprobe tcp_{name}) or leave it out with --systems")
         for host in self.hosts:
             host.set(tcp_congestion_control=name)
 

@@ -1,4 +1,4 @@
-"""The links that are compared, as one table, and what happens to the publisher's network in the scenarios."""
+"""The links that are compared, what happens to the publisher's network in the scenarios, and the goals."""
 import dataclasses
 
 
@@ -32,11 +32,23 @@ LINKS = {
     "L6": Link("RTT 50 ms, 10 Mb/s, 1 s of every 15 s nothing passes", 50, 10_000, outage=(7_000, 1_000, 15_000)),
 }
 
-# name: (what happens 6 s after the link is up, the link on which it happens)
+# name: (what happens EVENT_MS after the link is up, the link on which it happens)
 EVENT_MS = 6_000
 SCENARIOS = {
     "address": ("the publisher gets another address and loses the old one", LINKS["L0"]),
     "rebind": ("a NAT before the publisher changes the port of every flow", LINKS["L0"]),
-    "switch": ("the publisher's route moves to a second link (RTT 80 ms); the first one stays up", LINKS["L0"]),
+    "switch": ("the publisher's route moves to a second link (RTT 80 ms), which carries only its own addresses; the first one stays up", LINKS["L0"]),
+    "shared": ("a TCP download (cubic) goes the same way over 6 Mb/s: a good neighbour leaves it about a half", Link("RTT 50 ms, 6 Mb/s, clean", 50, 6_000)),
 }
 SECOND_LINK = Link("RTT 80 ms, 10 Mb/s, clean", 80, 10_000)
+
+# What millrace wants to reach: link -> (kind, figure of media.py) -> at most; "in_time", a share, at least.
+GOALS = {
+    "L1": {("video", "p50_ms"): 35, ("video", "p95_ms"): 90, ("video", "p99_ms"): 120, ("audio", "p99_ms"): 60},
+    "L2": {("video", "p50_ms"): 70, ("video", "p95_ms"): 175, ("video", "p99_ms"): 250, ("audio", "p99_ms"): 160},
+    "L3": {("video", "p50_ms"): 130, ("video", "p95_ms"): 330, ("video", "p99_ms"): 520, ("audio", "p99_ms"): 320},
+    "L4": {("video", "p50_ms"): 95, ("video", "p95_ms"): 170, ("video", "p99_ms"): 260, ("audio", "p99_ms"): 160},
+    "L5": {("audio", "p99_ms"): 60, ("audio", "lost"): 0, ("video", "in_time"): 0.75},
+    "L6": {("video", "p95_ms"): 450, ("video", "longest_gap_ms"): 1_100, ("audio", "longest_gap_ms"): 1_100},
+}
+START_GOAL_RTTS = 2.5

@@ -1,16 +1,21 @@
 #!/usr/bin/python3
 """Live-like media with the time of its making in every frame, and the receiver that measures how old each frame is when it arrives whole.
 
-    media.py send flv|udp [--to HOST:PORT] [--seconds N]       FLV on standard output, or datagrams
-    media.py receive flv|udp [--on PORT] [--quiet-end S]       FLV on standard input, or datagrams; JSON at the end
+    media.py send flv|udp --record FILE [--to HOST:PORT] [--seconds N] [--start-at NS]     FLV on standard output, or datagrams
+    media.py receive flv|udp --record FILE [--on PORT] [--skip N]                          FLV on standard input, or datagrams; JSON at the end
 
 30 pictures and 46.9 audio frames a second, 2.5 Mb/s and 128 kb/s, a key frame eight times as large as the others every 2 s. Sender and
 receiver share CLOCK_MONOTONIC, so they have to run on one machine (in different network namespaces).
+
+A frame bears the time at which it was due, not the one at which it was written: a program that stops reading makes frames old, not late.
+The sender leaves in FILE how many frames it made, the receiver counts as lost what it never saw of them. Frames of the first --skip seconds
+are not measured: by then the connection is made.
 """
 import argparse
 import json
+import math
 import os
-import select
+import pathlib
 import signal
 import socket
 import struct
@@ -26,6 +31,8 @@ MAGIC = b"mWAN"
 PART = struct.Struct(">BIQHH")  # of a datagram: kind, number, nanoseconds, index, parts
 PART_BYTES = 1316 - PART.size   # what SRT carries in one packet
 AUDIO, VIDEO = 8, 9
+STALL_MS = 500    # a gap between two frames of a kind that people notice
+IN_TIME_MS = 500  # what is older does not help a conversation
 
 
 def frame(kind, number, now_ns):
@@ -53,8 +60,8 @@ class FlvOut:
         self.out.write(b"FLV\x01\x05\0\0\0\x09\0\0\0\0" + flv_tag(VIDEO, 0, AVC_CONFIG) + flv_tag(AUDIO, 0, AAC_CONFIG))
         self.out.flush()
 
-    def put(self, kind, number, ms):
-        self.out.write(flv_tag(kind, ms, frame(kind, number, time.monotonic_ns())))
+    def put(self, kind, _, ms, body, __):
+        self.out.write(flv_tag(kind, ms, body))
         self.out.flush()
 
 
@@ -64,35 +71,46 @@ class UdpOut:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.connect((host, int(port)))
 
-    def put(self, kind, number, _):
-        now = time.monotonic_ns()
-        body = frame(kind, number, now)
+    def put(self, kind, number, _, body, made_ns):
         parts = [body[i:i + PART_BYTES] for i in range(0, len(body), PART_BYTES)]
         for i, part in enumerate(parts):
             try:
-                self.socket.send(PART.pack(kind, number, now, i, len(parts)) + part)
+                self.socket.send(PART.pack(kind, number, made_ns, i, len(parts)) + part)
             except ConnectionRefusedError:
                 pass  # the relay is not up yet
 
 
 def send(options):
+    start_ns = options.start_at or time.monotonic_ns()
+    time.sleep(max(0, start_ns - time.monotonic_ns()) / 1e9)
     out = FlvOut() if options.format == "flv" else UdpOut(options.to)
-    start = time.monotonic()
-    video = audio = 0
-    while True:
-        video_at, audio_at = video / FPS, audio * AUDIO_S
-        at = min(video_at, audio_at)
-        if at >= options.seconds:
-            return
-        wait = start + at - time.monotonic()
-        if wait > 0:
-            time.sleep(wait)
-        if video_at <= audio_at:
-            out.put(VIDEO, video, round(at * 1000))
-            video += 1
-        else:
-            out.put(AUDIO, audio, round(at * 1000))
-            audio += 1
+    made = {VIDEO: 0, AUDIO: 0}
+    size, overslept_ns, due_ns = 0, 0, start_ns
+    try:
+        while True:
+            video_at, audio_at = made[VIDEO] / FPS, made[AUDIO] * AUDIO_S
+            kind, at = (VIDEO, video_at) if video_at <= audio_at else (AUDIO, audio_at)
+            if at >= options.seconds:
+                return
+            due_ns = start_ns + round(at * 1e9)
+            wait = due_ns - time.monotonic_ns()
+            if wait > 0:
+                time.sleep(wait / 1e9)
+                overslept_ns = max(overslept_ns, time.monotonic_ns() - due_ns)
+            body = frame(kind, made[kind], due_ns)
+            size += len(body)
+            made[kind] += 1
+            out.put(kind, made[kind] - 1, round(at * 1000), body, due_ns)
+    except BrokenPipeError:
+        pass  # who reads has given up, which the record shows
+    finally:
+        record = {"audio": made[AUDIO], "video": made[VIDEO], "bytes": size, "start_ns": start_ns, "end_ns": due_ns, "overslept_ms": overslept_ns / 1e6}
+        options.record.write_text(json.dumps(record))
+        sys.stdout = None  # nothing more to flush into a pipe that may be closed
+
+
+def age_at(sorted_ages, share):
+    return round(sorted_ages[min(len(sorted_ages) - 1, int(share * len(sorted_ages)))], 1)
 
 
 class Seen:
@@ -102,33 +120,30 @@ class Seen:
     def add(self, kind, number, made_ns):
         self.frames[kind].setdefault(number, (made_ns, time.monotonic_ns()))
 
-    def report(self):
-        arrived = [a for got in self.frames.values() for _, a in got.values()]
-        out = {"first_arrival_ns": min(arrived, default=None)}
-        for name, kind in (("audio", AUDIO), ("video", VIDEO)):
-            got = self.frames[kind]
-            if not got:
-                out[name] = {"received": 0}
-                continue
-            first, last = min(got), max(got)
-            ages = sorted((arrived - made) / 1e6 for made, arrived in got.values())
-            arrivals = sorted(arrived for _, arrived in got.values())
-            gaps = [(b - a) / 1e6 for a, b in zip(arrivals, arrivals[1:])]
-            at = lambda share: round(ages[min(len(ages) - 1, int(share * len(ages)))], 1)
-            # A picture counts as lost too when one that it builds on was lost.
-            broken = 0
-            if kind == VIDEO:
-                whole = False
-                for number in range(first, last + 1):
-                    whole = number in got and (whole or number % GOP == 0)
-                    broken += 0 if whole else 1
-            out[name] = {
-                "received": len(got), "missing": last - first + 1 - len(got), "first": first, "undecodable": broken,
-                "p50_ms": at(0.5), "p95_ms": at(0.95), "p99_ms": at(0.99), "max_ms": round(ages[-1], 1),
-                "stalls_over_500_ms": sum(g > 500 for g in gaps), "longest_gap_ms": round(max(gaps, default=0), 1),
-                "over_1_s": round(sum(a > 1000 for a in ages) / len(ages), 4),
-                "ages_ms": [round(a, 1) for a in ages],
-            }
+    def report(self, record, skip_s):
+        arrived = [at for got in self.frames.values() for _, at in got.values()]
+        return {"first_arrival_ns": min(arrived, default=None), "made": record,
+                "audio": self.report_of(AUDIO, math.ceil(skip_s / AUDIO_S), record["audio"], record["end_ns"]),
+                "video": self.report_of(VIDEO, math.ceil(skip_s * FPS / GOP) * GOP, record["video"], record["end_ns"])}
+
+    def report_of(self, kind, first, end, end_ns):
+        """Of the frames with numbers from `first` up to `end`."""
+        got = {number: times for number, times in self.frames[kind].items() if first <= number < end}
+        # A picture counts as broken too when one that it builds on was lost.
+        broken, whole = 0, kind == AUDIO
+        for number in range(first, end):
+            whole = number in got and (whole or kind == AUDIO or number % GOP == 0)
+            broken += not whole
+        by_number = [round((got[n][1] - got[n][0]) / 1e6, 1) if n in got else None for n in range(first, end)]
+        out = {"made": end - first, "received": len(got), "lost": end - first - len(got), "undecodable": broken, "age_by_number": by_number}
+        if got:
+            ages = sorted(age for age in by_number if age is not None)
+            # To the end: a stream that dies is a gap as well.
+            moments = sorted(at for _, at in got.values())
+            gaps = [(b - a) / 1e6 for a, b in zip(moments, [*moments[1:], max(end_ns, moments[-1])])]
+            out.update(p50_ms=age_at(ages, 0.5), p95_ms=age_at(ages, 0.95), p99_ms=age_at(ages, 0.99), max_ms=ages[-1],
+                       longest_gap_ms=round(max(gaps), 1), stalls=sum(gap > STALL_MS for gap in gaps),
+                       in_time=sum(age <= IN_TIME_MS for age in ages) / out["made"])
         return out
 
 
@@ -142,7 +157,6 @@ def mark_of(body, seen, kind):
 def receive_flv(seen):
     pipe = sys.stdin.fileno()
     data = bytearray()
-    need = 13
     began = False
     while True:
         part = os.read(pipe, 1 << 18)
@@ -166,12 +180,12 @@ def receive_flv(seen):
             del data[:need]
 
 
-def receive_udp(seen, port, quiet_end):
+def receive_udp(seen, port):
     inlet = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     inlet.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
     inlet.bind(("127.0.0.1", port))
     open_frames = {}
-    while select.select([inlet], [], [], quiet_end if seen.frames[VIDEO] else None)[0]:
+    while True:
         packet = inlet.recv(2048)
         kind, number, made, index, parts = PART.unpack_from(packet)
         got = open_frames.setdefault((kind, number), set())
@@ -193,10 +207,10 @@ def receive(options):
         if options.format == "flv":
             receive_flv(seen)
         else:
-            receive_udp(seen, options.on, options.quiet_end)
+            receive_udp(seen, options.on)
     except KeyboardInterrupt:
         pass
-    json.dump(seen.report(), sys.stdout)
+    json.dump(seen.report(json.loads(options.record.read_text()), options.skip), sys.stdout)
     sys.stdout.flush()
 
 
@@ -207,7 +221,9 @@ def main():
     parser.add_argument("--to", default="127.0.0.1:9000")
     parser.add_argument("--on", type=int, default=9001)
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--quiet-end", type=float, default=5)
+    parser.add_argument("--record", type=pathlib.Path, required=True)
+    parser.add_argument("--skip", type=float, default=0)
+    parser.add_argument("--start-at", type=int, help="CLOCK_MONOTONIC, nanoseconds [at once]")
     options = parser.parse_args()
     send(options) if options.role == "send" else receive(options)
 

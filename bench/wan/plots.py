@@ -23,13 +23,13 @@ def plot_link(path, title, systems, runs, kind):
     colours = pyplot.get_cmap("tab20").colors
     shown = []
     for number, system in enumerate(systems):
-        mine = [run[kind] for run in runs if run["system"] == system and run.get(kind, {}).get("ages_ms")]
+        mine = [run[kind] for run in runs if run["system"] == system and run.get(kind, {}).get("received")]
         if not mine:
             continue
         shown.append(system)
-        ages = sorted(age for one in mine for age in one["ages_ms"])
+        ages = sorted(age for one in mine for age in one["age_by_number"] if age is not None)
         # What never came is a share that the curve never reaches.
-        made = sum(one["received"] + one["missing"] for one in mine)
+        made = sum(one["made"] for one in mine)
         colour = colours[number % len(colours)]
         curves.plot(ages, [100 * (i + 1) / made for i in range(len(ages))], label=system, color=colour)
         for offset, (figure_name, alpha) in enumerate((("p50_ms", 1), ("p95_ms", 0.65), ("p99_ms", 0.35))):

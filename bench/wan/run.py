@@ -12,92 +12,77 @@ import json
 import os
 import pathlib
 import shutil
-import statistics
 import subprocess
 import sys
 import time
 
-from bed import Bed, Failed
+from bed import Bed, Failed, reason_against_running
 from check import check_link
 from links import LINKS, SCENARIOS
-from systems import SYSTEMS, Tools
+from report import KINDS, tables
+from systems import AFTER_S, LEAD_S, SYSTEMS, WARM_S, Tools, reason_against
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-QUICK_SECONDS, QUICK_RUNS_PER_CORE = 14, 4
-AROUND_S = 6        # a run's start and end, beside its media
-LATE_US = 20_000    # an emulator that was this late measured the machine, not the link
-KINDS = ("audio", "video")
+FULL_SECONDS, FULL_RUNS_PER_CORE = 40, 2
+QUICK_SECONDS, QUICK_RUNS_PER_CORE = 8, 4
+QUICK_LEAST_SECONDS = 12                 # where something happens some seconds after the beginning
+AROUND_S = LEAD_S + WARM_S + AFTER_S + 1  # a run's start and end, beside its measured media
+LATE_MS = 20  # an emulator or a source that was this late measured the machine, not the link
 
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def link_of(name):
+    return SCENARIOS[name][1] if name in SCENARIOS else LINKS[name]
+
+
+def seconds_of(link, options):
+    eventful = link in SCENARIOS or link_of(link).dip or link_of(link).outage
+    return max(options.seconds, QUICK_LEAST_SECONDS) if options.quick and eventful else options.seconds
+
+
 def one_run(tools, link, system, seed, options):
     folder = options.out / "runs" / f"{link}-{system}-{seed}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    event = link if link in SCENARIOS else None
-    link_is = SCENARIOS[link][1] if event else LINKS[link]
-    bed = Bed(tools.wan_link, link_is, seed, folder, event)
+    seconds = seconds_of(link, options)
+    bed = Bed(tools.wan_link, link_of(link), seed, folder, link if link in SCENARIOS else None, seconds)
+    got = {}
     try:
         with bed:
-            got = SYSTEMS[system].run(bed, tools, options.seconds)
+            got = SYSTEMS[system].run(bed, tools, seconds)
+            got["rival_kbit"] = bed.rival_kbit()
     except (Failed, subprocess.SubprocessError, OSError, ValueError) as failed:
-        got = {"failed": f"{failed} (logs: {folder})"}
+        got["failed"] = f"{failed} (logs: {folder})"
     got.update(link=link, system=system, seed=seed, network=bed.counters)
-    if not got.get("failed") and not got.get("video", {}).get("received"):
+    if "video" in got and not got["video"]["received"]:
         got["failed"] = f"no picture arrived (logs: {folder})"
     first = bed.counters.get("up", {}).get("first_ns")
     if first and got.get("first_arrival_ns"):
-        got["start_rtts"] = (got["first_arrival_ns"] - first) / 1e6 / link_is.rtt
+        got["start_rtts"] = (got["first_arrival_ns"] - first) / 1e6 / link_of(link).rtt
     (folder / "result.json").write_text(json.dumps(got))
     return got
 
 
-def middle(runs, *path):
-    values = []
-    for run in runs:
-        for key in path:
-            run = (run or {}).get(key)
-        if run is not None:
-            values.append(run)
-    return statistics.median(values) if values else None
-
-
-def cell(value, digits=0):
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def of(results, link, system):
-    return [r for r in results if r["link"] == link and r["system"] == system]
-
-
-def tables(results):
-    lines = ["| link | system | audio p50 | p95 | p99 | max | video p50 | p95 | p99 | max | lost audio | lost video | undecodable | longest gap | start |",
-             "|---|---|" + "--:|" * 13]
-    events = ["| scenario | system | gap audio | gap video | lost audio | lost video | undecodable |", "|---|---|" + "--:|" * 5]
-    for link in [*LINKS, *SCENARIOS]:
-        for system in SYSTEMS:
-            runs = of(results, link, system)
-            if not runs:
-                continue
-            failed = sum("failed" in r for r in runs)
-            name = f"| {link} | {system}" + (f" ({failed} of {len(runs)} failed)" if failed else "") + " | "
-            lost = [cell(middle(runs, kind, "missing")) for kind in KINDS] + [cell(middle(runs, "video", "undecodable"))]
-            if link in SCENARIOS:
-                events.append(name + " | ".join([cell(middle(runs, kind, "longest_gap_ms")) for kind in KINDS] + lost) + " |")
-            else:
-                ages = [cell(middle(runs, kind, f"{figure}_ms")) for kind in KINDS for figure in ("p50", "p95", "p99", "max")]
-                lines.append(name + " | ".join(ages + lost + [cell(middle(runs, "video", "longest_gap_ms")), cell(middle(runs, "start_rtts"), 1)]) + " |")
-    return "\n\n".join("\n".join(part) for part in (lines, events) if len(part) > 2)
+def in_words(got):
+    if got.get("failed"):
+        return got["failed"]
+    words = [f"{kind} p95 {got[kind]['p95_ms']}, max {got[kind]['max_ms']} ms, {got[kind]['lost']} lost" for kind in KINDS if got.get(kind)]
+    if got.get("rival_kbit"):
+        words.append(f"TCP flow {got['rival_kbit']:.0f} kb/s")
+    late = max([got["network"].get(way, {}).get("latest_us", 0) / 1000 for way in ("up", "down")] + [got.get("made", {}).get("overslept_ms", 0)])
+    if late > LATE_MS:
+        words.append(f"the emulator or the source was once {late:.0f} ms late: the machine is too busy")
+    return "; ".join(words)
 
 
 def check_links(tools, names, options):
     say(f"checking {len(names)} links against what was asked for")
-    wanted = {name: SCENARIOS[name][1] if name in SCENARIOS else LINKS[name] for name in names}
+    wanted = {name: link_of(name) for name in names}
     wanted = {name: link for i, (name, link) in enumerate(wanted.items()) if link not in list(wanted.values())[:i]}  # scenarios share a link
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         parts = pool.map(lambda one: check_link(tools.wan_link, one[0], one[1], options.out / "check" / one[0]), wanted.items())
         rows = [row for part in parts for row in part]
     say("| link | what | asked | seen | tolerance | |\n|---|---|--:|--:|--:|---|")
@@ -118,37 +103,41 @@ def plot_all(results, options):
     for link, is_ in LINKS.items():
         runs = [r for r in results if r["link"] == link]
         for kind in KINDS:
-            if any(r.get(kind, {}).get("ages_ms") for r in runs):
+            if any(r.get(kind, {}).get("received") for r in runs):
                 plots.plot_link(options.out / f"{link}-{kind}.png", f"{link} ({is_.what})", list(SYSTEMS), runs, kind)
 
 
-def plan_of(options):
-    links = options.links.split(",") if options.links else [*LINKS, *SCENARIOS]
+def plan_of(options, tools):
+    links = options.links.split(",") if options.links else [name for name in [*LINKS, *SCENARIOS] if not (options.quick and name == "L0")]
     systems = options.systems.split(",") if options.systems else list(SYSTEMS)
     for name, known in [(n, {**LINKS, **SCENARIOS}) for n in links] + [(n, SYSTEMS) for n in systems]:
         if name not in known:
             raise SystemExit(f"'{name}' is none of {', '.join(known)}")
+    reasons = {(link, system): reason_against(SYSTEMS[system], link, tools) for link in links for system in systems
+               if link in LINKS or options.systems or SYSTEMS[system].in_scenarios}
+    notes = dict.fromkeys(f"Not measured: {system} ({SYSTEMS[system].what}): {reason}." for (_, system), reason in reasons.items()
+                          if reason and not SYSTEMS[system].only_in)
     # Seeds outside: after the first round there is a table of everything.
-    return links, [(link, system, seed) for seed in range(1, options.seeds + 1) for link in links for system in systems
-                   if link in LINKS or options.systems or SYSTEMS[system].in_scenarios]
+    return links, [(link, system, seed) for seed in range(1, options.seeds + 1) for (link, system), reason in reasons.items() if not reason], list(notes)
 
 
 def run_all(tools, plan, options):
     results, started = [], time.monotonic()
+    work = sum(seconds_of(link, options) + AROUND_S for link, _, _ in plan) / options.jobs
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         todo = [pool.submit(one_run, tools, *what, options) for what in plan]
-        for count, done in enumerate(concurrent.futures.as_completed(todo), 1):
-            got = done.result()
-            results.append(got)
-            left = (time.monotonic() - started) / count * (len(plan) - count)
-            if count < options.jobs * 2:  # too early to extrapolate
-                left = (options.seconds + AROUND_S) * (len(plan) - count) / options.jobs
-            late = max((got["network"].get(way, {}).get("latest_us", 0) for way in ("up", "down")), default=0)
-            say(f"[{count}/{len(plan)}, {left / 60:.1f} min left] {got['link']} {got['system']} seed {got['seed']}: " + (got.get("failed") or
-                f"audio p95 {got['audio'].get('p95_ms')} video p95 {got['video'].get('p95_ms')} max {got['video'].get('max_ms')} ms, "
-                f"undecodable {got['video'].get('undecodable')}") +
-                (f"; the emulator was once {late / 1000:.0f} ms late, the machine is too busy" if late > LATE_US else ""))
-            (options.out / "results.json").write_text(json.dumps(results))
+        try:
+            for count, done in enumerate(concurrent.futures.as_completed(todo), 1):
+                got = done.result()
+                results.append(got)
+                took = time.monotonic() - started
+                left = took / count * (len(plan) - count) if count >= 2 * options.jobs else max(0, work - took)  # not before it is known
+                say(f"[{count}/{len(plan)}, {left / 60:.1f} min left] {got['link']} {got['system']} seed {got['seed']}: {in_words(got)}")
+                (options.out / "results.json").write_text(json.dumps(results))
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            say("stopping")
+            raise SystemExit(130)
     return results
 
 
@@ -157,10 +146,10 @@ def main():
     parser.add_argument("--links", help=f"of {','.join([*LINKS, *SCENARIOS])} [all]")
     parser.add_argument("--systems", help=f"of {','.join(SYSTEMS)} [all; in scenarios those that differ]")
     parser.add_argument("--seeds", type=int, help="runs of each cell, which shows their median [3]")
-    parser.add_argument("--seconds", type=float, help="media per run; 25 or more has a whole period of L5 and L6 [40]")
-    parser.add_argument("--jobs", type=int, help="runs side by side [one per core]")
-    parser.add_argument("--quick", action="store_true", help=f"everything once in under 5 minutes: one seed, {QUICK_SECONDS} s, "
-                        f"{QUICK_RUNS_PER_CORE} runs per core; a look, no proof")
+    parser.add_argument("--seconds", type=float, help=f"measured media per run; 25 or more has a whole period of L5 and L6 [{FULL_SECONDS}]")
+    parser.add_argument("--jobs", type=int, help=f"runs side by side [{FULL_RUNS_PER_CORE} per core]")
+    parser.add_argument("--quick", action="store_true", help=f"everything but L0 once in under 5 minutes: one seed, {QUICK_SECONDS} s ("
+                        f"{QUICK_LEAST_SECONDS} where something happens), {QUICK_RUNS_PER_CORE} runs per core; a look, no proof")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build" / "wan")
     parser.add_argument("--no-check", action="store_true", help="do not measure the links first")
     parser.add_argument("--millrace", type=pathlib.Path, default=ROOT / "build" / "bench" / "millrace")
@@ -168,23 +157,27 @@ def main():
     options = parser.parse_args()
     cores = os.cpu_count() or 1
     options.seeds = options.seeds or (1 if options.quick else 3)
-    options.seconds = options.seconds or (QUICK_SECONDS if options.quick else 40)
-    options.jobs = options.jobs or (cores * QUICK_RUNS_PER_CORE if options.quick else cores)
-    if os.geteuid() != 0:
-        raise SystemExit("network namespaces need root: run this with sudo")
+    options.seconds = options.seconds or (QUICK_SECONDS if options.quick else FULL_SECONDS)
+    options.jobs = options.jobs or cores * (QUICK_RUNS_PER_CORE if options.quick else FULL_RUNS_PER_CORE)
+    if reason := reason_against_running():
+        raise SystemExit(reason)
     for tool in (options.millrace, options.wan_link):
         if not tool.exists():
             raise SystemExit(f"{tool} is missing: start this as ./x bench wan, which builds it")
+    os.nice(-10)  # whatever else the machine does, its delay would look like the network's
     options.out = options.out.resolve()  # programs run in folders of their own
     options.out.mkdir(parents=True, exist_ok=True)
-    tools = Tools(str(options.millrace.resolve()), str(options.wan_link.resolve()))
-    links, plan = plan_of(options)
+    millrace = str(options.millrace.resolve())
+    tools = Tools(millrace, str(options.wan_link.resolve()), subprocess.run([millrace, "push", "--help"], capture_output=True, text=True).stdout)
+    links, plan, notes = plan_of(options, tools)
+    for note in notes:
+        say(note)
     if not options.no_check:
         check_links(tools, links, options)
-    say(f"{len(plan)} runs of {options.seconds:.0f} s, {options.jobs} side by side: about "
-        f"{len(plan) * (options.seconds + AROUND_S) / options.jobs / 60:.0f} min")
+    minutes = sum(seconds_of(link, options) + AROUND_S for link, _, _ in plan) / options.jobs / 60
+    say(f"{len(plan)} runs, {options.jobs} side by side: about {minutes:.0f} min")
     results = run_all(tools, plan, options)
-    table = tables(results)
+    table = tables(results, notes)
     (options.out / "table.md").write_text(table + "\n")
     print(table)
     plot_all(results, options)
