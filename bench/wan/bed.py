@@ -49,7 +49,7 @@ def remove_leftovers():
 
 
 def reason_against_congestion(name):
-    """Why namespaces cannot use this TCP congestion control; None: they can. A namespace may only choose what the machine allows to everyone."""
+    """Why namespaces cannot use this TCP congestion control; None: they can. They may only choose what the machine allows to everyone."""
     ipv4 = pathlib.Path("/proc/sys/net/ipv4")
     if name not in (ipv4 / "tcp_available_congestion_control").read_text().split():
         subprocess.run(["modprobe", f"tcp_{name}"], check=False, capture_output=True)
@@ -80,21 +80,22 @@ class Host:
         subprocess.run(["ip", "netns", "exec", self.name, *map(str, argv)], check=True, stderr=self.log, stdout=self.log)
 
     def wait_until_listening(self, protocol, port, seconds=10):
+        # What a process sees of the network is its namespace's: no program has to be started to look, which would disturb other runs.
+        table = pathlib.Path(f"/proc/{self.children[-1].pid}/net/{protocol}")
+        bound = re.compile(rf":{port:04X} 00000000:0000 0[A7] ")
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            sockets = subprocess.run(["ip", "netns", "exec", self.name, "ss", "-Hln", f"--{protocol}", f"sport = :{port}"], capture_output=True)
-            if sockets.stdout:
+            if table.exists() and bound.search(table.read_text()):
                 return
-            time.sleep(0.05)
+            time.sleep(0.02)
         raise Failed(f"nothing listens on {protocol} port {port} after {seconds} s")
 
     def ip(self, words):
         subprocess.run(["ip", "-n", self.name, *words.split()], check=True, stderr=self.log)
 
     def set(self, **settings):
-        """Settings below /proc/sys/net/ipv4, with _ for /: they are the namespace's own."""
-        for name, value in settings.items():
-            self.run("sh", "-c", f"echo {value} > /proc/sys/net/ipv4/{name.replace('__', '/')}")
+        """Settings below /proc/sys/net, with __ for /: they are the namespace's own."""
+        self.run("sh", "-ec", "; ".join(f"echo {value} > /proc/sys/net/{name.replace('__', '/')}" for name, value in settings.items()))
 
     def close(self):
         for child in reversed(self.children):
@@ -110,7 +111,7 @@ class Host:
 
 
 class Bed:
-    """near --link--> far. `event` is one of SCENARIOS or None; it happens EVENT_MS after the link is up, and ends with the media at the latest."""
+    """near --link--> far. `event` is one of SCENARIOS or None; it happens EVENT_MS after the link is up, and ends before the media."""
 
     def __init__(self, wan_link, link, seed, folder, event=None, seconds=0):
         self.wan_link, self.link_is, self.seed, self.folder, self.event, self.seconds = wan_link, link, seed, folder, event, seconds
@@ -127,8 +128,9 @@ class Bed:
             self.near, self.far = self.hosts
             for host in self.hosts:
                 # No IPv6, so that nothing but the publisher speaks; both links may be used for either address.
-                host.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6 || true")
-                host.set(conf__all__promote_secondaries=1, conf__all__rp_filter=0, conf__default__rp_filter=0)
+                if pathlib.Path("/proc/sys/net/ipv6").exists():
+                    host.set(ipv6__conf__default__disable_ipv6=1)
+                host.set(ipv4__conf__all__promote_secondaries=1, ipv4__conf__all__rp_filter=0, ipv4__conf__default__rp_filter=0)
                 host.ip("link set lo up")
             extra = ["--rebind", str(EVENT_MS)] if self.event == "rebind" else []
             self.join("wan", self.link_is, NEAR, FAR, extra)
@@ -136,7 +138,7 @@ class Bed:
             if self.event == "switch":
                 self.join("wan2", SECOND_LINK, NEAR_SECOND, FAR_SECOND)
                 # As a provider does: what comes from there has to be what would be answered there.
-                self.far.set(conf__wan2__rp_filter=1)
+                self.far.set(ipv4__conf__wan2__rp_filter=1)
             if self.event == "shared":
                 self.far.start(["iperf3", "-s"], stdout=subprocess.DEVNULL)
             happens = {"address": self.move, "switch": self.move, "shared": self.compete}.get(self.event)
@@ -149,8 +151,9 @@ class Bed:
         return self
 
     def join(self, device, link, near_address, far_address, extra=()):
-        process = subprocess.Popen([self.wan_link, self.near.name, device, self.far.name, device, *link.options(), "--seed", str(self.seed), *extra],
-                                   stdout=subprocess.PIPE, stderr=self.log)
+        ends = [self.near.name, device, self.far.name, device]
+        words = [self.wan_link, *ends, *link.options(), "--seed", str(self.seed), *extra]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=self.log)
         self.links.append(process)
         if process.stdout.readline() != b"ready\n":
             raise Failed(f"wan_link does not start: what it says is in {self.folder / 'log'}")
@@ -166,8 +169,9 @@ class Bed:
             self.near.ip(f"route replace {FAR}/32 dev wan2 src {NEAR_SECOND}")
 
     def compete(self):
+        words = ["iperf3", "-c", FAR, "-C", "cubic", "-O", RIVAL_RISE_S, "-t", self.rival_seconds(), "-J"]
         with open(self.folder / "iperf3.json", "wb") as out:
-            self.rival = self.near.start(["iperf3", "-c", FAR, "-C", "cubic", "-O", str(RIVAL_RISE_S), "-t", str(self.rival_seconds()), "-J"], stdout=out)
+            self.rival = self.near.start(words, stdout=out)
 
     def rival_seconds(self):
         return max(3, round(self.seconds - EVENT_MS / 1000 - RIVAL_RISE_S))
@@ -185,7 +189,7 @@ class Bed:
 
     def congestion(self, name):
         for host in self.hosts:
-            host.set(tcp_congestion_control=name)
+            host.set(ipv4__tcp_congestion_control=name)
 
     def __exit__(self, *_):
         if self.timer:

@@ -21,7 +21,8 @@ from bed import FAR, Bed
 HEAD = struct.Struct(">BIQ")  # what it wants, number, nanoseconds
 ECHO, COUNT, REPORT, RESET = range(4)
 PORT = 7007
-PROBES, PROBE_BYTES, PROBE_GAP_S = 2000, 100, 0.0008
+PROBES, PROBE_BYTES, PROBE_GAP_S = 2000, 100, 0.002  # denser ones measure a slow machine
+PROBES_IN_A_HURRY = 800  # before something happens to the link
 BLAST_BYTES = 1200
 
 
@@ -85,7 +86,8 @@ def ask(host, port, what, *numbers):
         while hear(0.6):
             pass
         seen = json.loads(asked_again(out, REPORT))
-        answer = {"rtt_ms": statistics.median(rtts), "lost_up": 100 * (1 - seen["packets"] / count), "lost_both": 100 * (1 - len(rtts) / count)}
+        answer = {"rtt_ms": statistics.median(rtts),
+                  "lost_up": 100 * (1 - seen["packets"] / count), "lost_both": 100 * (1 - len(rtts) / count)}
     else:
         kbit, seconds = float(numbers[0]), float(numbers[1])
         gap = (BLAST_BYTES + 28) * 8 / (kbit * 1000)
@@ -110,9 +112,13 @@ def ask(host, port, what, *numbers):
 RTT_OFF_MS, RATE_OFF = 3, 0.05
 
 
+def probes_of(link):
+    return PROBES_IN_A_HURRY if link.dip or link.outage else PROBES
+
+
 def loss_off(link, share):
     """Four standard deviations of a count of losses of this share, in per cent; losses in runs vary more."""
-    return 400 * math.sqrt(share * (1 - share) / PROBES * (2 * link.burst - 1)) + 0.1
+    return 400 * math.sqrt(share * (1 - share) / probes_of(link) * (2 * link.burst - 1)) + 0.1
 
 
 def check_link(wan_link, name, link, folder):
@@ -126,7 +132,7 @@ def check_link(wan_link, name, link, folder):
     with Bed(wan_link, link, 1, folder) as bed:
         me = [sys.executable, str(pathlib.Path(__file__).resolve())]
         bed.far.start([*me, "echo", PORT])
-        time.sleep(0.3)
+        bed.far.wait_until_listening("udp", PORT)
 
         def question(*words):
             process = bed.near.start([*me, "ask", FAR, PORT, *words], stdout=subprocess.PIPE)
@@ -135,7 +141,7 @@ def check_link(wan_link, name, link, folder):
         def at(ms):
             time.sleep(max(0, bed.up_at + ms / 1000 - time.monotonic()))
 
-        got = question("loss", PROBES)
+        got = question("loss", probes_of(link))
         share = link.loss / 100
         row("RTT, ms", link.rtt, got["rtt_ms"], RTT_OFF_MS)
         row("loss up, %", link.loss, got["lost_up"], loss_off(link, share))
@@ -149,7 +155,8 @@ def check_link(wan_link, name, link, folder):
         if link.outage:
             at(link.outage[0] - 500)
             got = question("rate", 1000, 2)
-            row("lost around the outage, packets of 2 s", round(got["sent"] * link.outage[1] / 2000), got["sent"] - got["packets"], 0.05 * got["sent"])
+            due = round(got["sent"] * link.outage[1] / 2000)
+            row("lost around the outage, packets of 2 s", due, got["sent"] - got["packets"], 0.05 * got["sent"])
         got = question("rate", link.rate * 1.3, 2)
         row("rate, kb/s", link.rate * (1 - share), got["kbit"], (RATE_OFF + loss_off(link, share) / 100) * link.rate)
     return rows

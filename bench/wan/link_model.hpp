@@ -1,4 +1,4 @@
-// What a bad network does to packets, as arithmetic: rate, its dips and the queue, loss, delay and jitter, outages. No clock, no I/O, one seed.
+// What a bad network does to packets, as arithmetic: rate, its dips and the queue, loss, delay and jitter, outages. No clock, no I/O.
 #pragma once
 #include <algorithm>
 #include <chrono>

@@ -37,8 +37,10 @@ EVENT_MS = 6_000
 SCENARIOS = {
     "address": ("the publisher gets another address and loses the old one", LINKS["L0"]),
     "rebind": ("a NAT before the publisher changes the port of every flow", LINKS["L0"]),
-    "switch": ("the publisher's route moves to a second link (RTT 80 ms), which carries only its own addresses; the first one stays up", LINKS["L0"]),
-    "shared": ("a TCP download (cubic) goes the same way over 6 Mb/s: a good neighbour leaves it about a half", Link("RTT 50 ms, 6 Mb/s, clean", 50, 6_000)),
+    "switch": ("the publisher's route moves to a second link (RTT 80 ms) that carries only its own addresses; the first one stays up",
+               LINKS["L0"]),
+    "shared": ("a TCP flow (cubic) goes the same way: a good neighbour leaves it about a half",
+               Link("RTT 50 ms, 6 Mb/s, clean", 50, 6_000)),
 }
 SECOND_LINK = Link("RTT 80 ms, 10 Mb/s, clean", 80, 10_000)
 

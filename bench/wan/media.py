@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Live-like media with the time of its making in every frame, and the receiver that measures how old each frame is when it arrives whole.
 
-    media.py send flv|udp --record FILE [--to HOST:PORT] [--seconds N] [--start-at NS]     FLV on standard output, or datagrams
-    media.py receive flv|udp --record FILE [--on PORT] [--skip N]                          FLV on standard input, or datagrams; JSON at the end
+    media.py send flv|udp --record FILE [--to HOST:PORT] [--seconds N] [--start-at NS]    FLV on standard output, or datagrams
+    media.py receive flv|udp --record FILE [--on PORT] [--skip N]                 FLV on standard input, or datagrams; JSON at the end
 
 30 pictures and 46.9 audio frames a second, 2.5 Mb/s and 128 kb/s, a key frame eight times as large as the others every 2 s. Sender and
 receiver share CLOCK_MONOTONIC, so they have to run on one machine (in different network namespaces).
@@ -46,8 +46,8 @@ def frame(kind, number, now_ns):
 
 
 def flv_tag(kind, ms, body):
-    return struct.pack(">BBHHBBH", kind, len(body) >> 16, len(body) & 0xFFFF, ms >> 8 & 0xFFFF, ms & 0xFF, ms >> 24 & 0x7F, 0) + b"\0" + body + \
-        struct.pack(">I", 11 + len(body))
+    head = struct.pack(">BBHHBBHB", kind, len(body) >> 16, len(body) & 0xFFFF, ms >> 8 & 0xFFFF, ms & 0xFF, ms >> 24 & 0x7F, 0, 0)
+    return head + body + struct.pack(">I", len(head) + len(body))
 
 
 AVC_CONFIG = bytes.fromhex("17000000000142c00dffe1000a6742c00dda0507e84000010004 68ce3c80".replace(" ", ""))
@@ -104,7 +104,7 @@ def send(options):
     except BrokenPipeError:
         pass  # who reads has given up, which the record shows
     finally:
-        record = {"audio": made[AUDIO], "video": made[VIDEO], "bytes": size, "start_ns": start_ns, "end_ns": due_ns, "overslept_ms": overslept_ns / 1e6}
+        record = {"audio": made[AUDIO], "video": made[VIDEO], "bytes": size, "end_ns": due_ns, "overslept_ms": overslept_ns / 1e6}
         options.record.write_text(json.dumps(record))
         sys.stdout = None  # nothing more to flush into a pipe that may be closed
 

@@ -32,8 +32,8 @@ inline std::size_t transport_header(std::span<const char> packet) {
 
 inline bool carries_ports(std::span<const char> packet) { return detail::transport_header(packet) != 0; }
 
-// Turns a port into its other name and back: the same call on the way there (source) and on the way back (destination) is a NAT without a table.
-// One bit, so that no two flows can meet.
+// Turns a port into its other name and back: the same call on the way there (source) and on the way back (destination) is a NAT without
+// a table. One bit, so that no two flows can meet.
 inline void rewrite_port(std::span<char> packet, port_of which) {
   constexpr unsigned other_bit = 0x0800;
   const std::size_t at = detail::transport_header(packet);

@@ -32,12 +32,19 @@ def share(runs, kind, figure):
 
 def wire(runs, way="up"):
     """Bytes of IP packets for a hundred bytes of media."""
-    ratios = [100 * run["network"][way]["bytes"] / run["made"]["bytes"] for run in runs if run.get("made", {}).get("bytes") and run["network"].get(way)]
+    ratios = [100 * run["network"][way]["bytes"] / run["made"]["bytes"] for run in runs if run.get("made") and run["network"].get(way)]
     return cell(statistics.median(ratios) if ratios else None)
 
 
-def figures(runs, kind):
-    return [cell(middle(runs, kind, f"{name}_ms")) for name in ("p50", "p95", "p99", "max")] + [share(runs, kind, "lost")]
+HEADS = " | ".join(f"{kind} p50 | p95 | p99 | max | lost %" for kind in KINDS)
+
+
+def media(runs):
+    """What is below HEADS, and what of the pictures cannot be shown."""
+    cells = []
+    for kind in KINDS:
+        cells += [cell(middle(runs, kind, f"{name}_ms")) for name in ("p50", "p95", "p99", "max")] + [share(runs, kind, "lost")]
+    return [*cells, share(runs, "video", "undecodable")]
 
 
 def in_time(runs):
@@ -83,38 +90,37 @@ def name_of(link, system, runs):
 
 
 def link_table(by_cell):
-    lines = ["| link | system | audio p50 | p95 | p99 | max | lost % | video p50 | p95 | p99 | max | lost % | broken % | in 500 ms % | gap | stalls | wire % "
-             "| start | goals missed |", "|---|---|" + "--:|" * 16 + "---|"]
+    lines = [f"| link | system | {HEADS} | broken % | in 500 ms % | gap | stalls | wire % | start | goals missed |",
+             "|---|---|" + "--:|" * 16 + "---|"]
     for link in LINKS:
         rows = {system: by_cell[link, system] for system in SYSTEMS if (link, system) in by_cell}
         if rows and link in GOALS:
             lines.append(goal_row(link))
         for system, runs in rows.items():
-            cells = [*figures(runs, "audio"), *figures(runs, "video"), share(runs, "video", "undecodable"), in_time(runs), gap(runs),
-                     cell(middle(runs, "video", "stalls")), wire(runs), cell(middle(runs, "start_rtts"), 1), missed(link, runs) if link in GOALS else ""]
+            cells = [*media(runs), in_time(runs), gap(runs), cell(middle(runs, "video", "stalls")), wire(runs),
+                     cell(middle(runs, "start_rtts"), 1), missed(link, runs) if link in GOALS else ""]
             lines.append(name_of(link, system, runs) + " | ".join(cells) + " |")
     return lines
 
 
 def event_table(by_cell):
-    lines = ["| scenario | system | audio p95 | p99 | max | lost % | gap | video p95 | p99 | max | lost % | broken % | gap | stalls |", "|---|---|" + "--:|" * 12]
+    lines = [f"| scenario | system | gap audio | video | stalls | {HEADS} | broken % |", "|---|---|" + "--:|" * 14]
     for link in SCENARIOS:
         for system in SYSTEMS:
             runs = by_cell.get((link, system))
             if runs and link != "shared":
-                cells = [part for kind in KINDS for part in
-                         [*figures(runs, kind)[1:], *([share(runs, kind, "undecodable")] if kind == "video" else []), cell(middle(runs, kind, "longest_gap_ms"))]]
-                lines.append(name_of(link, system, runs) + " | ".join([*cells, cell(middle(runs, "video", "stalls"))]) + " |")
+                gaps = [cell(middle(runs, kind, "longest_gap_ms")) for kind in KINDS]
+                cells = [*gaps, cell(middle(runs, "video", "stalls")), *media(runs)]
+                lines.append(name_of(link, system, runs) + " | ".join(cells) + " |")
     return lines
 
 
 def shared_table(by_cell):
-    lines = ["| scenario | system | TCP flow, kb/s | audio p50 | p95 | p99 | max | lost % | video p50 | p95 | p99 | max | lost % | broken % |", "|---|---|" + "--:|" * 12]
+    lines = [f"| scenario | system | TCP flow, kb/s | {HEADS} | broken % |", "|---|---|" + "--:|" * 12]
     for system in SYSTEMS:
         runs = by_cell.get(("shared", system))
         if runs:
-            cells = [cell(middle(runs, "rival_kbit")), *figures(runs, "audio"), *figures(runs, "video"), share(runs, "video", "undecodable")]
-            lines.append(name_of("shared", system, runs) + " | ".join(cells) + " |")
+            lines.append(name_of("shared", system, runs) + " | ".join([cell(middle(runs, "rival_kbit")), *media(runs)]) + " |")
     return lines
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """Live media over bad links: one table of how old frames are when they arrive, for millrace and for what people use today.
 
-    bench/wan/run.py [--quick] [--links L1,L3,rebind] [--systems quic-bbr,tcp-bbr] [--seeds 3] [--seconds 40] [--out DIR]
+    bench/wan/run.py [--quick] [--links L1,L3,rebind] [--systems bytes-bbr,tcp-bbr] [--seeds 3] [--seconds 40] [--out DIR]
 
-Needs root (network namespaces, TUN). Every run: a publisher in one namespace, server and viewer in the other, between them wan_link. First the
-links are measured; then come the runs. The table goes to standard output, progress to standard error, everything else to DIR.
+Needs root (network namespaces, TUN). Every run: a publisher in one namespace, server and viewer in the other, between them wan_link.
+First the links are measured; then come the runs. The table goes to standard output, progress to standard error, everything else to DIR.
 """
 import argparse
 import concurrent.futures
@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -24,8 +25,8 @@ from systems import AFTER_S, LEAD_S, SYSTEMS, WARM_S, Tools, reason_against
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FULL_SECONDS, FULL_RUNS_PER_CORE = 40, 2
-QUICK_SECONDS, QUICK_RUNS_PER_CORE = 8, 4
-QUICK_LEAST_SECONDS = 12                 # where something happens some seconds after the beginning
+QUICK_SECONDS, QUICK_RUNS_PER_CORE = 6, 3
+QUICK_LEAST_SECONDS = 10                 # where something happens some seconds after the beginning
 AROUND_S = LEAD_S + WARM_S + AFTER_S + 1  # a run's start and end, beside its measured media
 LATE_MS = 20  # an emulator or a source that was this late measured the machine, not the link
 
@@ -72,7 +73,7 @@ def in_words(got):
     words = [f"{kind} p95 {got[kind]['p95_ms']}, max {got[kind]['max_ms']} ms, {got[kind]['lost']} lost" for kind in KINDS if got.get(kind)]
     if got.get("rival_kbit"):
         words.append(f"TCP flow {got['rival_kbit']:.0f} kb/s")
-    late = max([got["network"].get(way, {}).get("latest_us", 0) / 1000 for way in ("up", "down")] + [got.get("made", {}).get("overslept_ms", 0)])
+    late = max([network.get("latest_us", 0) / 1000 for network in got["network"].values()] + [got.get("made", {}).get("overslept_ms", 0)])
     if late > LATE_MS:
         words.append(f"the emulator or the source was once {late:.0f} ms late: the machine is too busy")
     return "; ".join(words)
@@ -81,8 +82,9 @@ def in_words(got):
 def check_links(tools, names, options):
     say(f"checking {len(names)} links against what was asked for")
     wanted = {name: link_of(name) for name in names}
-    wanted = {name: link for i, (name, link) in enumerate(wanted.items()) if link not in list(wanted.values())[:i]}  # scenarios share a link
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+    # Scenarios share a link.
+    wanted = {name: link for name, link in wanted.items() if next(other for other in wanted if wanted[other] == link) == name}
+    with concurrent.futures.ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         parts = pool.map(lambda one: check_link(tools.wan_link, one[0], one[1], options.out / "check" / one[0]), wanted.items())
         rows = [row for part in parts for row in part]
     say("| link | what | asked | seen | tolerance | |\n|---|---|--:|--:|--:|---|")
@@ -90,8 +92,8 @@ def check_links(tools, names, options):
         say("| " + " | ".join(map(str, row[:5])) + (" | |" if row[5] else " | OFF |"))
     (options.out / "check.json").write_text(json.dumps(rows, indent=1))
     if not all(row[5] for row in rows):
-        raise SystemExit("The emulated link is not the one that was asked for, so no figure would mean anything: let the machine do nothing else, "
-                         "then try again. A slow machine can leave links out with --links.")
+        raise SystemExit("The emulated link is not the one that was asked for, so no figure would mean anything: let the machine do "
+                         "nothing else, then try again. A slow machine can leave links out with --links.")
 
 
 def plot_all(results, options):
@@ -118,7 +120,8 @@ def plan_of(options, tools):
     notes = dict.fromkeys(f"Not measured: {system} ({SYSTEMS[system].what}): {reason}." for (_, system), reason in reasons.items()
                           if reason and not SYSTEMS[system].only_in)
     # Seeds outside: after the first round there is a table of everything.
-    return links, [(link, system, seed) for seed in range(1, options.seeds + 1) for (link, system), reason in reasons.items() if not reason], list(notes)
+    cells = [cell for cell, reason in reasons.items() if not reason]
+    return links, [(*cell, seed) for seed in range(1, options.seeds + 1) for cell in cells], list(notes)
 
 
 def run_all(tools, plan, options):
@@ -133,10 +136,9 @@ def run_all(tools, plan, options):
                 took = time.monotonic() - started
                 left = took / count * (len(plan) - count) if count >= 2 * options.jobs else max(0, work - took)  # not before it is known
                 say(f"[{count}/{len(plan)}, {left / 60:.1f} min left] {got['link']} {got['system']} seed {got['seed']}: {in_words(got)}")
-                (options.out / "results.json").write_text(json.dumps(results))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            say("stopping")
+            say("stopping; what runs now ends first")
             raise SystemExit(130)
     return results
 
@@ -146,7 +148,8 @@ def main():
     parser.add_argument("--links", help=f"of {','.join([*LINKS, *SCENARIOS])} [all]")
     parser.add_argument("--systems", help=f"of {','.join(SYSTEMS)} [all; in scenarios those that differ]")
     parser.add_argument("--seeds", type=int, help="runs of each cell, which shows their median [3]")
-    parser.add_argument("--seconds", type=float, help=f"measured media per run; 25 or more has a whole period of L5 and L6 [{FULL_SECONDS}]")
+    parser.add_argument("--seconds", type=float,
+                        help=f"measured media per run; 25 or more has a whole period of L5 and L6 [{FULL_SECONDS}]")
     parser.add_argument("--jobs", type=int, help=f"runs side by side [{FULL_RUNS_PER_CORE} per core]")
     parser.add_argument("--quick", action="store_true", help=f"everything but L0 once in under 5 minutes: one seed, {QUICK_SECONDS} s ("
                         f"{QUICK_LEAST_SECONDS} where something happens), {QUICK_RUNS_PER_CORE} runs per core; a look, no proof")
@@ -164,11 +167,14 @@ def main():
     for tool in (options.millrace, options.wan_link):
         if not tool.exists():
             raise SystemExit(f"{tool} is missing: start this as ./x bench wan, which builds it")
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where the shell has told a job in the background to ignore them
+        signal.signal(number, signal.default_int_handler)
     os.nice(-10)  # whatever else the machine does, its delay would look like the network's
     options.out = options.out.resolve()  # programs run in folders of their own
     options.out.mkdir(parents=True, exist_ok=True)
     millrace = str(options.millrace.resolve())
-    tools = Tools(millrace, str(options.wan_link.resolve()), subprocess.run([millrace, "push", "--help"], capture_output=True, text=True).stdout)
+    push_help = subprocess.run([millrace, "push", "--help"], capture_output=True, text=True).stdout
+    tools = Tools(millrace, str(options.wan_link.resolve()), push_help)
     links, plan, notes = plan_of(options, tools)
     for note in notes:
         say(note)
@@ -177,6 +183,7 @@ def main():
     minutes = sum(seconds_of(link, options) + AROUND_S for link, _, _ in plan) / options.jobs / 60
     say(f"{len(plan)} runs, {options.jobs} side by side: about {minutes:.0f} min")
     results = run_all(tools, plan, options)
+    (options.out / "results.json").write_text(json.dumps(results))
     table = tables(results, notes)
     (options.out / "table.md").write_text(table + "\n")
     print(table)

@@ -10,7 +10,7 @@ import typing
 
 from bed import ALLOWED, FAR, reason_against_congestion
 
-MEDIA = [sys.executable, str(pathlib.Path(__file__).resolve().parent / "media.py")]
+MEDIA = [sys.executable, "-S", str(pathlib.Path(__file__).resolve().parent / "media.py")]
 LEAD_S = 1   # for programs to start, before the first frame
 WARM_S = 2   # of media before the measured part: connecting has a figure of its own
 DRAIN_S = 5  # for the publisher to get rid of what it has, after the last frame; what comes later counts as lost
@@ -28,14 +28,15 @@ class Show:
     """The media of one run: everything is ready when it begins, and it is measured when connections are made."""
 
     def __init__(self, bed, seconds, receiver, **pipes):
-        self.bed, self.seconds, self.pipes = bed, WARM_S + seconds, pipes
+        self.bed, self.seconds = bed, WARM_S + seconds
         self.record = bed.folder / "made.json"
         self.start_ns = time.monotonic_ns() + LEAD_S * 1_000_000_000
-        self.receiver = bed.far.start([*MEDIA, "receive", *receiver, "--record", self.record, "--skip", WARM_S], stdout=subprocess.PIPE, **pipes)
+        self.receiver = bed.far.start([*MEDIA, "receive", *receiver, "--record", self.record, "--skip", WARM_S],
+                                      stdout=subprocess.PIPE, **pipes)
 
     def send(self, words, **pipes):
-        self.sender = self.bed.near.start([*MEDIA, "send", *words, "--record", self.record, "--seconds", self.seconds, "--start-at", self.start_ns],
-                                          **pipes)
+        when = ["--seconds", self.seconds, "--start-at", self.start_ns]
+        self.sender = self.bed.near.start([*MEDIA, "send", *words, "--record", self.record, *when], **pipes)
         return self.sender
 
     def await_start(self):
@@ -51,7 +52,8 @@ class Show:
 def publish_and_view(bed, tools, seconds, publish_url, push_options=(), pull_options=()):
     """The viewer sits beside the server, so that the link is crossed once."""
     bed.far.wait_until_listening("tcp", 1935)
-    viewer = bed.far.start([tools.millrace, "-q", "pull", "--insecure", *pull_options, "rtmp://127.0.0.1/live/a", "-"], stdout=subprocess.PIPE)
+    pull = [tools.millrace, "-q", "pull", "--insecure", *pull_options, "rtmp://127.0.0.1/live/a", "-"]
+    viewer = bed.far.start(pull, stdout=subprocess.PIPE)
     show = Show(bed, seconds, ["flv"], stdin=viewer.stdout)
     viewer.stdout.close()
     sender = show.send(["flv"], stdout=subprocess.PIPE)
@@ -73,13 +75,14 @@ def millrace(url, congestion="cubic", push=(), serve=(), pull=()):
     def run(bed, tools, seconds):
         bed.congestion(congestion)
         with open(bed.folder / "serve.log", "wb") as log:
-            bed.far.start([tools.millrace, "serve", "--listen", "0.0.0.0:1935", "--state", bed.folder / "state", "--allow-publish", ALLOWED, *serve],
-                          stderr=log)
+            where = ["--listen", "0.0.0.0:1935", "--state", bed.folder / "state"]
+            bed.far.start([tools.millrace, "serve", *where, "--allow-publish", ALLOWED, *serve], stderr=log)
         return publish_and_view(bed, tools, seconds, url.format(host=FAR), push, pull)
     return run
 
 
-NGINX_MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
+NGINX_MODULE = "/usr/lib/nginx/modules/ngx_rtmp_module.so"
+NGINX = ("/usr/sbin/nginx", NGINX_MODULE)
 
 
 def nginx(congestion):
@@ -88,8 +91,9 @@ def nginx(congestion):
         config = bed.folder / "nginx.conf"
         config.write_text(f"load_module {NGINX_MODULE};\n"
                           f"daemon off; master_process off; pid {bed.folder}/nginx.pid; error_log {bed.folder}/nginx.log;\n"
-                          "events { worker_connections 64; }\nrtmp { access_log off; server { listen 1935; application live { live on; } } }\n")
-        bed.far.start(["/usr/sbin/nginx", "-p", bed.folder, "-c", config])
+                          "events { worker_connections 64; }\n"
+                          "rtmp { access_log off; server { listen 1935; application live { live on; } } }\n")
+        bed.far.start([NGINX[0], "-p", bed.folder, "-c", config])
         return publish_and_view(bed, tools, seconds, f"rtmp://{FAR}/live/a")
     return run
 
@@ -97,12 +101,13 @@ def nginx(congestion):
 def srt(latency_ms):
     def run(bed, _, seconds):
         bed.far.start(["srt-live-transmit", "-q", f"srt://:9000?mode=listener&latency={latency_ms}", "udp://127.0.0.1:9001"])
-        show = Show(bed, seconds, ["udp", "--on", 9001])
         bed.far.wait_until_listening("udp", 9000)
+        show = Show(bed, seconds, ["udp", "--on", 9001])
         bed.far.wait_until_listening("udp", 9001)
         show.send(["udp", "--to", "127.0.0.1:9000"])
         show.await_start()
-        bed.near.start(["srt-live-transmit", "-q", "udp://127.0.0.1:9000?mode=listener", f"srt://{FAR}:9000?mode=caller&latency={latency_ms}"])
+        caller = f"srt://{FAR}:9000?mode=caller&latency={latency_ms}"
+        bed.near.start(["srt-live-transmit", "-q", "udp://127.0.0.1:9000?mode=listener", caller])
         show.await_end()
         time.sleep(latency_ms / 1000 + AFTER_S)
         show.receiver.terminate()
@@ -153,8 +158,8 @@ SYSTEMS = {
     "alone": System("nothing, so that the TCP flow has the link to itself", nothing, True, only_in=("shared",)),
     "tcp-cubic": over_tcp("RTMP over TCP, cubic, millrace", TCP, "cubic"),
     "tcp-bbr": over_tcp("RTMP over TCP, BBR, millrace", TCP, "bbr", in_scenarios=True),
-    "nginx-cubic": System("RTMP over TCP, cubic, nginx-rtmp", nginx("cubic"), congestion="cubic", programs=("/usr/sbin/nginx", NGINX_MODULE)),
-    "nginx-bbr": System("RTMP over TCP, BBR, nginx-rtmp", nginx("bbr"), congestion="bbr", programs=("/usr/sbin/nginx", NGINX_MODULE)),
+    "nginx-cubic": System("RTMP over TCP, cubic, nginx-rtmp", nginx("cubic"), congestion="cubic", programs=NGINX),
+    "nginx-bbr": System("RTMP over TCP, BBR, nginx-rtmp", nginx("bbr"), congestion="bbr", programs=NGINX),
     "srt-200": over_srt(200),
     "srt-500": over_srt(500, in_scenarios=True),
     "srt-1000": over_srt(1000),

@@ -1,8 +1,8 @@
 // A bad network between two network namespaces: a TUN device in each and this process between them. For kernels without netem.
 //
 //   wan_link NS_A DEV_A NS_B DEV_B [--delay MS] [--jitter MS] [--loss PERCENT] [--burst PACKETS] [--rate KBIT] [--queue MS]
-//            [--outage START:LENGTH[:EVERY]]… [--dip KBIT:START:LENGTH[:EVERY]]… [--seed N] [--up-…/--down-… for one direction only]
-//            [--rebind MS]
+//            [--outage START:LENGTH[:EVERY]]… [--dip KBIT:START:LENGTH[:EVERY]]… [--seed N] [--rebind MS]
+//            [--up-…/--down-… for one direction only]
 //
 // "up" is A to B; times are milliseconds since "ready". --rebind: from then on B sees other source ports, as after a NAT forgot its table.
 // Prints "ready" on standard output when both devices exist; ends on SIGTERM or SIGINT with the counters as JSON.
@@ -70,7 +70,7 @@ class direction {
       if (size <= 0) return;
       const auto now = std::chrono::duration_cast<nanoseconds>(clock_type::now() - start);
       const std::span<char> bytes(packet.data(), static_cast<std::size_t>(size));
-      if (first_.count() == 0 && carries_ports(bytes)) first_ = std::chrono::duration_cast<nanoseconds>(clock_type::now().time_since_epoch());
+      if (first_.count() == 0 && carries_ports(bytes)) first_ = start.time_since_epoch() + now;
       if (now >= rebind_at_) rewrite_port(bytes, which_);
       if (const auto out = model_.send(now, static_cast<std::size_t>(size))) {
         under_way_.push_back(
@@ -92,11 +92,17 @@ class direction {
   [[nodiscard]] int from() const { return from_; }
   void print(const char* name) const {
     const auto& c = model_.counters();
-    std::printf("\"%s\":{\"packets\":%llu,\"bytes\":%llu,\"lost\":%llu,\"queue_full\":%llu,\"in_outage\":%llu,\"latest_us\":%lld,\"first_ns\":%lld}", name,
-                static_cast<unsigned long long>(c.packets), static_cast<unsigned long long>(c.bytes),
-                static_cast<unsigned long long>(c.lost), static_cast<unsigned long long>(c.queue_full),
-                static_cast<unsigned long long>(c.in_outage), static_cast<long long>(late_.count() / 1000),
-                static_cast<long long>(first_.count()));
+    const auto put = [](const char* what, auto value, char after) {
+      std::printf("\"%s\":%lld%c", what, static_cast<long long>(value), after);
+    };
+    std::printf("\"%s\":{", name);
+    put("packets", c.packets, ',');
+    put("bytes", c.bytes, ',');
+    put("lost", c.lost, ',');
+    put("queue_full", c.queue_full, ',');
+    put("in_outage", c.in_outage, ',');
+    put("latest_us", late_.count() / 1000, ',');
+    put("first_ns", first_.count(), '}');
   }
 
  private:
