@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from links import EVENT_MS, SECOND_LINK
+from links import EVENT_MS, RIVAL_AT_MS, SECOND_LINK
 
 NEAR, NEAR_NEW, FAR = "10.77.0.1", "10.77.0.3", "10.77.0.2"
 NEAR_SECOND, FAR_SECOND = "10.77.1.1", "10.77.1.2"
@@ -111,7 +111,7 @@ class Host:
 
 
 class Bed:
-    """near --link--> far. `event` is one of SCENARIOS or None; it happens EVENT_MS after the link is up, and ends before the media."""
+    """near --link--> far. `event` is one of SCENARIOS or None; it happens while the media goes on, as links.py says."""
 
     def __init__(self, wan_link, link, seed, folder, event=None, seconds=0):
         self.wan_link, self.link_is, self.seed, self.folder, self.event, self.seconds = wan_link, link, seed, folder, event, seconds
@@ -134,21 +134,23 @@ class Bed:
                 host.ip("link set lo up")
             extra = ["--rebind", str(EVENT_MS)] if self.event == "rebind" else []
             self.join("wan", self.link_is, NEAR, FAR, extra)
-            self.up_at = time.monotonic()
             if self.event == "switch":
                 self.join("wan2", SECOND_LINK, NEAR_SECOND, FAR_SECOND)
                 # As a provider does: what comes from there has to be what would be answered there.
                 self.far.set(ipv4__conf__wan2__rp_filter=1)
             if self.event == "shared":
                 self.far.start(["iperf3", "-s"], stdout=subprocess.DEVNULL)
-            happens = {"address": self.move, "switch": self.move, "shared": self.compete}.get(self.event)
-            if happens:
-                self.timer = threading.Timer(EVENT_MS / 1000, happens)
-                self.timer.start()
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def media_begins_at(self, monotonic_ns):
+        moves, after_ms = {"address": (self.move, EVENT_MS), "switch": (self.move, EVENT_MS),
+                           "shared": (self.compete, RIVAL_AT_MS)}.get(self.event, (None, 0))
+        if moves:
+            self.timer = threading.Timer((monotonic_ns - time.monotonic_ns()) / 1e9 + after_ms / 1000, moves)
+            self.timer.start()
 
     def join(self, device, link, near_address, far_address, extra=()):
         ends = [self.near.name, device, self.far.name, device]
@@ -174,12 +176,13 @@ class Bed:
             self.rival = self.near.start(words, stdout=out)
 
     def rival_seconds(self):
-        return max(3, round(self.seconds - EVENT_MS / 1000 - RIVAL_RISE_S))
+        return max(3, round(self.seconds - RIVAL_RISE_S))
 
     def rival_kbit(self):
         """What the TCP flow beside the media got, when its start is over; None: there was none."""
-        if not self.rival:
+        if self.event != "shared":
             return None
+        self.timer.join()  # which may still be about to start it
         self.rival.wait(self.rival_seconds() + 15)
         text = (self.folder / "iperf3.json").read_text()
         try:

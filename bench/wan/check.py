@@ -65,6 +65,7 @@ def ask(host, port, what, *numbers):
     out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     out.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
     out.connect((host, int(port)))
+    began = time.monotonic()
     asked_again(out, RESET)
     rtts = []
 
@@ -104,7 +105,7 @@ def ask(host, port, what, *numbers):
         seen = json.loads(asked_again(out, REPORT))
         took = (seen["last"] - seen["first"]) / 1e9
         answer = {"kbit": seen["bytes"] * 8 / 1000 / took if took > 0 else 0, "packets": seen["packets"], "sent": number}
-    print(json.dumps(answer))
+    print(json.dumps({**answer, "began": began}))
 
 
 # --- what run.py calls ---
@@ -138,10 +139,12 @@ def check_link(wan_link, name, link, folder):
             process = bed.near.start([*me, "ask", FAR, PORT, *words], stdout=subprocess.PIPE)
             return json.loads(process.communicate(timeout=60)[0] or b"{}")
 
-        def at(ms):
-            time.sleep(max(0, bed.up_at + ms / 1000 - time.monotonic()))
-
         got = question("loss", probes_of(link))
+        began = got["began"]  # the link's time begins with its first packet
+
+        def at(ms):
+            time.sleep(max(0, began + ms / 1000 - time.monotonic()))
+
         share = link.loss / 100
         row("RTT, ms", link.rtt, got["rtt_ms"], RTT_OFF_MS)
         row("loss up, %", link.loss, got["lost_up"], loss_off(link, share))

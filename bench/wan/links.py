@@ -4,7 +4,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """Both directions are alike. Rates in kbit/s of IP packets, times in ms from the moment the link is up."""
+    """Both directions are alike. Rates in kbit/s of IP packets, times in ms from its first packet."""
     what: str
     rtt: float
     rate: int
@@ -32,8 +32,8 @@ LINKS = {
     "L6": Link("RTT 50 ms, 10 Mb/s, 1 s of every 15 s nothing passes", 50, 10_000, outage=(7_000, 1_000, 15_000)),
 }
 
-# name: (what happens EVENT_MS after the link is up, the link on which it happens)
-EVENT_MS = 6_000
+# name: (what happens EVENT_MS after the media begins, "shared": RIVAL_AT_MS; the link on which it happens)
+EVENT_MS, RIVAL_AT_MS = 6_000, 2_000
 SCENARIOS = {
     "address": ("the publisher gets another address and loses the old one", LINKS["L0"]),
     "rebind": ("a NAT before the publisher changes the port of every flow", LINKS["L0"]),

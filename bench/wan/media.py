@@ -104,8 +104,11 @@ def send(options):
     except BrokenPipeError:
         pass  # who reads has given up, which the record shows
     finally:
-        record = {"audio": made[AUDIO], "video": made[VIDEO], "bytes": size, "end_ns": due_ns, "overslept_ms": overslept_ns / 1e6}
-        options.record.write_text(json.dumps(record))
+        record = {"audio": made[AUDIO], "video": made[VIDEO], "bytes": size, "start_ns": start_ns, "end_ns": due_ns,
+                  "overslept_ms": overslept_ns / 1e6}
+        part = options.record.with_suffix(".part")
+        part.write_text(json.dumps(record))
+        part.rename(options.record)
         sys.stdout = None  # nothing more to flush into a pipe that may be closed
 
 
@@ -123,11 +126,12 @@ class Seen:
     def report(self, record, skip_s):
         arrived = [at for got in self.frames.values() for _, at in got.values()]
         return {"first_arrival_ns": min(arrived, default=None), "made": record,
-                "audio": self.report_of(AUDIO, math.ceil(skip_s / AUDIO_S), record["audio"], record["end_ns"]),
-                "video": self.report_of(VIDEO, math.ceil(skip_s * FPS / GOP) * GOP, record["video"], record["end_ns"])}
+                "audio": self.report_of(AUDIO, AUDIO_S, math.ceil(skip_s / AUDIO_S), record),
+                "video": self.report_of(VIDEO, 1 / FPS, math.ceil(skip_s * FPS / GOP) * GOP, record)}
 
-    def report_of(self, kind, first, end, end_ns):
-        """Of the frames with numbers from `first` up to `end`."""
+    def report_of(self, kind, every_s, first, record):
+        """Of the frames from number `first` on."""
+        end = record["audio" if kind == AUDIO else "video"]
         got = {number: times for number, times in self.frames[kind].items() if first <= number < end}
         # A picture counts as broken too when one that it builds on was lost.
         broken, whole = 0, kind == AUDIO
@@ -138,9 +142,9 @@ class Seen:
         out = {"made": end - first, "received": len(got), "lost": end - first - len(got), "undecodable": broken, "age_by_number": by_number}
         if got:
             ages = sorted(age for age in by_number if age is not None)
-            # To the end: a stream that dies is a gap as well.
-            moments = sorted(at for _, at in got.values())
-            gaps = [(b - a) / 1e6 for a, b in zip(moments, [*moments[1:], max(end_ns, moments[-1])])]
+            # From the first that was due to the last: a stream that dies, or begins late, is a gap as well.
+            moments = sorted([record["start_ns"] + first * every_s * 1e9, record["end_ns"], *(at for _, at in got.values())])
+            gaps = [(b - a) / 1e6 for a, b in zip(moments, moments[1:])]
             out.update(p50_ms=age_at(ages, 0.5), p95_ms=age_at(ages, 0.95), p99_ms=age_at(ages, 0.99), max_ms=ages[-1],
                        longest_gap_ms=round(max(gaps), 1), stalls=sum(gap > STALL_MS for gap in gaps),
                        in_time=sum(age <= IN_TIME_MS for age in ages) / out["made"])
@@ -210,6 +214,8 @@ def receive(options):
             receive_udp(seen, options.on)
     except KeyboardInterrupt:
         pass
+    while not options.record.exists():  # the viewer ended before the source, which is a result too
+        time.sleep(0.1)
     json.dump(seen.report(json.loads(options.record.read_text()), options.skip), sys.stdout)
     sys.stdout.flush()
 

@@ -60,7 +60,7 @@ def one_run(tools, link, system, seed, options):
     got.update(link=link, system=system, seed=seed, network=bed.counters)
     if "video" in got and not got["video"]["received"]:
         got["failed"] = f"no picture arrived (logs: {folder})"
-    first = bed.counters.get("up", {}).get("first_ns")
+    first = bed.counters.get("first_ns")
     if first and got.get("first_arrival_ns"):
         got["start_rtts"] = (got["first_arrival_ns"] - first) / 1e6 / link_of(link).rtt
     (folder / "result.json").write_text(json.dumps(got))
@@ -73,7 +73,8 @@ def in_words(got):
     words = [f"{kind} p95 {got[kind]['p95_ms']}, max {got[kind]['max_ms']} ms, {got[kind]['lost']} lost" for kind in KINDS if got.get(kind)]
     if got.get("rival_kbit"):
         words.append(f"TCP flow {got['rival_kbit']:.0f} kb/s")
-    late = max([network.get("latest_us", 0) / 1000 for network in got["network"].values()] + [got.get("made", {}).get("overslept_ms", 0)])
+    network = [got["network"].get(way, {}).get("latest_us", 0) / 1000 for way in ("up", "down")]
+    late = max(*network, got.get("made", {}).get("overslept_ms", 0))
     if late > LATE_MS:
         words.append(f"the emulator or the source was once {late:.0f} ms late: the machine is too busy")
     return "; ".join(words)

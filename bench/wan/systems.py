@@ -31,6 +31,7 @@ class Show:
         self.bed, self.seconds = bed, WARM_S + seconds
         self.record = bed.folder / "made.json"
         self.start_ns = time.monotonic_ns() + LEAD_S * 1_000_000_000
+        bed.media_begins_at(self.start_ns)
         self.receiver = bed.far.start([*MEDIA, "receive", *receiver, "--record", self.record, "--skip", WARM_S],
                                       stdout=subprocess.PIPE, **pipes)
 
@@ -52,7 +53,7 @@ class Show:
 def publish_and_view(bed, tools, seconds, publish_url, push_options=(), pull_options=()):
     """The viewer sits beside the server, so that the link is crossed once."""
     bed.far.wait_until_listening("tcp", 1935)
-    pull = [tools.millrace, "-q", "pull", "--insecure", *pull_options, "rtmp://127.0.0.1/live/a", "-"]
+    pull = [tools.millrace, "-q", "pull", "--insecure", "--stay", *pull_options, "rtmp://127.0.0.1/live/a", "-"]
     viewer = bed.far.start(pull, stdout=subprocess.PIPE)
     show = Show(bed, seconds, ["flv"], stdin=viewer.stdout)
     viewer.stdout.close()
@@ -116,7 +117,8 @@ def srt(latency_ms):
 
 
 def nothing(bed, _, seconds):
-    time.sleep(LEAD_S + WARM_S + seconds)
+    bed.media_begins_at(time.monotonic_ns())
+    time.sleep(WARM_S + seconds)
     return {}
 
 

@@ -4,8 +4,9 @@
 //            [--outage START:LENGTH[:EVERY]]… [--dip KBIT:START:LENGTH[:EVERY]]… [--seed N] [--rebind MS]
 //            [--up-…/--down-… for one direction only]
 //
-// "up" is A to B; times are milliseconds since "ready". --rebind: from then on B sees other source ports, as after a NAT forgot its table.
-// Prints "ready" on standard output when both devices exist; ends on SIGTERM or SIGINT with the counters as JSON.
+// "up" is A to B; times are milliseconds since the first TCP or UDP packet (what comes before it is dropped), so they do not depend on how
+// long programs take to start. --rebind: from then on B sees other source ports, as after a NAT forgot its table. Prints "ready" on
+// standard output when both devices exist; ends on SIGTERM or SIGINT with the counters as JSON.
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -22,6 +23,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -59,22 +61,24 @@ int open_tun(const std::string& space, const std::string& name) {
 
 class direction {
  public:
-  // `rebind_at` since the start: from then on this end of every port is another; never: nanoseconds::max().
+  // `rebind_at` since the first packet: from then on this end of every port is another; never: nanoseconds::max().
   direction(int from, int to, link_options options, port_of which, nanoseconds rebind_at)
       : from_(from), to_(to), model_(std::move(options)), which_(which), rebind_at_(rebind_at) {}
 
-  void read_all(clock_type::time_point start) {
+  void read_all(std::optional<clock_type::time_point>& first_packet) {
     std::array<char, 65536> packet;
     for (int i = 0; i < 256; ++i) {  // then the other direction has its turn
       const auto size = ::read(from_, packet.data(), packet.size());
       if (size <= 0) return;
-      const auto now = std::chrono::duration_cast<nanoseconds>(clock_type::now() - start);
       const std::span<char> bytes(packet.data(), static_cast<std::size_t>(size));
-      if (first_.count() == 0 && carries_ports(bytes)) first_ = start.time_since_epoch() + now;
+      if (!first_packet && !carries_ports(bytes)) continue;
+      const auto here = clock_type::now();
+      if (!first_packet) first_packet = here;
+      const auto now = std::chrono::duration_cast<nanoseconds>(here - *first_packet);
       if (now >= rebind_at_) rewrite_port(bytes, which_);
       if (const auto out = model_.send(now, static_cast<std::size_t>(size))) {
-        under_way_.push_back(
-            {start + std::chrono::duration_cast<clock_type::duration>(*out), std::string(packet.data(), static_cast<std::size_t>(size))});
+        under_way_.push_back({*first_packet + std::chrono::duration_cast<clock_type::duration>(*out),
+                              std::string(packet.data(), static_cast<std::size_t>(size))});
       }
     }
   }
@@ -101,8 +105,7 @@ class direction {
     put("lost", c.lost, ',');
     put("queue_full", c.queue_full, ',');
     put("in_outage", c.in_outage, ',');
-    put("latest_us", late_.count() / 1000, ',');
-    put("first_ns", first_.count(), '}');
+    put("latest_us", late_.count() / 1000, '}');
   }
 
  private:
@@ -115,8 +118,7 @@ class direction {
   std::deque<packet_under_way> under_way_;  // the model never reorders
   port_of which_;
   nanoseconds rebind_at_;
-  nanoseconds first_{0};  // when the first TCP or UDP packet came in, on the clock that the whole machine shares
-  nanoseconds late_{0};   // the most that this process was behind its own plan
+  nanoseconds late_{0};  // the most that this process was behind its own plan
 };
 
 // A link does not wait for a processor. It needs a fiftieth of one, so nothing starves; where this is not allowed, "latest_us" tells.
@@ -217,7 +219,7 @@ int run(int count, char** arguments) {
   std::fflush(stdout);
 
   direction there(a, b, up, port_of::source, rebind_at), back(b, a, down, port_of::destination, rebind_at);
-  const auto start = clock_type::now();
+  std::optional<clock_type::time_point> first_packet;
   while (stop_asked == 0) {
     const auto now = clock_type::now();
     there.deliver(now);
@@ -231,14 +233,16 @@ int run(int count, char** arguments) {
     }
     std::array<pollfd, 2> ready{{{a, POLLIN, 0}, {b, POLLIN, 0}}};
     if (::ppoll(ready.data(), ready.size(), due == clock_type::time_point::max() ? nullptr : &wait, nullptr) < 0) continue;
-    if (ready[0].revents != 0) there.read_all(start);
-    if (ready[1].revents != 0) back.read_all(start);
+    if (ready[0].revents != 0) there.read_all(first_packet);
+    if (ready[1].revents != 0) back.read_all(first_packet);
   }
   std::printf("{");
   there.print("up");
   std::printf(",");
   back.print("down");
-  std::printf("}\n");
+  // On the clock that the whole machine shares; 0: there was none.
+  const auto first = first_packet ? std::chrono::duration_cast<nanoseconds>(first_packet->time_since_epoch()).count() : 0;
+  std::printf(",\"first_ns\":%lld}\n", static_cast<long long>(first));
   return 0;
 }
 
