@@ -142,8 +142,11 @@ class Seen:
         out = {"made": end - first, "received": len(got), "lost": end - first - len(got), "undecodable": broken, "age_by_number": by_number}
         if got:
             ages = sorted(age for age in by_number if age is not None)
-            # From the first that was due to the last: a stream that dies, or begins late, is a gap as well.
-            moments = sorted([record["start_ns"] + first * every_s * 1e9, record["end_ns"], *(at for _, at in got.values())])
+            # A stream that dies is a gap to the end, one that begins late a gap from what came before, or from when its first frame was due.
+            moments = sorted(at for _, at in got.values())
+            before = [at for number, (_, at) in self.frames[kind].items() if number < first and at <= moments[0]]
+            moments.insert(0, max(before, default=min(moments[0], record["start_ns"] + first * every_s * 1e9)))
+            moments.append(max(moments[-1], record["end_ns"]))
             gaps = [(b - a) / 1e6 for a, b in zip(moments, moments[1:])]
             out.update(p50_ms=age_at(ages, 0.5), p95_ms=age_at(ages, 0.95), p99_ms=age_at(ages, 0.99), max_ms=ages[-1],
                        longest_gap_ms=round(max(gaps), 1), stalls=sum(gap > STALL_MS for gap in gaps),
