@@ -142,7 +142,7 @@ class Seen:
         out = {"made": end - first, "received": len(got), "lost": end - first - len(got), "undecodable": broken, "age_by_number": by_number}
         if got:
             ages = sorted(age for age in by_number if age is not None)
-            # A stream that dies is a gap to the end, one that begins late a gap from what came before, or from when its first frame was due.
+            # One that dies is a gap to the end; one that begins late, from what came before or from when its first frame was due.
             moments = sorted(at for _, at in got.values())
             before = [at for number, (_, at) in self.frames[kind].items() if number < first and at <= moments[0]]
             moments.insert(0, max(before, default=min(moments[0], record["start_ns"] + first * every_s * 1e9)))
