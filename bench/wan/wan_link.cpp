@@ -214,6 +214,14 @@ int run(int count, char** arguments) {
   on_stop.sa_handler = [](int) { stop_asked = 1; };
   ::sigaction(SIGTERM, &on_stop, nullptr);
   ::sigaction(SIGINT, &on_stop, nullptr);
+  // Taken only while waiting: one that came between the look at stop_asked and the wait would be seen with the next packet, or never.
+  sigset_t stops, while_waiting;
+  ::sigemptyset(&stops);
+  ::sigaddset(&stops, SIGTERM);
+  ::sigaddset(&stops, SIGINT);
+  ::sigprocmask(SIG_BLOCK, &stops, &while_waiting);
+  ::sigdelset(&while_waiting, SIGTERM);
+  ::sigdelset(&while_waiting, SIGINT);
   run_before_others();
   std::printf("ready\n");
   std::fflush(stdout);
@@ -232,7 +240,7 @@ int run(int count, char** arguments) {
       wait.tv_nsec = left % 1'000'000'000;
     }
     std::array<pollfd, 2> ready{{{a, POLLIN, 0}, {b, POLLIN, 0}}};
-    if (::ppoll(ready.data(), ready.size(), due == clock_type::time_point::max() ? nullptr : &wait, nullptr) < 0) continue;
+    if (::ppoll(ready.data(), ready.size(), due == clock_type::time_point::max() ? nullptr : &wait, &while_waiting) < 0) continue;
     if (ready[0].revents != 0) there.read_all(first_packet);
     if (ready[1].revents != 0) back.read_all(first_packet);
   }
