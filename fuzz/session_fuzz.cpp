@@ -74,7 +74,7 @@ void fuzz_server(base::bytes_view peer, std::size_t piece, bool deny_some) {
         require(now_used.publishing.empty() && now_used.playing.empty() && session.is_closed());
       }
     }
-    for (const auto msid : now_used.playing) session.send(msid, f, nullptr);
+    for (const auto msid : now_used.playing) session.send(base::instant{}, msid, f, nullptr);
     session.poll_output();
   };
   while (!peer.empty()) {

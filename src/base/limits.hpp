@@ -24,6 +24,8 @@ struct rtmp_limits {
   std::uint32_t data_message_bytes = 256u << 10;    // onMetaData; generous for cue points
   std::size_t partial_bytes = 20u << 20;            // all half-received messages of one connection together
   std::size_t partial_bytes_unauthorised = 256u << 10;  // the same before publish was accepted
+  std::size_t early_messages = 32;                  // RoQR: media that comes before its publish, by count …
+  std::size_t early_bytes = 64u << 10;              // … and by size; more of it stops its stream
   std::size_t chunk_streams = 64;                   // real encoders use up to 8
   std::size_t message_streams = 16;                 // createStream past this answers _error
   double commands_per_second = 100;                 // sustained …

@@ -40,6 +40,12 @@ void add_client_options(CLI::App& command, client_options& into) {
       ->option_text("NAME")
       ->check(CLI::IsMember({"bbr", "cubic"}))
       ->group(group);
+  command.add_option("--mapping", into.mapping, "How RTMP travels in QUIC: roqr (messages on several streams), bytes (one stream), auto [auto]")
+      ->option_text("NAME")
+      ->check(CLI::IsMember({"auto", "roqr", "bytes"}))
+      ->group(group);
+  command.add_flag("--reliable", into.reliable, "Over QUIC: wait for every picture, however late; without it what comes too late to be seen is left out")
+      ->group(group);
   command.add_option("--identifier", into.identifier, "The query parameter that asks for QUIC [transport=quic]")->option_text("NAME=VALUE")->group(group);
   command.add_option("--timeout", into.timeout_s, "Give up connecting after this many seconds [10]")
       ->option_text("S")
@@ -95,6 +101,9 @@ base::result<client::link_settings> settings_of(const client_options& o) {
   out.verify.insecure = o.insecure;
   if (o.insecure) base::log::warning("WARNING: --insecure: the server's certificate is not checked; anyone on the way can read and change everything");
   out.quic.congestion = o.congestion == "cubic" ? net::congestion_control::cubic : net::congestion_control::bbr;
+  if (o.mapping == "roqr") out.quic.alpn = {net::roqr_alpn};
+  if (o.mapping == "bytes") out.quic.alpn = {net::byte_stream_alpn};
+  out.reliable = o.reliable;
   out.dial_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(o.timeout_s * 1000));
   out.start_timeout = out.dial_timeout;
   if (!o.user.empty()) {

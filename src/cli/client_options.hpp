@@ -16,6 +16,8 @@ struct client_options {
   std::string pin;
   std::string fallback;
   std::string congestion = "bbr";
+  std::string mapping = "auto";
+  bool reliable = false;
   std::string identifier = "transport=quic";
   double timeout_s = 10;
   std::string user;

@@ -72,6 +72,7 @@ int run_conform(const conform_command& o) {
   where.dial = client::dial_target_of(*uri, settings->verify);
   // What is tried is one transport: an answer by another one would say nothing about it.
   if (where.dial.quic) where.dial.tcp = net::dial_target::tcp_side::none;
+  if (o.client.mapping == "roqr") where.alpn = {net::roqr_alpn};
   where.app = uri->stream.empty() ? uri->app : uri->app.empty() ? uri->stream : uri->app;
   where.tc_url = uri->tc_url();
   where.publish_query = uri->query;
@@ -100,7 +101,7 @@ int run_conform(const conform_command& o) {
   if (!*got) return fail("conform", got->error());
   auto& r = **got;
   r.url = uri->display(true);
-  r.transport = where.dial.quic ? "rtmpq" : where.dial.tcp == net::dial_target::tcp_side::tls ? "rtmps" : "rtmp";
+  r.transport = where.dial.quic ? (o.client.mapping == "roqr" ? "rtmpq (RoQR)" : "rtmpq") : where.dial.tcp == net::dial_target::tcp_side::tls ? "rtmps" : "rtmp";
   if (o.json) {
     print(conform::json(r) + "\n");
   } else {

@@ -123,7 +123,7 @@ void bridge_flow::on_line_frame(media::frame f) {
   f.dts_ms = clock_.map(f);
   ++frames_;
   bytes_ += f.payload.size();
-  local_->session().send(msid_, f, nullptr);
+  local_->session().send(clock_now(), msid_, f, nullptr);
 }
 
 void bridge_flow::on_line_jump() { clock_.restart(); }

@@ -49,7 +49,9 @@ line::~line() {
 
 std::shared_ptr<line::seat> line::sit_down(place at) {
   auto s = std::make_shared<seat>(*this, std::move(at));
-  link_target target{s->at.uri, options_.target.role, joined(s->at.app_query, s->at.login_query), options_.target.capabilities};
+  link_target target{s->at.uri, options_.target.role, joined(s->at.app_query, s->at.login_query), options_.target.capabilities, {}};
+  // It is worth something only where it was given, and nobody else's business.
+  if (resume_place_ && resume_place_->host == s->at.uri.host && resume_place_->port == s->at.uri.port) target.resume = resume_;
   s->link = link::open(io_, std::move(target), options_.link, *s);
   return s;
 }
@@ -139,6 +141,8 @@ void line::look_at_link() {
   transport_ = facts ? std::string(net::name(facts->kind)) : "";
   why_ = current_->link->story().why;
   up_since_ = clock_now();
+  resume_ = current_->link->resume_token();
+  resume_place_ = current_->at.uri;
   if (receive_paused_) current_->link->pause_receive(true);
 }
 

@@ -123,6 +123,8 @@ class line final : public std::enable_shared_from_this<line> {
   unsigned hops_ = 0;  // redirects and moves in a row
   std::string transport_, why_, last_error_;
   loss_meter loss_;
+  std::string resume_;  // live profile, "Resume": what the present session may go on with …
+  std::optional<rtmp::uri> resume_place_;  // … and where
   bool ending_ = false;
   bool receive_paused_ = false;
 

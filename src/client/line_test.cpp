@@ -194,7 +194,7 @@ TEST_F(lines, Q4_the_end_of_the_old_stream_is_no_end_while_the_player_moves) {
   old.each([&](test::server::peer& peer) { peer.session.notify_unpublish(old.play_msid); });
   ASSERT_TRUE(run_until([&] { return fresh.play_msid != 0; }));
   fresh.each([&](test::server::peer& peer) {
-    for (const auto& f : test::clip(10)) peer.session.send(fresh.play_msid, f, nullptr);
+    for (const auto& f : test::clip(10)) peer.session.send(std::chrono::steady_clock::now(), fresh.play_msid, f, nullptr);
   });
   ASSERT_TRUE(run_until([&] { return p.report().frames >= 12 * 2 + test::clip(10).size() - 4; }));
   EXPECT_FALSE(outcome.has_value());

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "rtmp/group_sender.hpp"
 
 namespace millrace::client {
 namespace {
@@ -19,12 +20,17 @@ namespace asio = boost::asio;
 // C0C1C2 and S0S1S2 (RTMP 1.0 section 5.2): what a peer has sent when its handshake is whole.
 constexpr std::uint64_t handshake_bytes = 1 + 1536 + 1536;
 
+// Of media that waits in groups; a bound on memory, which only the reliable profile comes near.
+constexpr std::size_t group_bytes_max = 8u << 20;
+
 base::instant clock_now() { return std::chrono::steady_clock::now(); }
 
 std::string ms_text(std::chrono::microseconds t) { return fmt::format("{:.1f} ms", static_cast<double>(t.count()) / 1000.0); }
 
-rtmp::client_config config_of(const link_target& target, bool pipeline) {
+rtmp::client_config config_of(const link_target& target, rtmp::framing_kind framing, const link_settings& settings) {
   rtmp::client_config config;
+  config.framing = framing;
+  config.reliable = settings.reliable;
   config.role = target.role;
   config.app = target.uri.app;
   config.tc_url = target.uri.tc_url();
@@ -33,8 +39,9 @@ rtmp::client_config config_of(const link_target& target, bool pipeline) {
     config.tc_url += '?' + target.app_query;
   }
   config.stream_name = target.uri.stream_name();
-  config.pipeline = pipeline;
+  config.pipeline = settings.pipeline;
   config.capabilities = target.capabilities;
+  config.resume = target.resume;
   return config;
 }
 
@@ -121,7 +128,9 @@ void link::on_dialed(std::variant<net::dialed, net::dial_failure> outcome) {
   times_.transport = since_open();
   transport_ = std::move(done.transport);
   start_deadline_ = clock_now() + settings_.start_timeout;
-  session_.emplace(config_of(target_, settings_.pipeline), clock_now(), random_bits());
+  const auto framing = transport_->facts().alpn == net::roqr_alpn ? rtmp::framing_kind::roqr : rtmp::framing_kind::chunks;
+  shakes_hands_ = framing == rtmp::framing_kind::chunks;
+  session_.emplace(config_of(target_, framing, settings_), clock_now(), random_bits());
   transport_->start(*this);
   const auto self = shared_from_this();  // the handler may drop us
   handler_->on_link_dialed();
@@ -134,7 +143,17 @@ std::optional<net::transport_facts> link::facts() const {
 }
 
 base::duration link::queue_age(base::instant now) const {
-  return transport_ ? transport_->oldest_queued_age(now) : base::duration::zero();
+  auto age = transport_ ? transport_->oldest_queued_age(now) : base::duration::zero();
+  if (auto* groups = session_ ? session_->groups() : nullptr) age = std::max(age, groups->queue_age(now));
+  return age;
+}
+
+// With groups everything may be handed over: what the network does not take can still be given up there.
+std::size_t link::send_budget() const {
+  if (!running() || !transport_) return 0;
+  const auto* groups = session_->groups();
+  if (!groups) return transport_->send_budget();
+  return groups->queued_bytes() < group_bytes_max ? group_bytes_max - groups->queued_bytes() : 0;
 }
 
 std::string link::describe() const {
@@ -150,6 +169,13 @@ std::string link::describe() const {
   return out;
 }
 
+std::size_t link::queued_bytes() const {
+  std::size_t sum = transport_ ? transport_->queued_bytes() : 0;
+  if (!session_) return sum;
+  if (auto* groups = session_->groups()) sum += groups->queued_bytes();
+  return sum + session_->waiting_behind_media();
+}
+
 void link::send(const media::frame& f) {
   if (running()) session_->send(f);
 }
@@ -161,6 +187,11 @@ void link::flush() {
     sent_since_receive_ = true;
     transport_->send(std::move(out));
   }
+  if (auto* const groups = session_->groups()) {
+    if (!std::exchange(pulled_from_, true)) transport_->pull_from(groups);
+    if (!groups->idle() || session_->waiting_behind_media() > 0) transport_->pull();
+  }
+  while (const auto stop = session_->poll_stop()) transport_->stop_stream(stop->stream, static_cast<std::uint64_t>(stop->code));
   if (ended_ || ending_) return;
   if (session_->is_closed()) {
     // The event is still inside; it must not reach the handler from inside a call of its own.
@@ -188,6 +219,10 @@ void link::close() {
     return;
   }
   const auto self = shared_from_this();
+  if (session_) {
+    if (!ending_) session_->end();  // said in order also by one who leaves before the start was confirmed
+    session_->release_behind_media();
+  }
   flush();
   ended_ = true;
   handler_ = nullptr;
@@ -205,6 +240,7 @@ void link::turn() {
   const auto self = shared_from_this();
   in_turn_ = true;
   received_frame_ = false;
+  hand_on_merged();
   while (!ended_ && !ending_) {
     auto event = session_->poll_event();
     if (!event) break;
@@ -229,13 +265,18 @@ void link::handle(rtmp::started& e) {
   times_.started = since_open();
   times_.start_round_trips = round_trips_;
   running_ = true;
+  resume_ = e.resume;
   start_deadline_ = base::instant::max();
   handler_->on_link_started(e.info);
 }
 
 void link::handle(rtmp::status_received& e) { handler_->on_link_status(e.info); }
 
-void link::handle(rtmp::stream_ended&) { handler_->on_link_stream_ended(); }
+void link::handle(rtmp::stream_ended&) {
+  merge_.release();
+  hand_on_merged();
+  if (handler_) handler_->on_link_stream_ended();
+}
 
 void link::handle(rtmp::rejected& e) {
   refused_ = e.info;
@@ -248,14 +289,31 @@ void link::handle(rtmp::reconnect_requested& e) { handler_->on_link_reconnect(e)
 void link::handle(rtmp::frame_received& e) {
   received_frame_ = true;
   if (!times_.first_frame) times_.first_frame = since_open();
-  handler_->on_link_frame(std::move(e.frame));
+  if (!session_->groups()) return handler_->on_link_frame(std::move(e.frame));
+  merge_.push(clock_now(), std::move(e.frame));
+  hand_on_merged();
 }
 
-void link::handle(rtmp::closed& e) { down(refusal_ ? *refusal_ : std::move(e.reason)); }
+void link::hand_on_merged() {
+  const auto now = clock_now();
+  while (!ended_ && handler_) {
+    auto next = merge_.poll(now);
+    if (!next) return;
+    received_frame_ = true;
+    handler_->on_link_frame(std::move(*next));
+  }
+}
+
+void link::handle(rtmp::closed& e) {
+  merge_.release();
+  hand_on_merged();
+  down(refusal_ ? *refusal_ : std::move(e.reason));
+}
 
 void link::arm_timer() {
   if (!session_ || ended_ || ending_) return;
-  const auto due = std::min(session_->poll_timeout().value_or(base::instant::max()), start_deadline_);
+  const auto due = std::min({session_->poll_timeout().value_or(base::instant::max()), start_deadline_,
+                             merge_.poll_timeout().value_or(base::instant::max())});
   if (due == timer_due_) return;
   timer_due_ = due;
   if (due == base::instant::max()) {
@@ -278,12 +336,15 @@ void link::on_timer() {
                                                  std::chrono::duration<double>(settings_.start_timeout).count())});
     return;
   }
+  if (session_->groups() && transport_) {
+    if (const auto rtt = transport_->facts().rtt) session_->set_round_trip(*rtt);
+  }
   session_->on_timer(now);
   turn();
 }
 
 std::string link::waiting_for() const {
-  if (!times_.rtmp_handshake) return "the RTMP handshake";
+  if (shakes_hands_ && !times_.rtmp_handshake) return "the RTMP handshake";
   if (!times_.connected) return "connect";
   return target_.role == rtmp::client_role::play ? "play" : "publish";
 }
@@ -296,6 +357,7 @@ void link::down(base::error reason) {
   if (transport_) {
     // What the session still wanted to say goes out with the close.
     if (session_) {
+      session_->release_behind_media();
       auto out = session_->poll_output();
       if (!out.empty()) transport_->send(std::move(out));
     }
@@ -311,11 +373,27 @@ void link::on_receive(base::bytes_view bytes) {
   if (ended_) return;
   if (std::exchange(sent_since_receive_, false)) ++round_trips_;
   bytes_received_ += bytes.size();
-  if (!times_.rtmp_handshake && bytes_received_ >= handshake_bytes) {
+  if (shakes_hands_ && !times_.rtmp_handshake && bytes_received_ >= handshake_bytes) {
     times_.rtmp_handshake = since_open();
     times_.handshake_round_trips = round_trips_;
   }
   session_->receive(clock_now(), bytes);
+}
+
+void link::on_stream_receive(std::int64_t stream, base::bytes_view bytes, bool fin) {
+  if (ended_) return;
+  if (std::exchange(sent_since_receive_, false)) ++round_trips_;
+  session_->receive_stream(clock_now(), stream, bytes, fin);
+}
+
+void link::on_stream_reset(std::int64_t stream, std::uint64_t) {
+  if (!ended_) session_->on_stream_reset(clock_now(), stream);
+}
+
+void link::on_groups_flushed() {
+  if (ended_) return;
+  session_->on_groups_flushed();
+  flush();
 }
 
 void link::on_receive_done() { turn(); }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "client/track_merge.hpp"
 #include "net/dialer.hpp"
 #include "net/transport.hpp"
 #include "rtmp/auth_dialogue.hpp"
@@ -24,6 +25,7 @@ struct link_settings {
   std::chrono::milliseconds dial_timeout{10'000};
   std::chrono::milliseconds start_timeout{10'000};  // from the transport's handshake to the accepted publish or play
   bool pipeline = true;
+  bool reliable = false;                            // live profile: nothing is given up for being late
   net::dial_memory* memory = nullptr;               // outlives every link
   rtmp::redirect_rules redirects;                   // for those who follow them
   rtmp::credentials login;                          // for servers that ask; no user: there is none
@@ -34,6 +36,7 @@ struct link_target {
   rtmp::client_role role = rtmp::client_role::publish;
   std::string app_query;  // goes with the application into connect; without '?'
   rtmp::peer_capabilities capabilities = rtmp::own_capabilities();
+  std::string resume = {};  // token of the publication that is to go on
 };
 
 // Since open(); empty until it happened.
@@ -77,12 +80,14 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   ~link() override;
 
   [[nodiscard]] bool running() const { return running_ && !ending_ && !ended_; }
+  // With which this publication may go on over another link; empty where the server gives none.
+  [[nodiscard]] const std::string& resume_token() const noexcept { return resume_; }
   [[nodiscard]] const link_times& times() const noexcept { return times_; }
   [[nodiscard]] const net::dial_story& story() const noexcept { return story_; }
   [[nodiscard]] std::optional<net::transport_facts> facts() const;
-  [[nodiscard]] std::size_t queued_bytes() const { return transport_ ? transport_->queued_bytes() : 0; }
+  [[nodiscard]] std::size_t queued_bytes() const;  // more than 0 also while an end waits for its media to arrive
   [[nodiscard]] base::duration queue_age(base::instant now) const;
-  [[nodiscard]] std::size_t send_budget() const { return running() && transport_ ? transport_->send_budget() : 0; }
+  [[nodiscard]] std::size_t send_budget() const;
   // "connected by quic (QUIC as asked): resolve 0.4 ms, quic handshake 12.0 ms, rtmp 25.1 ms, publish 25.3 ms"
   [[nodiscard]] std::string describe() const;
 
@@ -107,6 +112,7 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   void handle(rtmp::reconnect_requested& e);
   void handle(rtmp::frame_received& e);
   void handle(rtmp::closed& e);
+  void hand_on_merged();
   void arm_timer();
   void on_timer();
   void down(base::error reason);
@@ -115,6 +121,9 @@ class link final : private net::transport_handler, public std::enable_shared_fro
 
   void on_receive(base::bytes_view bytes) override;
   void on_receive_done() override;
+  void on_stream_receive(std::int64_t stream, base::bytes_view bytes, bool fin) override;
+  void on_stream_reset(std::int64_t stream, std::uint64_t code) override;
+  void on_groups_flushed() override;
   void on_writable() override;
   void on_closed(const net::close_info& info) override;
   void on_path_changed(const std::string& remote, std::chrono::milliseconds gap) override;
@@ -136,9 +145,13 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   std::optional<rtmp::status> refused_;
   std::optional<base::error> refusal_;
   std::string redirect_;
+  std::string resume_;
+  track_merge merge_;                 // of a player with groups
   std::uint64_t bytes_received_ = 0;
   unsigned round_trips_ = 0;
   bool sent_since_receive_ = false;
+  bool pulled_from_ = false;          // the transport knows the session's groups
+  bool shakes_hands_ = true;          // RTMP's own handshake; RoQR has none
   bool received_frame_ = false;
   bool running_ = false;
   bool in_turn_ = false;

@@ -35,7 +35,10 @@ push::push(boost::asio::io_context& io, push_options options, std::function<void
       queue_(queue_limits(options_)),
       due_timer_(io),
       tick_timer_(io),
-      started_at_(clock_now()) {}
+      started_at_(clock_now()) {
+  // Who sends as fast as possible has no late pictures.
+  if (!options_.realtime) options_.link.reliable = true;
+}
 
 push::~push() {
   if (line_) line_->close();

@@ -151,7 +151,7 @@ class server {
     }
     p.session.accept_play(e.msid);
     play_msid = e.msid;
-    for (const auto& f : settings_.for_players) p.session.send(e.msid, f, nullptr);
+    for (const auto& f : settings_.for_players) p.session.send(std::chrono::steady_clock::now(), e.msid, f, nullptr);
   }
   void handle(peer&, rtmp::publish_ended&) {
     log.emplace_back("unpublish");

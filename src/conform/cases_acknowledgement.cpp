@@ -37,6 +37,7 @@ asio::awaitable<void> acknowledges(context& c) {
 
 asio::awaitable<void> acknowledges_unasked(context& c) {
   const auto on = co_await c.publishing(c.name());
+  on.at->need_type(message_type::acknowledgement);
   for (std::uint32_t i = 0; i < 120; ++i) {  // 6 MB: most servers count to 1 or 2.5 MB
     on.at->send_media(message_type::video, on.msid, i * 40, avc_frame(true, 50'000));
     if (i % 20 != 19) continue;
@@ -65,6 +66,7 @@ asio::awaitable<void> needs_no_acknowledgement(context& c) {
 
 asio::awaitable<void> peer_bandwidth(context& c) {
   const auto at = co_await c.connected();
+  at->need_type(message_type::set_peer_bandwidth);
   at->send(rtmp::make_set_peer_bandwidth(7'654'321, static_cast<rtmp::bandwidth_limit>(3)));
   co_await at->barrier();
   auto told = values(*at, message_type::window_acknowledgement_size);

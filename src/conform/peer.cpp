@@ -4,6 +4,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/escape.hpp"
+#include "net/quic_options.hpp"
 #include "rtmp/chunk_writer.hpp"
 
 namespace millrace::conform {
@@ -35,7 +36,11 @@ peer_ptr peer::start(asio::io_context& io, net::transport_ptr transport, millise
 }
 
 peer::peer(asio::io_context& io, net::transport_ptr transport, milliseconds patience)
-    : transport_(std::move(transport)), wake_(io), patience_(patience), reader_(base::rtmp_limits{}, 64u << 20) {}
+    : transport_(std::move(transport)),
+      wake_(io),
+      patience_(patience),
+      roqr_(transport_->facts().alpn == net::roqr_alpn),
+      reader_(base::rtmp_limits{}, 64u << 20) {}
 
 peer::~peer() {
   if (transport_) transport_->abort();
@@ -80,12 +85,27 @@ asio::awaitable<bool> peer::more(clock::time_point until) {
 
 // ---- bytes ------------------------------------------------------------------------------------------------------
 
+void peer::need_chunks() const {
+  if (roqr_) throw skip{"RoQR has no handshake and no chunks"};
+}
+
+const chunk_log& peer::chunks() const {
+  need_chunks();
+  return log_;
+}
+
 void peer::send_bytes(base::bytes_view raw) {
+  need_chunks();
+  send_raw(raw);
+}
+
+void peer::send_raw(base::bytes_view raw) {
   bytes_sent_ += raw.size();
   if (transport_ && !raw.empty()) transport_->send(base::send_chain(base::slice::copy_of(raw)));
 }
 
 asio::awaitable<bytes> peer::read_bytes(std::size_t count) {
+  need_chunks();
   const auto until = clock::now() + patience_;
   while (in_.size() - used_ < count) {
     if (!co_await more(until)) {
@@ -120,6 +140,7 @@ bytes first_packet(std::uint8_t filler) {
 
 asio::awaitable<void> peer::shake_hands_as_client() {
   const auto self = shared_from_this();
+  if (roqr_) co_return;
   send_bytes(first_packet(0x5A));
   const auto s0s1 = co_await read_bytes(1 + 1536);
   if (s0s1[0] != 3) throw failure{"S0 is " + std::to_string(s0s1[0]) + ", expected version 3"};
@@ -129,6 +150,7 @@ asio::awaitable<void> peer::shake_hands_as_client() {
 
 asio::awaitable<void> peer::shake_hands_as_server() {
   const auto self = shared_from_this();
+  if (roqr_) co_return;
   const auto c0c1 = co_await read_bytes(1 + 1536);
   if (c0c1[0] != 3) throw failure{"C0 is " + std::to_string(c0c1[0]) + ", expected version 3"};
   auto answer = first_packet(0xA5);
@@ -139,7 +161,10 @@ asio::awaitable<void> peer::shake_hands_as_server() {
 
 // ---- messages out -----------------------------------------------------------------------------------------------
 
-void peer::send(const rtmp::message& m) { send_bytes(rtmp::encode_chunks(m, chunk_size_).flatten()); }
+void peer::send(const rtmp::message& m) {
+  if (roqr_ && m.payload.empty()) throw skip{"RoQR cannot carry a message without payload"};
+  send_raw((roqr_ ? rtmp::encode_roqr(rtmp::session_flow, m) : rtmp::encode_chunks(m, chunk_size_)).flatten());
+}
 
 void peer::call(std::string_view name, double transaction, const std::vector<rtmp::amf0::value>& args, std::uint32_t msid,
                 const rtmp::amf0::value& object) {
@@ -177,14 +202,26 @@ void peer::answer_ping(const rtmp::message& m) {
   if (c && c->known && c->event == rtmp::user_event::ping_request) send(rtmp::make_user_control(rtmp::user_event::ping_response, c->value));
 }
 
+base::result<std::optional<rtmp::message>> peer::read_message() {
+  auto rest = base::bytes_view(in_).subspan(used_);
+  if (roqr_) {
+    auto frame = frames_.next(rest);
+    used_ = in_.size() - rest.size();
+    if (!frame) return std::move(frame).error();
+    if (!*frame) return std::optional<rtmp::message>{};
+    return std::optional<rtmp::message>(std::move((*frame)->message));
+  }
+  auto m = reader_.next(rest);
+  const auto read = in_.size() - rest.size();
+  log_.feed(base::bytes_view(in_).subspan(used_, read - used_));
+  used_ = read;
+  return m;
+}
+
 asio::awaitable<std::optional<rtmp::message>> peer::try_next(clock::time_point until) {
   const auto self = shared_from_this();
   while (true) {
-    auto rest = base::bytes_view(in_).subspan(used_);
-    auto m = reader_.next(rest);
-    const auto read = in_.size() - rest.size();
-    log_.feed(base::bytes_view(in_).subspan(used_, read - used_));
-    used_ = read;
+    auto m = read_message();
     if (!m) throw failure{"what came is no valid RTMP: " + base::escaped(m.error().text)};
     if (*m) {
       answer_ping(**m);
@@ -260,7 +297,13 @@ asio::awaitable<rtmp::message> peer::wait_media() {
   co_return co_await wait(std::move(is), "an audio, video or data message");
 }
 
+void peer::need_type(message_type type) const {
+  const auto number = static_cast<unsigned>(type);
+  if (roqr_ && number <= 6 && type != message_type::user_control) throw skip{"RoQR has no message of type " + std::to_string(number)};
+}
+
 asio::awaitable<rtmp::message> peer::wait_type(message_type type) {
+  need_type(type);
   wanted is = [type](const rtmp::message& m) { return m.type == type; };
   co_return co_await wait(std::move(is), "a message of type " + std::to_string(static_cast<unsigned>(type)));
 }

@@ -17,6 +17,7 @@
 #include "rtmp/chunk_reader.hpp"
 #include "rtmp/command.hpp"
 #include "rtmp/control.hpp"
+#include "rtmp/roqr_frame.hpp"
 
 namespace millrace::conform {
 
@@ -47,6 +48,10 @@ class peer final : public net::transport_handler, public std::enable_shared_from
   static peer_ptr start(boost::asio::io_context& io, net::transport_ptr transport, milliseconds patience);
   ~peer() override;
 
+  // Whether messages travel in RoQR frames. Then there is neither a handshake nor a chunk: a script that needs them skips itself.
+  [[nodiscard]] bool roqr() const noexcept { return roqr_; }
+  void need_type(rtmp::message_type type) const;  // skips the script where the mapping has no such message
+
   // --- bytes
   void send_bytes(base::bytes_view raw);
   // Exactly `count` bytes, ahead of any message reading.
@@ -56,7 +61,7 @@ class peer final : public net::transport_handler, public std::enable_shared_from
   [[nodiscard]] std::uint64_t bytes_received() const noexcept { return bytes_received_; }
   [[nodiscard]] std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
 
-  // --- handshake: simple form, whole. Afterwards messages.
+  // --- handshake: simple form, whole. Afterwards messages. Nothing in RoQR.
   boost::asio::awaitable<void> shake_hands_as_client();
   boost::asio::awaitable<void> shake_hands_as_server();
 
@@ -96,7 +101,7 @@ class peer final : public net::transport_handler, public std::enable_shared_from
   [[nodiscard]] std::vector<std::string> codes() const;
 
   // Every chunk of the messages read so far, by the letter.
-  [[nodiscard]] const chunk_log& chunks() const noexcept { return log_; }
+  [[nodiscard]] const chunk_log& chunks() const;
   // PingRequest is answered as it is read, so that no peer is called dead for its script's patience.
   bool answers_pings = true;
 
@@ -117,6 +122,9 @@ class peer final : public net::transport_handler, public std::enable_shared_from
   // Waits for more bytes; false when the time is up or the connection is over.
   boost::asio::awaitable<bool> more(std::chrono::steady_clock::time_point until);
   boost::asio::awaitable<std::optional<rtmp::message>> try_next(std::chrono::steady_clock::time_point until);
+  void send_raw(base::bytes_view raw);
+  base::result<std::optional<rtmp::message>> read_message();
+  void need_chunks() const;
   void answer_ping(const rtmp::message& m);
   [[nodiscard]] std::string instead() const;
 
@@ -125,7 +133,9 @@ class peer final : public net::transport_handler, public std::enable_shared_from
   const milliseconds patience_;
   bytes in_;
   std::size_t used_ = 0;  // of in_
+  const bool roqr_;
   rtmp::chunk_reader reader_;
+  rtmp::roqr_reader frames_{base::rtmp_limits{}};
   std::uint32_t chunk_size_ = 128;
   chunk_log log_;
   std::uint64_t bytes_received_ = 0, bytes_sent_ = 0;

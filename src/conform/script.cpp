@@ -30,6 +30,7 @@ amf0::value context::connect_object(std::vector<amf0::member> extra) const {
 asio::awaitable<peer_ptr> context::open() {
   net::dial_options how;
   how.whole_dial = where_.patience;
+  how.quic.alpn = where_.alpn;
   auto outcome = co_await net::dial(where_.dial, how);
   if (auto* failed = std::get_if<net::dial_failure>(&outcome)) throw failure{"no connection: " + failed->reason.text};
   co_return peer::start(io_, std::move(std::get<net::dialed>(outcome).transport), where_.patience);

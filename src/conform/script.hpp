@@ -15,6 +15,8 @@ namespace millrace::conform {
 // Where the server is and what a script may do there.
 struct target {
   net::dial_target dial;
+  // QUIC: how RTMP travels in it. The byte stream has everything that the document speaks of.
+  std::vector<std::string> alpn{net::byte_stream_alpn};
   std::string app = "live";
   std::string tc_url;
   std::string publish_query;  // goes behind every published name ("key=…"), without '?'

@@ -28,7 +28,7 @@ class entry {
   explicit entry(media::frame_ptr f) : frame_(std::move(f)) {}
   [[nodiscard]] const media::frame_ptr& frame() const noexcept { return frame_; }
   // Wire formats that outputs know. The hub does not encode: the first viewer that needs an image makes it.
-  enum class format : unsigned char { rtmp_chunks, flv_tag, count };
+  enum class format : unsigned char { rtmp_chunks, roqr, roqr_group, flv_tag, count };
   template <class Encode>  // base::send_chain encode(const media::frame&)
   const base::send_chain& image(format f, Encode&& encode) const {
     auto& slot = images_[static_cast<std::size_t>(f)];

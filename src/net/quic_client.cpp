@@ -1,5 +1,8 @@
 #include "net/quic_client.hpp"
 
+#include <ifaddrs.h>
+#include <net/if.h>
+
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <map>
@@ -7,6 +10,7 @@
 
 #include "net/quic_endpoint.hpp"
 #include "net/quic_stream_transport.hpp"
+#include "net/route_watch.hpp"
 
 namespace millrace::net {
 namespace {
@@ -39,6 +43,20 @@ class address_tokens {
 constexpr std::size_t token_bytes_max = 512;
 constexpr quic_time escape_every = 1'000'000'000;
 
+// Whether an interface of this machine has it.
+bool is_own_address(const boost::asio::ip::address& wanted) {
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return false;
+  bool found = false;
+  for (const auto* one = all; one != nullptr && !found; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || (one->ifa_flags & IFF_UP) == 0) continue;
+    if (one->ifa_addr->sa_family == AF_INET) found = udp_address(one->ifa_addr, sizeof(sockaddr_in)).endpoint().address() == wanted;
+    if (one->ifa_addr->sa_family == AF_INET6) found = udp_address(one->ifa_addr, sizeof(sockaddr_in6)).endpoint().address() == wanted;
+  }
+  ::freeifaddrs(all);
+  return found;
+}
+
 class client_endpoint final : public quic_endpoint {
  public:
   client_endpoint(boost::asio::io_context& io, quic_connect_options options)
@@ -65,6 +83,7 @@ class client_endpoint final : public quic_endpoint {
     auto pipe = std::make_shared<quic_stream_transport>(connection_, io(), std::move(done));
     connection_->set_application(pipe);
     add_socket(std::move(*socket));
+    if (options_.quic.follow_network) watch_ = route_watch::open(io(), [this] { on_routes_changed(); });
     connection_->touch();  // the first flight leaves from the loop, not from inside this call
     return pipe;
   }
@@ -76,6 +95,7 @@ class client_endpoint final : public quic_endpoint {
     retime(which, quic_never);
     which.detach();
     const auto last = std::exchange(connection_, nullptr);
+    watch_.reset();
     close_sockets();
   }
   void on_handshake_over(quic_connection&) override {}
@@ -88,13 +108,28 @@ class client_endpoint final : public quic_endpoint {
   base::result<void> move_to_fresh_socket(quic_connection& which) override {
     auto socket = quic_udp_socket::connect(io(), options_.remote);
     if (!socket) return socket.error();
-    if (auto moved = which.migrate((*socket)->local()); !moved) return moved;
+    if (auto moved = which.migrate((*socket)->local(), quic_connection::migration::immediate); !moved) return moved;
     remove_old_sockets();            // of the move before this one
     add_socket(std::move(*socket));  // the last one stays to hear what is still under way to it
     return {};
   }
 
  private:
+  // The way to the server may lead over another address now (Wi-Fi to mobile, or back). As long as the old one is there the move waits until
+  // the new path has proved itself, so that nothing is lost if it leads nowhere.
+  void on_routes_changed() {
+    const auto connection = connection_;
+    if (!connection || !connection->handshake_completed()) return;
+    auto socket = quic_udp_socket::connect(io(), options_.remote);
+    if (!socket) return;  // no way at all at the moment
+    const auto now = (*socket)->local().endpoint().address(), before = connection->local().endpoint().address();
+    if (now == before) return;
+    const auto how = is_own_address(before) ? quic_connection::migration::validated : quic_connection::migration::immediate;
+    if (auto moved = connection->migrate((*socket)->local(), how); !moved) return;  // what is too early is tried again when sending fails
+    remove_old_sockets();
+    add_socket(std::move(*socket));
+  }
+
   void on_datagram(const udp_datagram& datagram) override {
     answered_ = true;
     if (const auto connection = connection_) connection->read(datagram);
@@ -116,6 +151,7 @@ class client_endpoint final : public quic_endpoint {
   std::string key_;
   quic_time next_escape_ = 0;
   bool answered_ = false;
+  std::unique_ptr<route_watch> watch_;
   std::shared_ptr<quic_connection> connection_;
 };
 

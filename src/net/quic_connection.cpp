@@ -6,8 +6,14 @@
 namespace millrace::net {
 namespace {
 
-constexpr std::uint64_t stream_window = 1u << 20, connection_window = 4u << 20;           // what a fresh peer may send unread …
+constexpr std::uint64_t stream_window = 1u << 20, connection_window = 8u << 20;           // what a fresh peer may send unread …
 constexpr std::uint64_t stream_window_max = 6u << 20, connection_window_max = 16u << 20;  // … and what ngtcp2 may grow that to
+// A group begins with a key frame: 3 MB of a 4K one pass without waiting for credit.
+constexpr std::uint64_t group_window = 4u << 20;
+// At once; each one that ends makes room for another. Three flows, a group each two seconds, and what is still under way of the last ones.
+constexpr std::uint64_t unidirectional_streams = 128;
+// RoQR peers may use several; in the byte-stream mapping any but the first closes the connection, with a reason.
+constexpr std::uint64_t bidirectional_streams = 16;
 constexpr std::uint64_t client_ack_threshold = 10;  // a player's ACKs cost the server more CPU than they help
 constexpr quic_time second = 1'000'000'000;
 
@@ -52,6 +58,8 @@ void quic_connection::settle(const quic_common_options& options, std::chrono::mi
   params.initial_max_data = connection_window;
   params.initial_max_stream_data_bidi_local = stream_window;
   params.initial_max_stream_data_bidi_remote = stream_window;
+  params.initial_max_stream_data_uni = group_window;
+  params.initial_max_streams_uni = unidirectional_streams;
   params.max_idle_timeout = nanoseconds(options.idle_timeout);
   params.active_connection_id_limit = 7;  // spare ids are what migration lives on
   params.grease_quic_bit = 1;
@@ -72,8 +80,7 @@ base::result<std::shared_ptr<quic_connection>> quic_connection::make_server(quic
   ngtcp2_settings settings;
   ngtcp2_transport_params params;
   made->settle(options, options.handshake_timeout, settings, params);
-  params.initial_max_streams_bidi = 1;  // the byte-stream mapping is stream 0 and nothing else
-  params.initial_max_streams_uni = 0;
+  params.initial_max_streams_bidi = bidirectional_streams;
   params.original_dcid = hello.original_dcid;
   params.original_dcid_present = 1;
   if (hello.token_type == NGTCP2_TOKEN_TYPE_RETRY) {
@@ -116,8 +123,7 @@ base::result<std::shared_ptr<quic_connection>> quic_connection::make_client(quic
   ngtcp2_transport_params params;
   made->settle(options, options.handshake_timeout, settings, params);
   settings.ack_thresh = client_ack_threshold;
-  params.initial_max_streams_bidi = 0;
-  params.initial_max_streams_uni = 0;
+  params.initial_max_streams_bidi = 0;  // a server opens none in either mapping
   if (!address_token.empty()) {
     settings.token = address_token.data();
     settings.tokenlen = address_token.size();
@@ -170,7 +176,7 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
                state::closing);
   }
   if (rv != 0) return fail(rv);
-  if (foreign_stream_) return close(static_cast<std::uint64_t>(close_code::general_error), "only stream 0 carries RTMP in this mapping");
+  if (foreign_stream_) return close(static_cast<std::uint64_t>(close_code::general_error), "only stream 0 carries RTMP in the byte-stream mapping");
 
   const ngtcp2_path* const path = ngtcp2_conn_get_path2(conn_);
   const udp_address local = address_of(path->local), remote = address_of(path->remote);
@@ -226,9 +232,12 @@ void quic_connection::deliver() {
 ngtcp2_ssize quic_connection::write_one(ngtcp2_conn* conn, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* into, std::size_t size,
                                         ngtcp2_tstamp now, void* user) {
   auto& self = *static_cast<quic_connection*>(user);
-  for (;;) {
-    const quic_offer offer = self.application_ && self.handshake_announced_ ? self.application_->offer() : quic_offer{};
-    const std::uint32_t flags = offer.fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : NGTCP2_WRITE_STREAM_FLAG_NONE;
+  for (bool fresh = true;;) {
+    const quic_offer offer = self.application_ && self.handshake_announced_ ? self.application_->offer(fresh) : quic_offer{};
+    std::uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
+    if (offer.fin) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
+    // What is left of the packet is for the next stream: audio is a fraction of a packet.
+    if (offer.stream >= 0) flags |= NGTCP2_WRITE_STREAM_FLAG_MORE;
     ngtcp2_ssize taken = -1;
     const auto written =
         ngtcp2_conn_writev_stream(conn, path, info, into, size, &taken, flags, offer.stream, offer.parts, offer.count, now);
@@ -242,11 +251,15 @@ ngtcp2_ssize quic_connection::write_one(ngtcp2_conn* conn, ngtcp2_path* path, ng
         continue;
       }
       // -1: the packet carries none of ours (a retransmission took it); the same bytes are offered again next time.
-      if (written >= 0 && taken >= 0) {
+      if ((written >= 0 || written == NGTCP2_ERR_WRITE_MORE) && taken >= 0) {
         std::size_t offered = 0;
         for (std::size_t i = 0; i < offer.count; ++i) offered += offer.parts[i].len;
         const auto bytes = static_cast<std::uint64_t>(taken);
         self.application_->on_taken(offer.stream, bytes, offer.fin && bytes == offered);
+      }
+      if (written == NGTCP2_ERR_WRITE_MORE) {
+        fresh = false;
+        continue;
       }
     }
     return written;
@@ -283,20 +296,22 @@ void quic_connection::write() {
   if (application_) application_->after_write();
 }
 
-base::result<void> quic_connection::migrate(const udp_address& local) {
+base::result<void> quic_connection::migrate(const udp_address& local, migration how) {
   if (conn_ == nullptr) return base::error{base::error_kind::closed, "the connection has ended"};
   udp_address from = local, to = remote_;
   const auto path = path_of(from, to);
-  const int rv = ngtcp2_conn_initiate_immediate_migration(conn_, &path, clock());
+  const int rv = how == migration::immediate ? ngtcp2_conn_initiate_immediate_migration(conn_, &path, clock())
+                                             : ngtcp2_conn_initiate_migration(conn_, &path, clock());
   if (rv == NGTCP2_ERR_INVALID_STATE) return base::error{base::error_kind::busy, "the handshake is not confirmed yet: try again later"};
   if (rv == NGTCP2_ERR_CONN_ID_BLOCKED)
     return base::error{base::error_kind::busy, "the server has given no spare connection id yet: try again later"};
   if (rv != 0) return base::error{base::error_kind::internal, std::string("migration: ") + ngtcp2_strerror(rv)};
+  touch();
+  if (how == migration::validated) return {};  // after_read() sees when it has happened
   local_ = local;
   last_path_change_ = last_ts_;
   ++path_changes_;
   if (host_ != nullptr) host_->on_path_change();
-  touch();
   return {};
 }
 
@@ -318,6 +333,23 @@ std::int64_t quic_connection::open_stream() {
   std::int64_t stream = -1;
   if (conn_ == nullptr || ngtcp2_conn_open_bidi_stream(conn_, &stream, nullptr) != 0) return -1;
   return stream;
+}
+
+std::int64_t quic_connection::open_unidirectional_stream() {
+  std::int64_t stream = -1;
+  if (conn_ == nullptr || ngtcp2_conn_open_uni_stream(conn_, &stream, nullptr) != 0) return -1;
+  return stream;
+}
+
+// Both fail for want of memory only, and then the connection does soon.
+void quic_connection::reset_stream(std::int64_t stream, std::uint64_t code) {
+  if (conn_ != nullptr) static_cast<void>(ngtcp2_conn_shutdown_stream_write(conn_, 0, stream, code));
+}
+
+void quic_connection::stop_reading(std::int64_t stream, std::uint64_t code) {
+  if (conn_ == nullptr) return;
+  static_cast<void>(ngtcp2_conn_shutdown_stream_read(conn_, 0, stream, code));
+  touch();
 }
 
 void quic_connection::credit(std::int64_t stream, std::uint64_t bytes) {

@@ -71,7 +71,8 @@ class quic_application {
   virtual void on_stream_close(std::int64_t stream) = 0;
 
   virtual void begin_write() = 0;
-  virtual quic_offer offer() = 0;
+  // `fresh`: nothing of the application is in the packet yet. Only then may a stream be opened from inside this.
+  virtual quic_offer offer(bool fresh) = 0;
   virtual void on_taken(std::int64_t stream, std::uint64_t bytes, bool fin) = 0;
   virtual void on_blocked(std::int64_t stream) = 0;        // flow control: no more of this stream in this write pass
   virtual void on_write_refused(std::int64_t stream) = 0;  // the stream takes no more data for ever
@@ -118,8 +119,10 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   void on_timer(quic_time now);
   void deliver();
   void write();
-  // Client: all traffic goes from this local address on, at once.
-  base::result<void> migrate(const udp_address& local);
+  // Client: all traffic goes from this local address on: at once, or, where the present path still works, when the new one is known to.
+  enum class migration : unsigned char { immediate, validated };
+  base::result<void> migrate(const udp_address& local, migration how);
+  [[nodiscard]] const udp_address& local() const noexcept { return local_; }
   // An ICMP error or a failed send; `number` is an errno.
   void on_socket_error(int number);
 
@@ -131,6 +134,9 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   void touch();                                           // there is something to write
   void wake();                                            // there is something to deliver
   std::int64_t open_stream();                             // -1: the peer allows none; also from inside ngtcp2
+  std::int64_t open_unidirectional_stream();              // likewise
+  void reset_stream(std::int64_t stream, std::uint64_t code);
+  void stop_reading(std::int64_t stream, std::uint64_t code);
   void credit(std::int64_t stream, std::uint64_t bytes);  // the application consumed so much
   void set_deadline(quic_time when);                      // on_deadline then; quic_never cancels
   base::result<void> move_to_fresh_socket();
@@ -139,6 +145,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   [[nodiscard]] bool finishing() const { return conn_ != nullptr && application_ && application_->finishing(); }
   [[nodiscard]] bool is_server() const noexcept { return server_; }
   [[nodiscard]] bool handshake_completed() const noexcept { return handshake_completed_; }
+  [[nodiscard]] const std::string& alpn() const noexcept { return tls_->alpn(); }  // once it is
   [[nodiscard]] const udp_address& remote() const noexcept { return remote_; }
   [[nodiscard]] ngtcp2_conn* native() noexcept { return conn_; }  // null once ended
   [[nodiscard]] std::uint64_t congestion_window() const;

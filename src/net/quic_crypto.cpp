@@ -3,6 +3,7 @@
 #include <gnutls/crypto.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 
+#include <algorithm>
 #include <array>
 
 namespace millrace::net {
@@ -79,8 +80,10 @@ base::result<void> quic_tls::prepare(unsigned flags) {
   if (const int rv = gnutls_credentials_set(session_, GNUTLS_CRD_CERTIFICATE, credentials_->get()); rv != 0) {
     return failed("gnutls_credentials_set", rv);
   }
-  const gnutls_datum_t protocol = datum_of(alpn_);
-  if (const int rv = gnutls_alpn_set_protocols(session_, &protocol, 1, GNUTLS_ALPN_MANDATORY); rv != 0) {
+  std::vector<gnutls_datum_t> protocols;
+  for (const auto& each : offered_alpn_) protocols.push_back(datum_of(each));
+  const unsigned rules = GNUTLS_ALPN_MANDATORY | GNUTLS_ALPN_SERVER_PRECEDENCE;
+  if (const int rv = gnutls_alpn_set_protocols(session_, protocols.data(), static_cast<unsigned>(protocols.size()), rules); rv != 0) {
     return failed("gnutls_alpn_set_protocols", rv);
   }
   reference_.get_conn = [](ngtcp2_crypto_conn_ref* reference) { return static_cast<quic_tls*>(reference->user_data)->connection_; };
@@ -89,10 +92,10 @@ base::result<void> quic_tls::prepare(unsigned flags) {
   return {};
 }
 
-base::result<std::unique_ptr<quic_tls>> quic_tls::make_server(std::shared_ptr<const quic_credentials> credentials, std::string alpn) {
+base::result<std::unique_ptr<quic_tls>> quic_tls::make_server(std::shared_ptr<const quic_credentials> credentials, std::vector<std::string> alpn) {
   std::unique_ptr<quic_tls> made(new quic_tls);
   made->credentials_ = std::move(credentials);
-  made->alpn_ = std::move(alpn);
+  made->offered_alpn_ = std::move(alpn);
   // No tickets and no early data: 0-RTT needs a real replay table (protocol.md 8).
   if (auto done = made->prepare(GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET | GNUTLS_NO_END_OF_EARLY_DATA); !done) return done.error();
   if (ngtcp2_crypto_gnutls_configure_server_session(made->session_) != 0) {
@@ -102,10 +105,10 @@ base::result<std::unique_ptr<quic_tls>> quic_tls::make_server(std::shared_ptr<co
 }
 
 base::result<std::unique_ptr<quic_tls>> quic_tls::make_client(std::shared_ptr<const quic_credentials> credentials, std::string server_name,
-                                                              bool server_name_is_ip, verify_options verify, std::string alpn) {
+                                                              bool server_name_is_ip, verify_options verify, std::vector<std::string> alpn) {
   std::unique_ptr<quic_tls> made(new quic_tls);
   made->credentials_ = std::move(credentials);
-  made->alpn_ = std::move(alpn);
+  made->offered_alpn_ = std::move(alpn);
   made->server_name_ = std::move(server_name);
   made->server_name_is_ip_ = server_name_is_ip;
   made->verify_ = std::move(verify);
@@ -130,10 +133,11 @@ void quic_tls::attach(ngtcp2_conn* connection) {
   ngtcp2_conn_set_tls_native_handle(connection, session_);
 }
 
-bool quic_tls::has_alpn() const {
+bool quic_tls::agree_on_alpn() {
   gnutls_datum_t chosen{};
   if (gnutls_alpn_get_selected_protocol(session_, &chosen) != 0) return false;
-  return std::string_view(reinterpret_cast<const char*>(chosen.data), chosen.size) == alpn_;
+  alpn_.assign(reinterpret_cast<const char*>(chosen.data), chosen.size);
+  return std::find(offered_alpn_.begin(), offered_alpn_.end(), alpn_) != offered_alpn_.end();
 }
 
 std::string quic_tls::description() const {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "net/identity.hpp"
@@ -39,9 +40,9 @@ class quic_credentials {
 // The TLS side of one connection. ngtcp2_conn_del comes before its destructor. Does not move: GnuTLS keeps pointers into it.
 class quic_tls {
  public:
-  static base::result<std::unique_ptr<quic_tls>> make_server(std::shared_ptr<const quic_credentials> credentials, std::string alpn);
+  static base::result<std::unique_ptr<quic_tls>> make_server(std::shared_ptr<const quic_credentials> credentials, std::vector<std::string> alpn);
   static base::result<std::unique_ptr<quic_tls>> make_client(std::shared_ptr<const quic_credentials> credentials, std::string server_name,
-                                                             bool server_name_is_ip, verify_options verify, std::string alpn);
+                                                             bool server_name_is_ip, verify_options verify, std::vector<std::string> alpn);
   ~quic_tls();
   quic_tls(const quic_tls&) = delete;
   quic_tls& operator=(const quic_tls&) = delete;
@@ -49,8 +50,8 @@ class quic_tls {
   // Both sides know each other from here on; called right after ngtcp2_conn_*_new.
   void attach(ngtcp2_conn* connection);
   [[nodiscard]] gnutls_session_t session() const noexcept { return session_; }
-  [[nodiscard]] bool has_alpn() const;  // after the handshake: the peer agreed on our protocol
-  [[nodiscard]] const std::string& alpn() const noexcept { return alpn_; }
+  bool agree_on_alpn();  // after the handshake; false: on none of ours
+  [[nodiscard]] const std::string& alpn() const noexcept { return alpn_; }  // agreed on
   [[nodiscard]] std::string description() const;  // "TLS1.3 AES-128-GCM"
   // Clients, once the certificate arrived. The failure text is empty while nothing is wrong with it.
   [[nodiscard]] const std::string& certificate_failure() const noexcept { return certificate_failure_; }
@@ -67,6 +68,7 @@ class quic_tls {
   ngtcp2_conn* connection_ = nullptr;
   gnutls_session_t session_ = nullptr;
   std::shared_ptr<const quic_credentials> credentials_;
+  std::vector<std::string> offered_alpn_;
   std::string alpn_, server_name_;
   bool server_name_is_ip_ = false;
   verify_options verify_;

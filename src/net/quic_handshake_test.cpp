@@ -103,7 +103,7 @@ TEST(quic_certificate, insecure_takes_anything) {
 
 TEST(quic_handshake, another_alpn_is_unsupported_and_known_at_once) {
   quic_world world;
-  world.server_options.alpn = "h3";
+  world.server_options.alpn = {"h3"};
   world.client_options.handshake_timeout = 8s;
   world.listen();
   const auto begun = std::chrono::steady_clock::now();

@@ -5,17 +5,23 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "net/identity.hpp"
 
 namespace millrace::net {
+
+// The two mappings of RTMP onto QUIC (RFC 7301 tells which).
+inline constexpr const char* roqr_alpn = "roqr";         // RoQR draft: messages in frames, on several streams
+inline constexpr const char* byte_stream_alpn = "rtmp";  // RTMP's byte stream on stream 0
 
 enum class congestion_control : unsigned char { bbr, cubic };
 
 struct quic_common_options {
   congestion_control congestion = congestion_control::bbr;
   std::chrono::milliseconds idle_timeout{30'000};
-  std::string alpn = "rtmp";   // the byte-stream mapping; tests play a peer that speaks something else
+  // Most wanted first; a server's order decides.
+  std::vector<std::string> alpn{roqr_alpn, byte_stream_alpn};
 };
 
 enum class retry_policy : unsigned char { under_load, always, never };
@@ -30,6 +36,7 @@ struct quic_server_options : quic_common_options {
 struct quic_client_options : quic_common_options {
   std::chrono::milliseconds handshake_timeout{3'000};
   std::chrono::milliseconds keep_alive{10'000};
+  bool follow_network = true;  // move when the way to the server leads over another address
 };
 
 struct quic_server_counters {

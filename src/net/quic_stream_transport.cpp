@@ -29,9 +29,33 @@ void quic_stream_transport::give_up() {
 transport_facts quic_stream_transport::facts() const {
   transport_facts out;
   connection_->fill(out);
-  out.bytes_sent = queue_.sent_offset();
-  out.bytes_received = bytes_received_;
+  out.bytes_sent = queue_.sent_offset() + (side_ ? side_->bytes_sent() : 0);
+  out.bytes_received = bytes_received_ + (side_ ? side_->bytes_received() : 0);
   return out;
+}
+
+base::duration quic_stream_transport::oldest_queued_age(base::instant now) const {
+  const auto own = queue_.oldest_unsent_age(now);
+  return side_ ? std::max(own, side_->oldest_queued_age(now)) : own;
+}
+
+// Null in the byte-stream mapping.
+quic_side_streams* quic_stream_transport::side() {
+  if (!side_ && connection_->handshake_completed() && connection_->alpn() == roqr_alpn) side_.emplace(connection_);
+  return side_ ? &*side_ : nullptr;
+}
+
+void quic_stream_transport::pull_from(base::group_source* source) {
+  if (auto* const streams = side()) streams->pull_from(source);
+}
+
+void quic_stream_transport::pull() {
+  if (auto* const streams = side()) streams->pulled();
+  connection_->touch();
+}
+
+void quic_stream_transport::stop_stream(std::int64_t stream, std::uint64_t code) {
+  if (auto* const streams = side()) streams->stop(stream, code);
 }
 
 std::size_t quic_stream_transport::window() const {
@@ -71,6 +95,7 @@ void quic_stream_transport::pause_receive(bool paused) {
 
 void quic_stream_transport::close(close_code code, std::string reason) {
   handler_ = nullptr;
+  if (side_) side_->pull_from(nullptr);
   if (finishing_ || !connection_->alive()) return;
   finishing_ = true;
   finish_code_ = code;
@@ -81,6 +106,7 @@ void quic_stream_transport::close(close_code code, std::string reason) {
 
 void quic_stream_transport::abort() {
   handler_ = nullptr;
+  if (side_) side_->pull_from(nullptr);
   connection_->close(static_cast<std::uint64_t>(close_code::general_error), "aborted");
 }
 
@@ -88,55 +114,85 @@ void quic_stream_transport::abort() {
 // more, and its handler may be about to die.
 void quic_stream_transport::on_handle_dropped() {
   handler_ = nullptr;
+  if (side_) side_->pull_from(nullptr);
   if (!finishing_) abort();
 }
 
 bool quic_stream_transport::on_stream_open(std::int64_t stream) {
-  if (stream != 0 || !connection_->is_server()) return false;
-  stream_ = 0;
-  return true;
+  if (stream == 0 && connection_->is_server()) {
+    stream_ = 0;
+    return true;
+  }
+  return side() != nullptr;
 }
 
 void quic_stream_transport::on_stream_bytes(std::int64_t stream, base::bytes_view bytes, bool fin) {
-  if (stream != stream_) return;
+  if (stream != stream_) {
+    if (auto* const streams = side()) streams->on_bytes(stream, bytes, fin);
+    return;
+  }
   bytes_received_ += bytes.size();
   received_.insert(received_.end(), bytes.begin(), bytes.end());
   if (fin) fin_received_ = true;
 }
 
 void quic_stream_transport::on_stream_acknowledged(std::int64_t stream, std::uint64_t below) {
-  if (stream == stream_) queue_.acknowledged(below);
+  if (stream == stream_) return queue_.acknowledged(below);
+  if (side_) side_->on_acknowledged(stream, below);
 }
 
 void quic_stream_transport::on_stream_reset(std::int64_t stream, std::uint64_t code) {
   if (stream == stream_ && !fin_received_) reset_received_ = code;
+  if (stream != stream_ && side_) side_->on_reset(stream, code);
 }
 
 void quic_stream_transport::on_stop_sending(std::int64_t stream, std::uint64_t) {
+  if (stream != stream_ && side_) side_->on_stopped(stream);
   if (stream == stream_) write_refused_ = true;  // ngtcp2 answers with RESET_STREAM; the slices stay until the stream is closed
 }
 
 void quic_stream_transport::on_stream_close(std::int64_t stream) {
-  if (stream != stream_) return;
+  if (stream != stream_) {
+    if (side_) side_->on_close(stream);
+    return;
+  }
   write_refused_ = true;
   queue_.clear();  // ngtcp2 no longer touches the stream's data
 }
 
-quic_offer quic_stream_transport::offer() {
-  if (stream_ < 0 || flow_blocked_ || write_refused_ || fin_sent_) return {};
-  if (queue_.unsent_bytes() == 0) return finishing_ ? quic_offer{stream_, nullptr, 0, true} : quic_offer{};
+void quic_stream_transport::begin_write() {
+  flow_blocked_ = false;
+  if (side_) side_->begin_write();
+}
+
+void quic_stream_transport::on_blocked(std::int64_t stream) {
+  if (stream != stream_ && side_) return side_->on_blocked(stream);
+  flow_blocked_ = true;
+}
+
+quic_offer quic_stream_transport::offer(bool fresh) {
+  const bool mine = stream_ >= 0 && !flow_blocked_ && !write_refused_ && !fin_sent_;
+  if (!mine || queue_.unsent_bytes() == 0) {
+    const auto other = side_ ? side_->offer(fresh) : quic_offer{};
+    if (other.stream >= 0 || !mine) return other;
+    return finishing_ ? quic_offer{stream_, nullptr, 0, true} : quic_offer{};
+  }
   const std::size_t count = queue_.peek(parts_.data(), parts_.size());
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < count; ++i) bytes += parts_[i].len;
   return {stream_, parts_.data(), count, finishing_ && bytes == queue_.unsent_bytes()};
 }
 
-void quic_stream_transport::on_taken(std::int64_t, std::uint64_t bytes, bool fin) {
+void quic_stream_transport::on_taken(std::int64_t stream, std::uint64_t bytes, bool fin) {
+  if (stream != stream_ && side_) return side_->on_taken(stream, bytes, fin);
   queue_.sent(bytes);
   if (fin) fin_sent_ = true;
 }
 
-void quic_stream_transport::on_write_refused(std::int64_t) { write_refused_ = true; }
+void quic_stream_transport::on_write_refused(std::int64_t stream) {
+  if (stream != stream_ && side_) return side_->on_refused(stream);
+  write_refused_ = true;
+}
 
 void quic_stream_transport::on_handshake_completed() {
   if (connection_->is_server()) return;  // stream 0 is the client's to open
@@ -151,6 +207,11 @@ void quic_stream_transport::on_path_changed(std::string remote, std::chrono::mil
 }
 
 void quic_stream_transport::after_write() {
+  if (side_ && side_->flushed_since()) connection_->wake();
+  if (side_ && side_->take_dry()) {
+    writable_due_ = true;
+    connection_->wake();
+  }
   // A quarter of the window free before anyone is woken, or every acknowledged packet would be a wake-up.
   if (budget_was_zero_ && queue_.unsent_bytes() <= window() - window() / 4) {
     budget_was_zero_ = false;
@@ -171,7 +232,7 @@ void quic_stream_transport::on_deadline(quic_time) {
 // All that close() promised is done once the peer has every byte, or never will.
 void quic_stream_transport::finish_when_flushed() {
   if (!finishing_ || !connection_->alive()) return;
-  const bool flushed = fin_sent_ && queue_.acknowledged_offset() == queue_.end_offset();
+  const bool flushed = fin_sent_ && queue_.acknowledged_offset() == queue_.end_offset() && (!side_ || side_->flushed());
   if (flushed || write_refused_ || stream_ < 0) connection_->close(static_cast<std::uint64_t>(finish_code_), finish_reason_);
 }
 
@@ -192,12 +253,20 @@ void quic_stream_transport::deliver() {
     handler_->on_path_changed(change.remote, change.gap);
   }
   deliver_bytes();
+  if (side_ && side_->take_flushed() && handler_ != nullptr && !end_) handler_->on_groups_flushed();
   if (std::exchange(writable_due_, false) && handler_ != nullptr && !end_) handler_->on_writable();
   deliver_end();
   finish_when_flushed();
 }
 
 void quic_stream_transport::deliver_bytes() {
+  if (side_ && side_->anything_received()) {
+    if (handler_ == nullptr && finishing_) side_->discard_received();
+    if (handler_ != nullptr && !paused_) {
+      side_->deliver(handler_);
+      if (handler_ != nullptr && received_.empty()) handler_->on_receive_done();
+    }
+  }
   if (received_.empty()) return;
   if (handler_ == nullptr) {
     if (finishing_) {  // nobody reads any more; keep the peer's window open so that it gets to our FIN
@@ -228,7 +297,8 @@ void quic_stream_transport::deliver_end() {
     info = close_info{{base::error_kind::unreachable, "stream reset by the peer"}, true, reset_received_};
   } else if (end_) {
     // An end in order comes after the bytes that were sent before it; any other end has no time to lose.
-    if (end_->by_peer && end_->reason.kind != base::error_kind::unreachable && !received_.empty()) return;
+    const bool unread = !received_.empty() || (side_ && side_->anything_received());
+    if (end_->by_peer && end_->reason.kind != base::error_kind::unreachable && unread) return;
     info = end_;
   } else if (fin_received_ && received_.empty()) {
     if (!fin_grace_started_) {
@@ -242,6 +312,7 @@ void quic_stream_transport::deliver_end() {
   if (!info) return;
   ended_reported_ = true;
   auto* const handler = std::exchange(handler_, nullptr);
+  if (side_) side_->pull_from(nullptr);
   if (connection_->alive()) close(close_code::no_error, {});  // our half: flush, FIN, close
   handler->on_closed(*info);
 }
@@ -249,6 +320,7 @@ void quic_stream_transport::deliver_end() {
 void quic_stream_transport::on_end(close_info info) {
   end_ = std::move(info);
   queue_.clear();  // the ngtcp2 connection is deleted: its pointers are gone
+  if (side_) side_->clear();
   wake();
 }
 

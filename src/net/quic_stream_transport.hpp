@@ -1,4 +1,5 @@
-// The byte-stream mapping: stream 0 of a QUIC connection as a net::transport (protocol.md 3). Internal to quic_*.cpp.
+// Stream 0 of a QUIC connection as a net::transport: all of the byte-stream mapping, and the session's own stream in RoQR, whose other
+// streams are quic_side_streams. Internal to quic_*.cpp.
 #pragma once
 #include <array>
 #include <functional>
@@ -9,6 +10,7 @@
 
 #include "net/quic_connection.hpp"
 #include "net/quic_send_queue.hpp"
+#include "net/quic_side_streams.hpp"
 #include "net/transport.hpp"
 
 namespace millrace::net {
@@ -29,11 +31,14 @@ class quic_stream_transport final : public transport, public quic_application, p
   // --- transport
   [[nodiscard]] transport_kind kind() const override { return transport_kind::quic; }
   [[nodiscard]] transport_facts facts() const override;
-  [[nodiscard]] std::size_t queued_bytes() const override { return queue_.unsent_bytes(); }
-  [[nodiscard]] base::duration oldest_queued_age(base::instant now) const override { return queue_.oldest_unsent_age(now); }
+  [[nodiscard]] std::size_t queued_bytes() const override { return queue_.unsent_bytes() + (side_ ? side_->queued_bytes() : 0); }
+  [[nodiscard]] base::duration oldest_queued_age(base::instant now) const override;
   [[nodiscard]] std::size_t send_budget() const override;
   void start(transport_handler& handler) override;
   void send(base::send_chain chain) override;
+  void pull_from(base::group_source* source) override;
+  void pull() override;
+  void stop_stream(std::int64_t stream, std::uint64_t code) override;
   void pause_receive(bool paused) override;
   void close(close_code code, std::string reason) override;
   void abort() override;
@@ -45,10 +50,10 @@ class quic_stream_transport final : public transport, public quic_application, p
   void on_stream_reset(std::int64_t stream, std::uint64_t code) override;
   void on_stop_sending(std::int64_t stream, std::uint64_t code) override;
   void on_stream_close(std::int64_t stream) override;
-  void begin_write() override { flow_blocked_ = false; }
-  quic_offer offer() override;
+  void begin_write() override;
+  quic_offer offer(bool fresh) override;
   void on_taken(std::int64_t stream, std::uint64_t bytes, bool fin) override;
-  void on_blocked(std::int64_t) override { flow_blocked_ = true; }
+  void on_blocked(std::int64_t stream) override;
   void on_write_refused(std::int64_t stream) override;
   void on_handshake_completed() override;
   void on_path_changed(std::string remote, std::chrono::milliseconds gap) override;
@@ -60,6 +65,7 @@ class quic_stream_transport final : public transport, public quic_application, p
 
  private:
   [[nodiscard]] std::size_t window() const;
+  quic_side_streams* side();
   void wake();
   void announce();
   void deliver_bytes();
@@ -97,6 +103,7 @@ class quic_stream_transport final : public transport, public quic_application, p
   std::optional<path_change> path_change_;
 
   quic_send_queue queue_;
+  std::optional<quic_side_streams> side_;  // RoQR
   std::array<ngtcp2_vec, 64> parts_{};  // of the current offer
   std::uint64_t bytes_received_ = 0;
 };

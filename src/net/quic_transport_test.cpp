@@ -24,7 +24,7 @@ TEST(quic_transport, carries_bytes_both_ways) {
 
   const auto facts = client->transport->facts();
   EXPECT_EQ(facts.kind, transport_kind::quic);
-  EXPECT_EQ(facts.alpn, "rtmp");
+  EXPECT_EQ(facts.alpn, "roqr");
   EXPECT_EQ(facts.tls, "TLS1.3 AES-128-GCM");
   EXPECT_EQ(facts.quic_version, 1u);
   EXPECT_EQ(facts.congestion_control, "bbr");

@@ -1,4 +1,4 @@
-// A reliable byte pipe to one peer, whatever carries it: TCP, TLS on TCP, or stream 0 of a QUIC connection.
+// A reliable byte pipe to one peer, whatever carries it: TCP, TLS on TCP, or stream 0 of a QUIC connection; in RoQR further streams beside it.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "base/group_source.hpp"
 #include "base/send_chain.hpp"
 #include "base/time.hpp"
 
@@ -50,10 +51,15 @@ class transport_handler {
   virtual void on_receive(base::bytes_view bytes) = 0;
   // A whole burst of on_receive is over: answer, flush. ("Drain, process, flush once per turn.")
   virtual void on_receive_done() = 0;
-  // send_budget() became positive after it was 0.
+  // send_budget() became positive after it was 0; or everything that a source of groups had is handed out.
   virtual void on_writable() = 0;
   // The pipe is gone, for whatever reason that is not our own close(). Called once.
   virtual void on_closed(const close_info& info) = 0;
+  // RoQR: bytes of another QUIC stream of the peer than the session's own, in order within the stream, and its end in order or by a reset.
+  virtual void on_stream_receive(std::int64_t /*stream*/, base::bytes_view /*bytes*/, bool /*fin*/) {}
+  virtual void on_stream_reset(std::int64_t /*stream*/, std::uint64_t /*code*/) {}
+  // Every group that was pulled has reached the peer, or never will.
+  virtual void on_groups_flushed() {}
   // The peer's address changed (QUIC); `gap` is the silence before it.
   virtual void on_path_changed(const std::string& /*remote*/, std::chrono::milliseconds /*gap*/) {}
 };
@@ -78,6 +84,13 @@ class transport {
   // The handler must live until close(), abort() or on_closed. Nothing is read before start.
   virtual void start(transport_handler& handler) = 0;
   virtual void send(base::send_chain chain) = 0;
+  // RoQR: media of which each group becomes a QUIC stream is pulled from `source` while packets are built, behind everything that send()
+  // took; null: from nowhere any more. The source lives until then, or until close(), abort() or on_closed. Others never ask it.
+  virtual void pull_from(base::group_source* /*source*/) {}
+  // The source has something new, or its user waits for on_groups_flushed. Not to be called otherwise: the answer may be just that.
+  virtual void pull() {}
+  // RoQR: STOP_SENDING for a stream of the peer.
+  virtual void stop_stream(std::int64_t /*stream*/, std::uint64_t /*code*/) {}
   // Stops reading (the peer's window closes) / goes on.
   virtual void pause_receive(bool paused) = 0;
   // No more callbacks. Flushes what is queued for at most 2 s, then ends the pipe with the code and reason.

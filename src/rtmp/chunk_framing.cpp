@@ -9,17 +9,13 @@ namespace millrace::rtmp {
 chunk_framing::chunk_framing(server_role, const base::rtmp_limits& limits, base::instant now, std::uint64_t seed)
     : handshake_(server_handshake(seed)),
       reader_(limits, limits.partial_bytes_unauthorised),
-      started_(now),
-      last_received_(now),
-      next_ping_(now) {}
+      liveness_(now) {}
 
 // A client chose its server, so it grants the full partial limit at once. C0 and C1 are ready to go.
 chunk_framing::chunk_framing(client_role role, const base::rtmp_limits& limits, base::instant now, std::uint64_t seed)
     : handshake_(client_handshake(seed, role.digest)),
       reader_(limits, limits.partial_bytes),
-      started_(now),
-      last_received_(now),
-      next_ping_(now) {
+      liveness_(now) {
   out_.push_back(base::slice(std::get<client_handshake>(handshake_).poll_output()));
 }
 
@@ -37,8 +33,7 @@ bool chunk_framing::digest_handshake() const {
 void chunk_framing::begin_receive(base::instant now, std::size_t count) {
   if (count == 0) return;
   bytes_received_ += count;
-  last_received_ = now;
-  if (ping_after_) next_ping_ = now + *ping_after_;
+  liveness_.on_received(now);
 }
 
 base::result<std::optional<message>> chunk_framing::next(base::instant now, base::bytes_view& bytes) {
@@ -109,27 +104,14 @@ void chunk_framing::acknowledge() {
   write(make_control(message_type::acknowledgement, static_cast<std::uint32_t>(bytes_received_)));
 }
 
-void chunk_framing::enable_pings(base::instant now, std::chrono::milliseconds after) {
-  ping_after_ = after;
-  last_received_ = now;
-  next_ping_ = now + after;
-}
+void chunk_framing::enable_pings(base::instant now, std::chrono::milliseconds after) { liveness_.enable(now, after); }
 
 bool chunk_framing::on_timer(base::instant now) {
-  if (!ping_after_) return true;
-  if (now >= last_received_ + 3 * *ping_after_) return false;
-  if (now >= next_ping_) {
-    const auto since_start = std::chrono::duration_cast<std::chrono::milliseconds>(now - started_).count();
-    write(make_user_control(user_event::ping_request, static_cast<std::uint32_t>(since_start)));
-    next_ping_ = now + *ping_after_;
-  }
-  return true;
+  if (const auto ping = liveness_.ping_due(now)) write(make_user_control(user_event::ping_request, *ping));
+  return !liveness_.dead(now);
 }
 
-std::optional<base::instant> chunk_framing::poll_timeout() const {
-  if (!ping_after_) return std::nullopt;
-  return std::min(next_ping_, last_received_ + 3 * *ping_after_);
-}
+std::optional<base::instant> chunk_framing::poll_timeout() const { return liveness_.poll_timeout(); }
 
 void chunk_framing::write(const message& m) {
   auto encoded = writer_.encode(m);
@@ -137,7 +119,13 @@ void chunk_framing::write(const message& m) {
   out_.append(std::move(encoded));
 }
 
-void chunk_framing::write_media(const base::send_chain& wire) { out_.append(wire); }
+void chunk_framing::write_media(base::instant, std::uint32_t msid, const media::frame& frame, base::instant, const base::shared_chain& wire) {
+  if (wire && msid == wire_msid) {
+    out_.append(*wire);
+  } else {
+    out_.append(encode_wire(frame, msid));
+  }
+}
 
 void chunk_framing::set_window(std::uint32_t bytes) {
   our_window_ = bytes;

@@ -37,31 +37,37 @@ void client_session::impl::write_connect() {
     o.members.push_back({"videoCodecs", 252.0});
   }
   append_capabilities(o.members, config_.capabilities, !publishes);
-  framing_.write(make_command(0, "connect", connect_transaction, o));
-  framing_.announce_chunk_size(wire_chunk_size);
-  framing_.set_window(window_bytes);
-  if (config_.pipeline) write_create_stream();
+  const bool groups = config_.framing == framing_kind::roqr && config_.groups;
+  append_extension(o.members, {true, groups, config_.reliable, config_.resume});
+  framing_->write(make_command(0, "connect", connect_transaction, o));
+  framing_->announce_chunk_size(wire_chunk_size);
+  framing_->set_window(window_bytes);
+  if (!config_.pipeline) return;
+  write_create_stream();
+  if (config_.framing != framing_kind::roqr || create_stream_sent_ == 0) return;
+  guessed_msid_ = msid_ = wire_msid;
+  write_start();
 }
 
 void client_session::impl::write_create_stream() {
   if (config_.role == rtmp::client_role::connect_only || create_stream_sent_ != 0) return;
   if (config_.role == rtmp::client_role::publish) {
-    framing_.write(make_command(0, "releaseStream", release_stream_transaction, amf0::null{}, {config_.stream_name}));
-    framing_.write(make_command(0, "FCPublish", fc_publish_transaction, amf0::null{}, {config_.stream_name}));
+    framing_->write(make_command(0, "releaseStream", release_stream_transaction, amf0::null{}, {config_.stream_name}));
+    framing_->write(make_command(0, "FCPublish", fc_publish_transaction, amf0::null{}, {config_.stream_name}));
   }
   create_stream_sent_ = create_stream_transaction;
-  framing_.write(make_command(0, "createStream", create_stream_sent_, amf0::null{}));
+  framing_->write(make_command(0, "createStream", create_stream_sent_, amf0::null{}));
 }
 
 void client_session::impl::write_start() {
-  start_sent_ = start_transaction;
+  start_sent_ = start_sent_ == 0 ? start_transaction : start_sent_ + 1;  // an answer to the first of two is no answer to the second
   if (config_.role == rtmp::client_role::publish) {
-    framing_.write(make_command(msid_, "publish", start_sent_, amf0::null{}, {config_.stream_name, "live"}));
+    framing_->write(make_command(msid_, "publish", start_sent_, amf0::null{}, {config_.stream_name, "live"}));
     deadline_ = now_ + config_.limits.connect_deadline;
     return;
   }
-  framing_.write(make_set_buffer_length(msid_, config_.buffer_ms));
-  framing_.write(make_command(msid_, "play", start_sent_, amf0::null{}, {config_.stream_name, config_.play_start}));
+  framing_->write(make_set_buffer_length(msid_, config_.buffer_ms));
+  framing_->write(make_command(msid_, "play", start_sent_, amf0::null{}, {config_.stream_name, config_.play_start}));
   // A server may let players wait for the publisher.
   deadline_ = now_ + config_.limits.idle_connection;
 }
@@ -76,7 +82,7 @@ void client_session::impl::on_command(const message& m) {
   if (c.name == "close") return fail({base::error_kind::closed, "closed by the server"});
   // Bandwidth checks of old servers want an answer; onBWDone, onFCPublish, onFCSubscribe and the like want none.
   if (c.name == "_onbwcheck" && c.wants_answer()) {
-    framing_.write(make_command(0, "_result", c.transaction, amf0::null{}, {0.0}));
+    framing_->write(make_command(0, "_result", c.transaction, amf0::null{}, {0.0}));
   }
 }
 
@@ -87,6 +93,12 @@ void client_session::impl::on_result(const command& c) {
     // E-RTMP v2 has them in the properties; some servers put them into the information object.
     read_capabilities(c.object, server_);
     if (const auto* object = c.arg(0)) read_capabilities(*object, server_);
+    extension_ = read_extension(c.object);
+    if (extension_.groups && config_.framing == framing_kind::roqr && config_.groups) {
+      framing_->decide_groups(group_choice{config_.reliable, 3});
+    } else {
+      framing_->decide_groups(std::nullopt);
+    }
     phase_ = phase::opening;
     deadline_ = now_ + config_.limits.connect_deadline;
     events_.push_back(connected{});
@@ -97,9 +109,11 @@ void client_session::impl::on_result(const command& c) {
     write_create_stream();
     return;
   }
-  if (c.transaction == create_stream_sent_ && phase_ == phase::opening && start_sent_ == 0) {
+  if (c.transaction == create_stream_sent_ && phase_ == phase::opening && !created_) {
     const auto msid = to_id(c.number_arg(0, -1));
     if (!msid || *msid == 0) return fail({base::error_kind::protocol, "createStream was answered without a message stream id"});
+    created_ = true;
+    if (*msid == guessed_msid_) return;  // publish or play is under way already
     msid_ = *msid;
     write_start();
   }
@@ -124,6 +138,8 @@ void client_session::impl::on_error(const command& c) {
 
 void client_session::impl::on_status(const command& c) {
   const auto info = read_status(c.arg(0));
+  // The answer to a publish or play for a message stream that was guessed and is not ours.
+  if (created_ && guessed_msid_ != 0 && c.msid == guessed_msid_ && c.msid != msid_) return;
   if (info.code == "NetConnection.Connect.ReconnectRequest") {
     const auto* where = c.arg(0)->find("tcUrl");
     events_.push_back(reconnect_requested{where && where->text() ? *where->text() : std::string(), info.description});
@@ -140,7 +156,9 @@ void client_session::impl::on_status(const command& c) {
   const bool publishes = config_.role == rtmp::client_role::publish;
   if (phase_ == phase::opening) {
     if (error) return reject(info, c.arg(0));
-    if (start_sent_ != 0 && info.code == (publishes ? "NetStream.Publish.Start" : "NetStream.Play.Start")) begin_running(info);
+    if (start_sent_ != 0 && info.code == (publishes ? "NetStream.Publish.Start" : "NetStream.Play.Start")) {
+      begin_running(info, c.arg(0) ? read_extension(*c.arg(0)).resume : std::string());
+    }
     return;
   }
   if (phase_ != phase::running) return;

@@ -1,9 +1,10 @@
 // The inside of client_session: client_session.cpp (life, time, media), client_commands.cpp (the dialogue).
 #pragma once
 #include <deque>
+#include <memory>
 #include <string>
 
-#include "rtmp/chunk_framing.hpp"
+#include "rtmp/framing.hpp"
 #include "rtmp/command.hpp"
 #include "rtmp/media_message.hpp"
 #include "rtmp/session.hpp"
@@ -24,6 +25,8 @@ class client_session::impl {
 
   // client_session.cpp
   void receive(base::instant now, base::bytes_view bytes);
+  void receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin);
+  void on_stream_reset(base::instant now, std::int64_t stream);
   void on_timer(base::instant now);
   std::optional<base::instant> poll_timeout() const;
   void send(const media::frame& frame);
@@ -33,16 +36,20 @@ class client_session::impl {
   phase phase_ = phase::handshaking;
   std::uint32_t msid_ = 0;
   std::deque<client_event> events_;
-  chunk_framing framing_;
+  std::unique_ptr<framing> framing_;
   peer_capabilities server_;
+  extension extension_;  // the server's
 
  private:
   // client_session.cpp
+  void take_messages(base::bytes_view bytes);
+  void begin_if_ready();
   void on_message(const message& m);
   void on_user_control(const message& m);
   void on_media(const message& m);
+  void write_media(const media::frame& frame);
   void reject(const status& info, const amf0::value* object);
-  void begin_running(const status& info);
+  void begin_running(const status& info, std::string resume = {});
   void mark_stream_ended();
 
   // client_commands.cpp
@@ -60,6 +67,8 @@ class client_session::impl {
   // Transaction ids; 0 = not sent.
   double create_stream_sent_ = 0;
   double start_sent_ = 0;
+  bool created_ = false;            // createStream was answered
+  std::uint32_t guessed_msid_ = 0;  // publish or play was sent for it before that
   bool stream_ended_ = false;  // stream_ended was emitted and nothing came since
   frame_builder frames_;
   std::uint64_t dropped_ = 0;

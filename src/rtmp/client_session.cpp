@@ -8,30 +8,55 @@
 namespace millrace::rtmp {
 
 client_session::impl::impl(client_config config, base::instant now, random_seed seed)
-    : framing_(chunk_framing::client_role{config.digest_handshake}, config.limits, now, seed),
+    : framing_(make_framing(config, now, seed)),
       config_(std::move(config)),
       now_(now),
-      deadline_(now + config_.limits.connect_deadline) {}
+      deadline_(now + config_.limits.connect_deadline) {
+  begin_if_ready();
+}
+
+// With a handshake of its own, a framing is ready later.
+void client_session::impl::begin_if_ready() {
+  if (phase_ != phase::handshaking || !framing_->ready()) return;
+  phase_ = phase::connecting;
+  write_connect();
+}
 
 void client_session::impl::receive(base::instant now, base::bytes_view bytes) {
   if (phase_ == phase::closed) return;
   now_ = now;
-  framing_.begin_receive(now, bytes.size());
+  framing_->begin_receive(now, bytes.size());
+  take_messages(bytes);
+}
+
+void client_session::impl::receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin) {
+  if (phase_ == phase::closed) return;
+  now_ = now;
+  framing_->begin_receive(now, bytes.size());
+  if (auto ok = framing_->receive_stream(now, stream, bytes, fin); !ok) return fail(std::move(ok).error());
+  take_messages({});
+}
+
+void client_session::impl::on_stream_reset(base::instant now, std::int64_t stream) {
+  if (phase_ == phase::closed) return;
+  now_ = now;
+  framing_->on_stream_reset(now, stream);
+  take_messages({});
+}
+
+void client_session::impl::take_messages(base::bytes_view bytes) {
   while (phase_ != phase::closed) {
-    auto m = framing_.next(now, bytes);
+    auto m = framing_->next(now_, bytes);
     if (!m) return fail(std::move(m).error());
-    if (phase_ == phase::handshaking && framing_.ready()) {
-      phase_ = phase::connecting;
-      write_connect();
-    }
+    begin_if_ready();
     if (!*m) break;
     on_message(**m);
-    if (phase_ != phase::closed && framing_.reply_bytes() > config_.limits.reply_queue_bytes) {
+    if (phase_ != phase::closed && framing_->reply_bytes() > config_.limits.reply_queue_bytes) {
       return fail({base::error_kind::limit,
                    "replies that the server does not read exceed " + std::to_string(config_.limits.reply_queue_bytes) + " bytes"});
     }
   }
-  if (phase_ != phase::closed) framing_.acknowledge();
+  if (phase_ != phase::closed) framing_->acknowledge();
 }
 
 void client_session::impl::on_message(const message& m) {
@@ -75,9 +100,9 @@ void client_session::impl::on_media(const message& m) {
   for (auto& f : frames) events_.push_back(frame_received{msid_, std::move(f)});
 }
 
-void client_session::impl::begin_running(const status& info) {
+void client_session::impl::begin_running(const status& info, std::string resume) {
   phase_ = phase::running;
-  events_.push_back(started{msid_, info});
+  events_.push_back(started{msid_, info, std::move(resume)});
 }
 
 void client_session::impl::reject(const status& info, const amf0::value* object) {
@@ -94,26 +119,34 @@ void client_session::impl::fail(base::error why) {
 
 void client_session::impl::send(const media::frame& frame) {
   if (phase_ != phase::running || config_.role != rtmp::client_role::publish) return;
-  if (frame.kind != media::frame_kind::data) return framing_.write_media(encode_wire(frame, msid_));
+  if (frame.kind != media::frame_kind::data) return write_media(frame);
   auto marked = frame;
   marked.payload = with_set_data_frame(frame.payload);
-  framing_.write_media(encode_wire(marked, msid_));
+  write_media(marked);
+}
+
+// A frame may be newer than the last thing that the session heard of.
+void client_session::impl::write_media(const media::frame& frame) {
+  framing_->write_media(std::max(now_, frame.arrival), msid_, frame, frame.arrival, nullptr);
 }
 
 void client_session::impl::end() {
   if (phase_ == phase::closed) return;
   if (msid_ != 0) {
     if (config_.role == rtmp::client_role::publish) {
-      framing_.write(make_command(0, "FCUnpublish", 0, amf0::null{}, {config_.stream_name}));
+      framing_->write_behind_media(msid_, make_command(0, "FCUnpublish", 0, amf0::null{}, {config_.stream_name}));
     }
-    framing_.write(make_command(0, "deleteStream", 0, amf0::null{}, {msid_}));
+    framing_->write_behind_media(msid_, make_command(0, "deleteStream", 0, amf0::null{}, {msid_}));
   }
   fail({base::error_kind::closed, "ended"});
 }
 
 void client_session::impl::on_timer(base::instant now) {
-  const auto at = poll_timeout();
-  if (!at || now < *at) return;
+  if (phase_ == phase::closed) return;
+  now_ = now;
+  static_cast<void>(framing_->on_timer(now));  // a client pings nobody, so it calls nobody dead
+  take_messages({});                           // a receiver of groups waits no longer for what is missing
+  if (phase_ == phase::running || phase_ == phase::closed || now < deadline_) return;
   switch (phase_) {
     case phase::handshaking: return fail({base::error_kind::timeout, "no RTMP handshake from the server"});
     case phase::connecting: return fail({base::error_kind::timeout, "no answer to connect"});
@@ -122,8 +155,10 @@ void client_session::impl::on_timer(base::instant now) {
 }
 
 std::optional<base::instant> client_session::impl::poll_timeout() const {
-  if (phase_ == phase::running || phase_ == phase::closed) return std::nullopt;
-  return deadline_;
+  if (phase_ == phase::closed) return std::nullopt;
+  const auto framing = framing_->poll_timeout();
+  if (phase_ == phase::running) return framing;
+  return framing ? std::min(*framing, deadline_) : deadline_;
 }
 
 // ---- the public face --------------------------------------------------------------------------------------------
@@ -137,10 +172,19 @@ client_session& client_session::operator=(client_session&&) noexcept = default;
 bool client_session::is_closed() const { return impl_->phase_ == impl::phase::closed; }
 bool client_session::running() const { return impl_->phase_ == impl::phase::running; }
 std::uint32_t client_session::msid() const { return impl_->msid_; }
-std::uint64_t client_session::bytes_acknowledged() const { return impl_->framing_.bytes_acknowledged(); }
+const extension& client_session::server_extension() const { return impl_->extension_; }
+std::uint64_t client_session::bytes_acknowledged() const { return impl_->framing_->bytes_acknowledged(); }
 const peer_capabilities& client_session::server() const { return impl_->server_; }
 
 void client_session::receive(base::instant now, base::bytes_view bytes) { impl_->receive(now, bytes); }
+void client_session::receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin) {
+  impl_->receive_stream(now, stream, bytes, fin);
+}
+void client_session::on_stream_reset(base::instant now, std::int64_t stream) { impl_->on_stream_reset(now, stream); }
+void client_session::set_round_trip(std::chrono::microseconds smoothed) { impl_->framing_->set_round_trip(smoothed); }
+void client_session::on_groups_flushed() { impl_->framing_->on_groups_flushed(); }
+std::size_t client_session::waiting_behind_media() const { return impl_->framing_->waiting_behind_media(); }
+void client_session::release_behind_media() { impl_->framing_->release_behind_media(); }
 void client_session::on_timer(base::instant now) { impl_->on_timer(now); }
 void client_session::on_transport_closed(base::error why) { impl_->fail(std::move(why)); }
 
@@ -154,7 +198,9 @@ std::optional<client_event> client_session::poll_event() {
   impl_->events_.pop_front();
   return event;
 }
-base::send_chain client_session::poll_output() { return impl_->framing_.poll_output(); }
+base::send_chain client_session::poll_output() { return impl_->framing_->poll_output(); }
+group_sender* client_session::groups() const { return impl_->framing_->groups(); }
+std::optional<stream_stop> client_session::poll_stop() { return impl_->framing_->poll_stop(); }
 std::optional<base::instant> client_session::poll_timeout() const { return impl_->poll_timeout(); }
 
 }  // namespace millrace::rtmp

@@ -97,7 +97,7 @@ TEST(acknowledgement, A3_a_client_that_never_acknowledges_is_served) {
   f.kind = media::frame_kind::video;
   f.payload = base::slice(test::bytes(50'000, 0x17));
   for (int i = 0; i < 100; ++i) {
-    c.server.send(1, f, nullptr);
+    c.server.send(c.now, 1, f, nullptr);
     c.settle();
   }
   EXPECT_FALSE(c.server.is_closed());

@@ -83,7 +83,7 @@ struct row {
   const char* out;
 };
 const row rows[] = {
-    {"schedule", "0 C1 K1 P1 D1 A1 A2", "0:A1 0:A2 1:D1 2:C1 2:K1 2:P1"},
+    {"schedule", "0 C1 K1 P1 D1 A1 A2", "0:D1 1:A1 1:A2 2:C1 2:K1 2:P1"},
     {"oldest video first", "0 C1 K1 P1 K2 P2", "0:C1 0:K1 0:P1. 1:C1 1:K2 1:P2"},
     {"new configuration", "0 C1 K1 C2 K2", "0:C1 0:K1 0:C2. 1:C2 1:K2"},
     {"decode order and disposable", "0 K1 P3 B1 B2 P6 B4", "0:K1 0:P3 0:B1 0:B2 0:P6 0:B4"},
@@ -119,9 +119,9 @@ TEST(GroupSender, AudioOvertakesVideoBetweenItsMessages) {
   EXPECT_EQ(b.one(4, false), "0:K1");
   EXPECT_EQ(b.one(3), "");
   b.push("A1"), b.push("D1");
-  EXPECT_EQ(b.one(2), "1:A1");
+  EXPECT_EQ(b.one(2), "1:D1");
   EXPECT_EQ(b.one(2), "");
-  EXPECT_EQ(b.one(3), "2:D1");
+  EXPECT_EQ(b.one(3), "2:A1");
   EXPECT_EQ(b.all(), "0:P1");
 }
 

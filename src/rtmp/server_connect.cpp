@@ -30,7 +30,7 @@ void server_session::impl::on_command(const message& m) {
   const auto& c = *parsed;
   if (c.name == "connect") return on_connect(c);
   if (phase_ != phase::connected) {
-    framing_.write(make_error(0, c.transaction, {"error", call_failed, "connect first"}));
+    framing_->write(make_error(0, c.transaction, {"error", call_failed, "connect first"}));
     return fail({base::error_kind::protocol, "command before connect"});
   }
   if (c.name == "publish") return on_publish(c);
@@ -50,7 +50,7 @@ void server_session::impl::on_command(const message& m) {
 }
 
 void server_session::impl::answer(const command& c, const amf0::value& value) {
-  if (c.wants_answer()) framing_.write(make_command(0, "_result", c.transaction, amf0::null{}, {value}));
+  if (c.wants_answer()) framing_->write(make_command(0, "_result", c.transaction, amf0::null{}, {value}));
 }
 
 void server_session::impl::on_connection_command(const command& c) {
@@ -59,7 +59,7 @@ void server_session::impl::on_connection_command(const command& c) {
   if (c.name == "FCPublish" || c.name == "FCSubscribe" || c.name == "FCUnsubscribe") {
     const bool publish = c.name == "FCPublish";
     const auto code = publish ? "NetStream.Publish.Start" : c.name == "FCSubscribe" ? "NetStream.Play.Start" : "NetStream.Play.Stop";
-    framing_.write(make_command(0, "on" + c.name, 0, amf0::null{}, {information({"status", code, c.text_arg(0)})}));
+    framing_->write(make_command(0, "on" + c.name, 0, amf0::null{}, {information({"status", code, c.text_arg(0)})}));
     return answer(c, amf0::undefined{});
   }
   // FFmpeg takes an _error to getStreamLength as fatal; 0 says live.
@@ -67,12 +67,12 @@ void server_session::impl::on_connection_command(const command& c) {
   if (c.name == "_checkbw" || c.name == "checkBandwidth") return answer(c, amf0::undefined{});
   // Answers and notices of the peer, which ask for nothing.
   if (c.name == "_result" || c.name == "_error" || c.name == "onStatus") return;
-  if (c.wants_answer()) framing_.write(make_error(0, c.transaction, {"error", call_failed, "this server has no such method"}));
+  if (c.wants_answer()) framing_->write(make_error(0, c.transaction, {"error", call_failed, "this server has no such method"}));
 }
 
 void server_session::impl::on_connect(const command& c) {
   if (phase_ != phase::handshaking) {
-    framing_.write(make_error(0, c.transaction, {"error", "NetConnection.Connect.Failed", "connected already"}));
+    framing_->write(make_error(0, c.transaction, {"error", "NetConnection.Connect.Failed", "connected already"}));
     return fail({base::error_kind::protocol, "second connect"});
   }
   phase_ = phase::connect_pending;
@@ -89,8 +89,9 @@ void server_session::impl::on_connect(const command& c) {
   r.video_codecs = number_of(c.object, "videoCodecs");
   r.flash_capabilities = number_of(c.object, "capabilities");
   if (const auto* fpad = c.object.find("fpad"); fpad && fpad->boolean()) r.fpad = *fpad->boolean();
-  r.digest_handshake = framing_.digest_handshake();
+  r.digest_handshake = framing_->digest_handshake();
   read_capabilities(c.object, peer_);
+  extension_ = read_extension(c.object);
   r.capabilities = peer_;
 
   const auto from_url = split_query(app_of_tc_url(r.tc_url));
@@ -117,12 +118,17 @@ void server_session::impl::accept_connect() {
   phase_ = phase::connected;
   request_pending_ = false;
   mark_idle(false);
-  framing_.enable_pings(now_, config_.limits.ping_after);
-  framing_.set_window(config_.window_acknowledgement_size);
-  framing_.write(make_set_peer_bandwidth(config_.window_acknowledgement_size, bandwidth_limit::dynamic));
-  framing_.announce_chunk_size(wire_chunk_size);
+  if (config_.framing == framing_kind::roqr && config_.groups && extension_.groups) {
+    framing_->decide_groups(group_choice{extension_.reliable, 2});
+  } else {
+    framing_->decide_groups(std::nullopt);
+  }
+  framing_->enable_pings(now_, config_.limits.ping_after);
+  framing_->set_window(config_.window_acknowledgement_size);
+  framing_->write(make_set_peer_bandwidth(config_.window_acknowledgement_size, bandwidth_limit::dynamic));
+  framing_->announce_chunk_size(wire_chunk_size);
   write_connect_result();
-  framing_.write(make_user_control(user_event::stream_begin, 0));
+  framing_->write(make_user_control(user_event::stream_begin, 0));
   if (const auto wish = std::exchange(reconnect_wish_, std::nullopt)) request_reconnect(wish->tc_url, wish->description);
   drain_held();
 }
@@ -139,8 +145,12 @@ void server_session::impl::write_connect_result() {
     own.list = {peer_.list.announced, {{"*", can_forward_flag}}};
     append_capabilities(all.members, own, false);
   }
+  if (extension_.announced) {
+    extension ours{true, framing_->groups() != nullptr, extension_.reliable, {}};
+    append_extension(all.members, ours);
+  }
   const status success{"status", "NetConnection.Connect.Success", "Connection succeeded."};
-  framing_.write(make_command(0, "_result", connect_transaction_, all, {information(success, std::move(extra))}));
+  framing_->write(make_command(0, "_result", connect_transaction_, all, {information(success, std::move(extra))}));
 }
 
 void server_session::impl::reject_connect(const status& why, const std::string& redirect) {
@@ -150,7 +160,7 @@ void server_session::impl::reject_connect(const status& why, const std::string& 
   if (phase_ == phase::handshaking) connect_transaction_ = 1;
   std::vector<amf0::member> extra;
   if (!redirect.empty()) extra.push_back({"ex", amf0::object{{{"code", 302.0}, {"redirect", redirect}}}});
-  if (framing_.ready()) framing_.write(make_command(0, "_error", connect_transaction_, amf0::null{}, {information(why, std::move(extra))}));
+  if (framing_->ready()) framing_->write(make_command(0, "_error", connect_transaction_, amf0::null{}, {information(why, std::move(extra))}));
   fail({base::error_kind::denied, why.code + ": " + why.description});
 }
 
@@ -161,14 +171,14 @@ bool server_session::impl::request_reconnect(const std::string& tc_url, const st
   std::vector<amf0::member> extra;
   if (!tc_url.empty()) extra.push_back({"tcUrl", tc_url});
   const status wish{"status", "NetConnection.Connect.ReconnectRequest", description};
-  framing_.write(make_command(0, "onStatus", 0, amf0::null{}, {information(wish, std::move(extra))}));
+  framing_->write(make_command(0, "onStatus", 0, amf0::null{}, {information(wish, std::move(extra))}));
   return true;
 }
 
 void server_session::impl::on_create_stream(const command& c) {
   if (streams_.size() >= config_.limits.message_streams) {
     const auto text = "more than " + std::to_string(config_.limits.message_streams) + " message streams";
-    if (c.wants_answer()) framing_.write(make_error(0, c.transaction, {"error", call_failed, text}));
+    if (c.wants_answer()) framing_->write(make_error(0, c.transaction, {"error", call_failed, text}));
     return;
   }
   std::uint32_t msid = 0;

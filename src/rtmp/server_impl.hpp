@@ -3,11 +3,12 @@
 #pragma once
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "rtmp/chunk_framing.hpp"
+#include "rtmp/framing.hpp"
 #include "rtmp/command.hpp"
 #include "rtmp/media_message.hpp"
 #include "rtmp/session.hpp"
@@ -26,6 +27,7 @@ class server_session::impl {
     use used = use::idle;
     std::string name;   // without its query
     bool reset = true;  // play: NetStream.Play.Reset is wanted
+    bool was_used = false;  // media that still comes is late, not early
     bool audio = true, video = true, paused = false;
     base::instant last_media{};  // publishing
     frame_builder frames;
@@ -33,6 +35,8 @@ class server_session::impl {
 
   // server_session.cpp
   void receive(base::instant now, base::bytes_view bytes);
+  void receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin);
+  void on_stream_reset(base::instant now, std::int64_t stream);
   void on_timer(base::instant now);
   std::optional<base::instant> poll_timeout() const;
   // Ends everything. With `tell`, a connected peer gets the reason as NetConnection.Connect.Closed first.
@@ -44,25 +48,27 @@ class server_session::impl {
   bool request_reconnect(const std::string& tc_url, const std::string& description);
 
   // server_stream.cpp
-  void accept_publish(std::uint32_t msid);
+  void accept_publish(std::uint32_t msid, const std::string& resume);
   void reject(std::uint32_t msid, use pending, const status& why);
   void accept_play(std::uint32_t msid);
   void notify(std::uint32_t msid, bool publishing);
   void notify_play(std::uint32_t msid, const status& what);
   void end_by_server(std::uint32_t msid, use active, const status& why);
-  void send(std::uint32_t msid, const media::frame& frame, const base::send_chain* wire);
+  void send(base::instant now, std::uint32_t msid, const media::frame& frame, const base::shared_chain& wire);
 
   phase phase_ = phase::handshaking;
   std::deque<server_event> events_;
-  chunk_framing framing_;
+  std::unique_ptr<framing> framing_;
   std::uint64_t media_dropped_ = 0;
   peer_capabilities peer_;
+  extension extension_;  // the peer's
 
  private:
   struct reconnect_wish {
     std::string tc_url, description;
   };
   // server_session.cpp
+  void take_messages(base::bytes_view bytes);
   void on_message(message&& m);
   bool charge();
   void hold(message&& m, bool media);
@@ -92,6 +98,7 @@ class server_session::impl {
   void on_delete_stream(const command& c);
   void end_use(std::uint32_t msid, message_stream& s);
   void on_media(const message& m);
+  void on_media_without_publication(const message& m, const message_stream* s);
   [[nodiscard]] bool is_readable(const message& data);
   message_stream* find(std::uint32_t msid);
 
@@ -113,6 +120,9 @@ class server_session::impl {
   bool draining_ = false;
   std::deque<message> held_;
   std::size_t held_bytes_ = 0;
+  // RoQR: media on streams of its own may overtake the publish that it belongs to.
+  std::vector<message> early_;
+  std::size_t early_bytes_ = 0;
 
   // Token bucket of commands.
   double tokens_;

@@ -80,10 +80,10 @@ TEST(server_play, L1_start_in_the_units_of_every_player) {
 TEST(server_play, L2_frames_go_out_as_the_shared_image) {
   auto c = playing();
   const auto f = frame(media::frame_kind::video, 40, test::avc_key_frame());
-  const auto wire = encode_wire(f);
-  c.server.send(1, f, &wire);
+  const auto wire = std::make_shared<const base::send_chain>(encode_wire(f));
+  c.server.send(c.now, 1, f, wire);
   const auto out = c.server.poll_output();
-  EXPECT_EQ(out.parts().at(0).data(), wire.parts().at(0).data());
+  EXPECT_EQ(out.parts().at(0).data(), wire->parts().at(0).data());
   EXPECT_EQ(out.parts().at(1).data(), f.payload.data());
 }
 
@@ -93,13 +93,13 @@ TEST(server_play, L2_another_message_stream_gets_its_own_image) {
   c.call("createStream", 2);
   c.play("a", 2);
   const auto f = frame(media::frame_kind::audio, 40, test::aac_frame());
-  const auto wire = encode_wire(f);
-  c.server.send(2, f, &wire);
+  const auto wire = std::make_shared<const base::send_chain>(encode_wire(f));
+  c.server.send(c.now, 2, f, wire);
   c.settle();
   EXPECT_EQ(c.got.messages.back().type, message_type::audio);
   EXPECT_EQ(c.got.messages.back().msid, 2u);
   EXPECT_EQ(c.got.messages.back().timestamp, 40u);
-  c.server.send(2, f, nullptr);
+  c.server.send(c.now, 2, f, nullptr);
   c.settle();
   EXPECT_EQ(media_count(c, message_type::audio), 2u);
 }
@@ -130,12 +130,12 @@ TEST(server_play, L4_pause_and_unpause) {
   const auto f = frame(media::frame_kind::audio, 40, test::aac_frame());
   c.call("pause", 0, {true, 1000.0}, 1);
   EXPECT_EQ(c.got.count("NetStream.Pause.Notify"), 1);
-  c.server.send(1, f, nullptr);
+  c.server.send(c.now, 1, f, nullptr);
   c.settle();
   EXPECT_EQ(media_count(c, message_type::audio), 0u);
   c.call("pauseRaw", 0, {false, 1000.0}, 1);
   EXPECT_EQ(c.got.count("NetStream.Unpause.Notify"), 1);
-  c.server.send(1, f, nullptr);
+  c.server.send(c.now, 1, f, nullptr);
   c.settle();
   EXPECT_EQ(media_count(c, message_type::audio), 1u);
   const auto events = c.all<pause_requested>();
@@ -156,14 +156,14 @@ TEST(server_play, L5_seek_on_live) {
 TEST(server_play, L6_tracks) {
   auto c = playing();
   c.call("receiveVideo", 0, {false}, 1);
-  c.server.send(1, frame(media::frame_kind::video, 0, test::avc_key_frame()), nullptr);
-  c.server.send(1, frame(media::frame_kind::audio, 0, test::aac_frame()), nullptr);
+  c.server.send(c.now, 1, frame(media::frame_kind::video, 0, test::avc_key_frame()), nullptr);
+  c.server.send(c.now, 1, frame(media::frame_kind::audio, 0, test::aac_frame()), nullptr);
   c.settle();
   EXPECT_EQ(media_count(c, message_type::video), 0u);
   EXPECT_EQ(media_count(c, message_type::audio), 1u);
   c.call("receiveVideo", 0, {true}, 1);
   c.call("receiveAudio", 0, {false}, 1);
-  c.server.send(1, frame(media::frame_kind::video, 0, test::avc_key_frame()), nullptr);
+  c.server.send(c.now, 1, frame(media::frame_kind::video, 0, test::avc_key_frame()), nullptr);
   c.settle();
   EXPECT_EQ(media_count(c, message_type::video), 1u);
   const auto events = c.all<receive_changed>();
@@ -183,7 +183,7 @@ TEST(server_play, L7_close_delete_switch_and_play2) {
   c.call("closeStream", 0, {}, 1);
   c.call("closeStream", 0, {}, 1);
   EXPECT_EQ(c.all<play_ended>().size(), 3u);
-  c.server.send(1, frame(media::frame_kind::audio, 0, test::aac_frame()), nullptr);
+  c.server.send(c.now, 1, frame(media::frame_kind::audio, 0, test::aac_frame()), nullptr);
   c.settle();
   EXPECT_EQ(media_count(c, message_type::audio), 0u);
   c.call("play", 7, {"d"}, 1);

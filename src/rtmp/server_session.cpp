@@ -20,7 +20,7 @@ std::string milliseconds(std::chrono::milliseconds value) { return std::to_strin
 }  // namespace
 
 server_session::impl::impl(const server_config& config, base::instant now, random_seed seed)
-    : framing_(chunk_framing::server_role{}, config.limits, now, seed),
+    : framing_(make_framing(config, now, seed)),
       config_(config),
       started_(now),
       now_(now),
@@ -31,18 +31,37 @@ server_session::impl::impl(const server_config& config, base::instant now, rando
 void server_session::impl::receive(base::instant now, base::bytes_view bytes) {
   if (phase_ == phase::closed) return;
   now_ = now;
-  framing_.begin_receive(now, bytes.size());
+  framing_->begin_receive(now, bytes.size());
+  take_messages(bytes);
+}
+
+void server_session::impl::receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin) {
+  if (phase_ == phase::closed) return;
+  now_ = now;
+  framing_->begin_receive(now, bytes.size());
+  if (auto ok = framing_->receive_stream(now, stream, bytes, fin); !ok) return fail(std::move(ok).error());
+  take_messages({});
+}
+
+void server_session::impl::on_stream_reset(base::instant now, std::int64_t stream) {
+  if (phase_ == phase::closed) return;
+  now_ = now;
+  framing_->on_stream_reset(now, stream);
+  take_messages({});
+}
+
+void server_session::impl::take_messages(base::bytes_view bytes) {
   while (phase_ != phase::closed) {
-    auto m = framing_.next(now, bytes);
+    auto m = framing_->next(now_, bytes);
     if (!m) return fail(std::move(m).error());
     if (!*m) break;
     on_message(std::move(**m));
-    if (phase_ != phase::closed && framing_.reply_bytes() > config_.limits.reply_queue_bytes) {
+    if (phase_ != phase::closed && framing_->reply_bytes() > config_.limits.reply_queue_bytes) {
       return fail({base::error_kind::limit,
                    "replies that the peer does not read exceed " + std::to_string(config_.limits.reply_queue_bytes) + " bytes"});
     }
   }
-  if (phase_ != phase::closed) framing_.acknowledge();
+  if (phase_ != phase::closed) framing_->acknowledge();
 }
 
 void server_session::impl::on_message(message&& m) {
@@ -130,12 +149,14 @@ void server_session::impl::on_timer(base::instant now) {
   const auto& limits = config_.limits;
   if (phase_ != phase::connected) {
     if (now >= started_ + limits.connect_deadline) {
-      fail({base::error_kind::timeout, std::string(phase_ == phase::handshaking && !framing_.ready() ? "no handshake" : "no connect") +
+      fail({base::error_kind::timeout, std::string(phase_ == phase::handshaking && !framing_->ready() ? "no handshake" : "no connect") +
                                            " within " + milliseconds(limits.connect_deadline)});
     }
     return;
   }
-  if (!framing_.on_timer(now)) return fail({base::error_kind::timeout, "ping timeout"}, false);
+  if (!framing_->on_timer(now)) return fail({base::error_kind::timeout, "ping timeout"}, false);
+  take_messages({});  // a receiver of groups waits no longer for what is missing
+  if (phase_ == phase::closed) return;
   bool silent = false;
   for (auto& [msid, s] : streams_) {
     if (s.used != use::publishing || now < s.last_media + limits.publisher_silence) continue;
@@ -155,7 +176,7 @@ void server_session::impl::on_timer(base::instant now) {
 std::optional<base::instant> server_session::impl::poll_timeout() const {
   if (phase_ == phase::closed) return std::nullopt;
   if (phase_ != phase::connected) return started_ + config_.limits.connect_deadline;
-  std::optional<base::instant> first = framing_.poll_timeout();
+  std::optional<base::instant> first = framing_->poll_timeout();
   const auto earlier = [&first](std::optional<base::instant> at) {
     if (at && (!first || *at < *first)) first = at;
   };
@@ -179,11 +200,13 @@ void server_session::impl::fail(base::error why, bool tell) {
   phase_ = phase::closed;
   held_.clear();
   held_bytes_ = 0;
+  early_.clear();
+  early_bytes_ = 0;
   events_.push_back(closed{std::move(why)});
 }
 
 void server_session::impl::write_status(std::uint32_t msid, std::string_view level, std::string_view code, std::string_view description) {
-  framing_.write(make_on_status(msid, {std::string(level), std::string(code), std::string(description)}));
+  framing_->write(make_on_status(msid, {std::string(level), std::string(code), std::string(description)}));
 }
 
 // ---- the public face --------------------------------------------------------------------------------------------
@@ -197,16 +220,26 @@ server_session& server_session::operator=(server_session&&) noexcept = default;
 bool server_session::is_closed() const { return impl_->phase_ == impl::phase::closed; }
 bool server_session::connected() const { return impl_->phase_ == impl::phase::connected; }
 const peer_capabilities& server_session::peer() const { return impl_->peer_; }
-std::uint64_t server_session::bytes_received() const { return impl_->framing_.bytes_received(); }
+const extension& server_session::peer_extension() const { return impl_->extension_; }
+std::uint64_t server_session::bytes_received() const { return impl_->framing_->bytes_received(); }
+wire_format server_session::media_format() const { return impl_->framing_->media_format(); }
 std::uint64_t server_session::media_dropped() const { return impl_->media_dropped_; }
 
 void server_session::receive(base::instant now, base::bytes_view bytes) { impl_->receive(now, bytes); }
+void server_session::receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin) {
+  impl_->receive_stream(now, stream, bytes, fin);
+}
+void server_session::on_stream_reset(base::instant now, std::int64_t stream) { impl_->on_stream_reset(now, stream); }
+void server_session::set_round_trip(std::chrono::microseconds smoothed) { impl_->framing_->set_round_trip(smoothed); }
+void server_session::on_groups_flushed() { impl_->framing_->on_groups_flushed(); }
+std::size_t server_session::waiting_behind_media() const { return impl_->framing_->waiting_behind_media(); }
+void server_session::release_behind_media() { impl_->framing_->release_behind_media(); }
 void server_session::on_timer(base::instant now) { impl_->on_timer(now); }
 void server_session::on_transport_closed(base::error why) { impl_->fail(std::move(why), false); }
 
 void server_session::accept_connect() { impl_->accept_connect(); }
 void server_session::reject_connect(status why, const std::string& redirect) { impl_->reject_connect(why, redirect); }
-void server_session::accept_publish(std::uint32_t msid) { impl_->accept_publish(msid); }
+void server_session::accept_publish(std::uint32_t msid, const std::string& resume) { impl_->accept_publish(msid, resume); }
 void server_session::reject_publish(std::uint32_t msid, status why) { impl_->reject(msid, impl::use::publish_pending, why); }
 void server_session::accept_play(std::uint32_t msid) { impl_->accept_play(msid); }
 void server_session::reject_play(std::uint32_t msid, status why) { impl_->reject(msid, impl::use::play_pending, why); }
@@ -218,7 +251,9 @@ void server_session::end_publish(std::uint32_t msid, status why) { impl_->end_by
 bool server_session::request_reconnect(const std::string& tc_url, const std::string& description) {
   return impl_->request_reconnect(tc_url, description);
 }
-void server_session::send(std::uint32_t msid, const media::frame& frame, const base::send_chain* wire) { impl_->send(msid, frame, wire); }
+void server_session::send(base::instant now, std::uint32_t msid, const media::frame& frame, const base::shared_chain& wire) {
+  impl_->send(now, msid, frame, wire);
+}
 void server_session::close(base::error why) { impl_->fail(std::move(why)); }
 
 std::optional<server_event> server_session::poll_event() {
@@ -227,7 +262,9 @@ std::optional<server_event> server_session::poll_event() {
   impl_->events_.pop_front();
   return event;
 }
-base::send_chain server_session::poll_output() { return impl_->framing_.poll_output(); }
+base::send_chain server_session::poll_output() { return impl_->framing_->poll_output(); }
+group_sender* server_session::groups() const { return impl_->framing_->groups(); }
+std::optional<stream_stop> server_session::poll_stop() { return impl_->framing_->poll_stop(); }
 std::optional<base::instant> server_session::poll_timeout() const { return impl_->poll_timeout(); }
 
 }  // namespace millrace::rtmp

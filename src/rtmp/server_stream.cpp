@@ -1,5 +1,6 @@
 // Publish, play and media of the server role (RTMP 1.0 section 7.2.2).
 #include <algorithm>
+#include <utility>
 
 #include "rtmp/control.hpp"
 #include "rtmp/names.hpp"
@@ -43,16 +44,24 @@ void server_session::impl::on_publish(const command& c) {
   events_.push_back(std::move(r));
 }
 
-void server_session::impl::accept_publish(std::uint32_t msid) {
+void server_session::impl::accept_publish(std::uint32_t msid, const std::string& resume) {
   auto* s = find(msid);
   if (phase_ != phase::connected || !s || s->used != use::publish_pending) return;
   request_pending_ = false;
   s->used = use::publishing;
+  s->was_used = true;
   s->last_media = now_;
   s->frames = {};
-  framing_.set_partial_limit(config_.limits.partial_bytes);
-  framing_.write(make_user_control(user_event::stream_begin, msid));
-  write_status(msid, "status", "NetStream.Publish.Start", s->name + " is now published");
+  framing_->set_partial_limit(config_.limits.partial_bytes);
+  framing_->begin_publication(msid);
+  framing_->write(make_user_control(user_event::stream_begin, msid));
+  std::vector<amf0::member> extra;
+  if (extension_.announced && !resume.empty()) append_extension(extra, {true, false, false, resume});
+  const status start{"status", "NetStream.Publish.Start", s->name + " is now published"};
+  framing_->write(make_command(msid, "onStatus", 0, amf0::null{}, {information(start, std::move(extra))}));
+  auto early = std::exchange(early_, {});
+  early_bytes_ = 0;
+  for (const auto& m : early) on_media(m);  // of another message stream: waits again
   drain_held();
 }
 
@@ -61,7 +70,7 @@ void server_session::impl::reject(std::uint32_t msid, use pending, const status&
   if (phase_ != phase::connected || !s || s->used != pending) return;
   request_pending_ = false;
   s->used = use::idle;
-  framing_.write(make_on_status(msid, why));
+  framing_->write(make_on_status(msid, why));
   mark_idle(true);
   drain_held();
 }
@@ -74,7 +83,7 @@ void server_session::impl::on_unpublish_name(const command& c) {
       break;
     }
   }
-  framing_.write(make_command(0, "onFCUnpublish", 0, amf0::null{}, {information({"status", "NetStream.Unpublish.Success", name})}));
+  framing_->write(make_command(0, "onFCUnpublish", 0, amf0::null{}, {information({"status", "NetStream.Unpublish.Success", name})}));
   answer(c, amf0::undefined{});
 }
 
@@ -105,10 +114,7 @@ void server_session::impl::end_use(std::uint32_t msid, message_stream& s) {
 
 void server_session::impl::on_media(const message& m) {
   auto* s = find(m.msid);
-  if (!s || s->used != use::publishing) {
-    ++media_dropped_;
-    return;
-  }
+  if (!s || s->used != use::publishing) return on_media_without_publication(m, s);
   s->last_media = now_;
   if (m.type == message_type::data_amf3 && !is_readable(m)) {
     ++media_dropped_;
@@ -117,6 +123,20 @@ void server_session::impl::on_media(const message& m) {
   std::vector<media::frame> frames;
   if (auto ok = s->frames.build(now_, m, frames, media_dropped_); !ok) return fail(std::move(ok).error());
   for (auto& f : frames) events_.push_back(frame_received{m.msid, std::move(f)});
+}
+
+// RoQR draft, "Protocol Operation": what belongs to no known flow may be buffered within bounds; past them its stream is stopped.
+void server_session::impl::on_media_without_publication(const message& m, const message_stream* s) {
+  const bool early = framing_->may_have_overtaken() && (s ? !s->was_used : m.msid >= next_msid_);
+  if (config_.framing == framing_kind::roqr) {
+    if (early && early_.size() < config_.limits.early_messages && early_bytes_ + m.payload.size() <= config_.limits.early_bytes) {
+      early_bytes_ += m.payload.size();
+      early_.push_back(m);
+      return;
+    }
+    framing_->refuse_flow();
+  }
+  ++media_dropped_;
 }
 
 // Type 15 is where AMF3 values come (marker 0x11), although objectEncoding was answered with 0. Players that speak AMF0 could not read
@@ -173,34 +193,36 @@ void server_session::impl::accept_play(std::uint32_t msid) {
   if (phase_ != phase::connected || !s || s->used != use::play_pending) return;
   request_pending_ = false;
   s->used = use::playing;
-  framing_.write(make_user_control(user_event::stream_begin, msid));
+  s->was_used = true;
+  framing_->write(make_user_control(user_event::stream_begin, msid));
   if (s->reset) write_status(msid, "status", "NetStream.Play.Reset", "Playing and resetting " + s->name);
   write_status(msid, "status", "NetStream.Play.Start", "Started playing " + s->name);
-  framing_.write(make_data(msid, {"|RtmpSampleAccess", true, true}));
-  framing_.write(make_data(msid, {"onStatus", amf0::object{{{"code", "NetStream.Data.Start"}}}}));
+  framing_->write(make_data(msid, {"|RtmpSampleAccess", true, true}));
+  framing_->write(make_data(msid, {"onStatus", amf0::object{{{"code", "NetStream.Data.Start"}}}}));
   drain_held();
 }
 
 void server_session::impl::notify(std::uint32_t msid, bool publishing) {
   auto* s = find(msid);
   if (phase_ != phase::connected || !s || s->used != use::playing) return;
-  framing_.write(make_user_control(publishing ? user_event::stream_begin : user_event::stream_eof, msid));
-  write_status(msid, "status", publishing ? "NetStream.Play.PublishNotify" : "NetStream.Play.UnpublishNotify",
-               s->name + (publishing ? " is now published" : " is no longer published"));
+  framing_->write_behind_media(msid, make_user_control(publishing ? user_event::stream_begin : user_event::stream_eof, msid));
+  const status what{"status", publishing ? "NetStream.Play.PublishNotify" : "NetStream.Play.UnpublishNotify",
+                    s->name + (publishing ? " is now published" : " is no longer published")};
+  framing_->write_behind_media(msid, make_on_status(msid, what));
 }
 
 void server_session::impl::notify_play(std::uint32_t msid, const status& what) {
   auto* s = find(msid);
   if (phase_ != phase::connected || !s || s->used != use::playing) return;
-  framing_.write(make_on_status(msid, what));
+  framing_->write(make_on_status(msid, what));
 }
 
 void server_session::impl::end_by_server(std::uint32_t msid, use active, const status& why) {
   auto* s = find(msid);
   if (phase_ != phase::connected || !s || s->used != active) return;
   s->used = use::idle;
-  if (active == use::playing) framing_.write(make_user_control(user_event::stream_eof, msid));
-  framing_.write(make_on_status(msid, why));
+  if (active == use::playing) framing_->write_behind_media(msid, make_user_control(user_event::stream_eof, msid));
+  framing_->write_behind_media(msid, make_on_status(msid, why));
   mark_idle(active == use::publishing);
 }
 
@@ -220,15 +242,11 @@ void server_session::impl::on_receive_track(const command& c, bool audio) {
   events_.push_back(receive_changed{c.msid, s->audio, s->video});
 }
 
-void server_session::impl::send(std::uint32_t msid, const media::frame& frame, const base::send_chain* wire) {
+void server_session::impl::send(base::instant now, std::uint32_t msid, const media::frame& frame, const base::shared_chain& wire) {
   auto* s = find(msid);
   if (phase_ != phase::connected || !s || s->used != use::playing || s->paused) return;
   if ((frame.kind == media::frame_kind::audio && !s->audio) || (frame.kind == media::frame_kind::video && !s->video)) return;
-  if (wire && msid == wire_msid) {
-    framing_.write_media(*wire);
-  } else {
-    framing_.write_media(encode_wire(frame, msid));
-  }
+  framing_->write_media(now, msid, frame, now, wire);  // the viewer's own age limit counted what was before
 }
 
 }  // namespace millrace::rtmp

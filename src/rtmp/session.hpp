@@ -15,18 +15,30 @@
 #include <variant>
 #include <vector>
 
+#include "base/group_source.hpp"
 #include "base/limits.hpp"
 #include "base/result.hpp"
 #include "base/send_chain.hpp"
 #include "base/time.hpp"
 #include "media/frame.hpp"
 #include "rtmp/capabilities.hpp"
+#include "rtmp/extension.hpp"
+#include "rtmp/roqr_frame.hpp"
+#include "rtmp/wire_image.hpp"
 
 namespace millrace::rtmp {
+
+class group_sender;  // rtmp/group_sender.hpp
 
 // 8 bytes and more of anything unpredictable: seeds the handshake's random part (RTMP 1.0 section 5.2.3). Passed in,
 // because this layer owns no random source.
 using random_seed = std::uint64_t;
+
+// How messages travel under a session; the transport's ALPN decides.
+enum class framing_kind : unsigned char {
+  chunks,  // RTMP 1.0: handshake, then chunks, on one reliable byte pipe
+  roqr,    // RoQR draft: frames on QUIC streams, no handshake
+};
 
 // level/code/description of an onStatus or _error information object (RTMP 1.0 section 7.2.2).
 struct status {
@@ -87,6 +99,8 @@ using server_event = std::variant<connect_requested, publish_requested, play_req
                                   pause_requested, receive_changed, noticed, frame_received, closed>;
 
 struct server_config {
+  framing_kind framing = framing_kind::chunks;
+  bool groups = true;  // RoQR: offer the live profile to peers that know it
   base::rtmp_limits limits;
   base::amf_limits amf;
   std::uint32_t window_acknowledgement_size = 5'000'000;  // bytes
@@ -102,10 +116,17 @@ class server_session {
   [[nodiscard]] bool is_closed() const;
   [[nodiscard]] bool connected() const;             // accept_connect was called
   [[nodiscard]] const peer_capabilities& peer() const;  // as announced in connect; empty before
+  [[nodiscard]] const extension& peer_extension() const;
   [[nodiscard]] std::uint64_t bytes_received() const;
+  [[nodiscard]] wire_format media_format() const;   // of the images that send() takes
   [[nodiscard]] std::uint64_t media_dropped() const;  // media for no accepted publication (P8)
 
   void receive(base::instant now, base::bytes_view bytes);
+  // RoQR: bytes of another QUIC stream of the peer than the session's own, and its end.
+  void receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin);
+  void on_stream_reset(base::instant now, std::int64_t stream);
+  void on_groups_flushed();
+  void set_round_trip(std::chrono::microseconds smoothed);  // of the transport; now and then
   void on_timer(base::instant now);
   // The transport says that the peer is gone: emits what is still to end, then `closed`.
   void on_transport_closed(base::error why);
@@ -113,7 +134,8 @@ class server_session {
   void accept_connect();
   // _error, then the session closes; also before connect came. With `redirect`, the tcUrl of the server to try instead.
   void reject_connect(status why, const std::string& redirect = {});
-  void accept_publish(std::uint32_t msid);           // StreamBegin, NetStream.Publish.Start
+  // StreamBegin, NetStream.Publish.Start; `resume`: the token with which a peer that knows it may come back (live profile, "Resume").
+  void accept_publish(std::uint32_t msid, const std::string& resume = {});
   void reject_publish(std::uint32_t msid, status why);
   void accept_play(std::uint32_t msid);              // StreamBegin, Play.Reset, Play.Start, RtmpSampleAccess, Data.Start
   void reject_play(std::uint32_t msid, status why);
@@ -127,13 +149,20 @@ class server_session {
   // relative URI, or empty: where it is now. False: it did not announce that it can, and was not asked. Before the answer to
   // connect the wish is remembered and goes out with it.
   bool request_reconnect(const std::string& tc_url, const std::string& description);
-  // Sends one frame to a player. `wire` is the frame's shared wire_image for wire_msid, or null; it is used when it fits
-  // and encoded anew otherwise.
-  void send(std::uint32_t msid, const media::frame& frame, const base::send_chain* wire);
+  // Sends one frame to a player. `wire` is the frame's shared image in media_format() for wire_msid, or null; it is used when it
+  // fits and encoded anew otherwise.
+  void send(base::instant now, std::uint32_t msid, const media::frame& frame, const base::shared_chain& wire);
   void close(base::error why);
 
   std::optional<server_event> poll_event();
   base::send_chain poll_output();
+  std::optional<stream_stop> poll_stop();  // RoQR: STOP_SENDING that the transport is to send
+  // Live profile: the end of a publication or a play goes out behind its media, which may still be under way. So many messages wait for
+  // that; before the transport is closed they can be let go.
+  [[nodiscard]] std::size_t waiting_behind_media() const;
+  void release_behind_media();
+  // Live profile: what the transport is to pull media from, from the time that this is not null. Lives as long as the session.
+  [[nodiscard]] group_sender* groups() const;
   std::optional<base::instant> poll_timeout() const;
 
  private:
@@ -146,6 +175,11 @@ class server_session {
 enum class client_role : unsigned char { publish, play, connect_only };
 
 struct client_config {
+  framing_kind framing = framing_kind::chunks;
+  // RoQR: ask for the live profile, or its variant that gives nothing up.
+  bool groups = true;
+  bool reliable = false;
+  std::string resume;       // token of the publication that is to go on
   client_role role = client_role::publish;
   std::string app;          // as it goes into connect, query included if the URI had one there
   std::string tc_url;
@@ -153,6 +187,8 @@ struct client_config {
   std::string flash_ver;    // empty: "FMLE/3.0 (compatible; millrace/…)" for publishers, "LNX 9,0,124,2" form for players
   // Send createStream behind connect without waiting for its answer (protocol.md 3). Saves a round trip; every server
   // reads commands in order, but old ones with asynchronous authentication may not like it: the dialler's choice.
+  // In RoQR publish and play go out in the same flight as well, for the message stream that the server is expected to hand out first; they
+  // are sent again if it chose another.
   bool pipeline = true;
   bool digest_handshake = false;
   base::rtmp_limits limits;
@@ -164,7 +200,11 @@ struct client_config {
 };
 
 struct connected {};                                   // NetConnection.Connect.Success
-struct started { std::uint32_t msid = 0; status info; };  // NetStream.Publish.Start / NetStream.Play.Start
+struct started {  // NetStream.Publish.Start / NetStream.Play.Start
+  std::uint32_t msid = 0;
+  status info;
+  std::string resume;  // a token with which this publication may go on over another connection; empty: the server gives none
+};
 struct status_received { std::uint32_t msid = 0; status info; };  // any other onStatus while running (UnpublishNotify, …)
 struct stream_ended { std::uint32_t msid = 0; };       // StreamEOF or Play.Stop: the publisher left; may come back
 // The server said no: kind is denied, busy, not_found, unsupported or protocol by the code and text it sent. `closed` follows.
@@ -195,8 +235,14 @@ class client_session {
   [[nodiscard]] std::uint32_t msid() const;             // valid once running
   [[nodiscard]] std::uint64_t bytes_acknowledged() const;  // last Acknowledgement of the peer, widened
   [[nodiscard]] const peer_capabilities& server() const;   // as answered to connect; empty where nothing was
+  [[nodiscard]] const extension& server_extension() const;
 
   void receive(base::instant now, base::bytes_view bytes);
+  // RoQR: bytes of another QUIC stream of the peer than the session's own, and its end.
+  void receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin);
+  void on_stream_reset(base::instant now, std::int64_t stream);
+  void on_groups_flushed();
+  void set_round_trip(std::chrono::microseconds smoothed);  // of the transport; now and then
   void on_timer(base::instant now);
   void on_transport_closed(base::error why);
 
@@ -206,6 +252,13 @@ class client_session {
 
   std::optional<client_event> poll_event();
   base::send_chain poll_output();
+  std::optional<stream_stop> poll_stop();  // RoQR: STOP_SENDING that the transport is to send
+  // Live profile: the end of a publication or a play goes out behind its media, which may still be under way. So many messages wait for
+  // that; before the transport is closed they can be let go.
+  [[nodiscard]] std::size_t waiting_behind_media() const;
+  void release_behind_media();
+  // Live profile: what the transport is to pull media from, from the time that this is not null. Lives as long as the session.
+  [[nodiscard]] group_sender* groups() const;
   std::optional<base::instant> poll_timeout() const;
 
  private:

@@ -104,8 +104,8 @@ TEST(session_pair, play_in_pieces_of_every_size) {
     const auto msid = events_of<play_requested>(p.server_events).at(0).msid;
     const auto sent = some_frames();
     for (const auto& f : sent) {
-      const auto wire = encode_wire(f);
-      p.server.send(msid, f, &wire);
+      const auto wire = std::make_shared<const base::send_chain>(encode_wire(f));
+      p.server.send(p.now, msid, f, wire);
     }
     p.settle();
     expect_same(events_of<frame_received>(p.client_events), sent);
@@ -219,7 +219,7 @@ TEST(session_pair, conversations_for_fuzzing) {
   player.connect();
   player.play();
   for (const auto& f : {metadata(), frame(media::frame_kind::video, 0, 200, 0x17), frame(media::frame_kind::audio, 7, 20, 0xAF)})
-    player.server.send(1, f, nullptr);
+    player.server.send(player.now, 1, f, nullptr);
   player.server.notify_unpublish(1);
   player.settle();
   ASSERT_GT(player.raw_output.size(), 500u);

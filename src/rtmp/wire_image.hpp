@@ -11,10 +11,15 @@ inline constexpr std::uint32_t wire_chunk_size = 60'000;
 // First message stream id that our server hands out, which nearly every player therefore uses.
 inline constexpr std::uint32_t wire_msid = 1;
 
-// Chunks of `f` for message stream `msid`: format 0 (absolute timestamp), then format 3, extended timestamp
-// repeated in each (RTMP 1.0 section 5.3.1). The chunk stream id follows from the kind alone. Because no state of the connection enters, one
-// image serves all viewers with the same msid, and images may be sent in any order and dropped whole.
-// The payload is shared, not copied.
-base::send_chain encode_wire(const media::frame& f, std::uint32_t msid = wire_msid);
+enum class wire_format : unsigned char {
+  chunks,      // RTMP 1.0 section 5.3: format 0 (absolute timestamp), then format 3, extended timestamp repeated in each
+  roqr,        // a RoQR frame on the session's own flow
+  roqr_group,  // a RoQR frame on the flow of its message stream and kind (live profile)
+};
+
+// `f` for message stream `msid`. Because no state of the connection enters, one image serves all viewers with the same format and msid, and
+// images may be sent in any order and dropped whole. The chunk stream id follows from the kind alone.
+// The payload is shared, not copied. An empty payload has no image but in chunks.
+base::send_chain encode_wire(const media::frame& f, std::uint32_t msid = wire_msid, wire_format format = wire_format::chunks);
 
 }  // namespace millrace::rtmp

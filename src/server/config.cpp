@@ -171,6 +171,12 @@ const settings& known_settings() {
          c.drain = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
          return {};
        }}},
+      {"publish.resume_s", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value<double>();
+         if (!value || *value < 0 || *value > 600) return "takes seconds from 0 to 600";
+         c.resume_window = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
+         return {};
+       }}},
       {"drain.to", text([](config& c, const std::string& v) { c.drain_to = v; return std::string(); })},
       {"limits.connect_s", seconds(&config::rtmp, &base::rtmp_limits::connect_deadline)},
       {"limits.idle_connection_s", seconds(&config::rtmp, &base::rtmp_limits::idle_connection)},
@@ -272,6 +278,7 @@ idle_timeout_s = 30
 
 [publish]
 allow = ["loopback"]          # may publish without a key: ranges, addresses, "loopback", "all"
+resume_s = 10                 # a millrace that lost its connection has so long to come back before viewers are told; 0: they are told at once
 [publish.keys]                # "app/name" patterns: publish to NAME?key=SECRET from anywhere
 # "live/*" = "at least 8 characters"
 

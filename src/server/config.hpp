@@ -32,6 +32,8 @@ struct config {
   std::size_t connections_per_address_max = 100;
   // On SIGTERM, peers that can (E-RTMP "Reconnect Request") are asked to reconnect and served on for this long, or until they left.
   std::chrono::milliseconds drain{1'000};
+  // A publisher that lost its connection has so long to come back with its token before viewers are told that it is gone.
+  std::chrono::milliseconds resume_window{10'000};
   std::string drain_to;                      // the tcUrl that they are sent to; empty: where they are
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/escape.hpp"
 #include "base/log.hpp"
+#include "rtmp/group_sender.hpp"
 #include "rtmp/rejection.hpp"
 #include "rtmp/wire_image.hpp"
 #include "server/rtmp_connection_player.hpp"
@@ -16,6 +17,8 @@ namespace {
 
 // Guessing keys costs a second a try.
 constexpr std::chrono::seconds refusal_delay{1};
+// Media of one connection that waits in groups: a bound on memory, shared with other viewers as it is.
+constexpr std::size_t group_bytes_max = 8u << 20;
 
 base::instant now() { return std::chrono::steady_clock::now(); }
 
@@ -29,6 +32,23 @@ boost::asio::ip::address address_of(const std::string& endpoint) {
   return address;
 }
 
+rtmp::server_config session_config(const config& settings, const net::transport& over) {
+  rtmp::server_config out;
+  if (over.facts().alpn == net::roqr_alpn) out.framing = rtmp::framing_kind::roqr;
+  out.limits = settings.rtmp;
+  out.amf = settings.amf;
+  return out;
+}
+
+hub::entry::format image_format(rtmp::wire_format format) {
+  switch (format) {
+    case rtmp::wire_format::chunks: return hub::entry::format::rtmp_chunks;
+    case rtmp::wire_format::roqr: return hub::entry::format::roqr;
+    case rtmp::wire_format::roqr_group: return hub::entry::format::roqr_group;
+  }
+  return hub::entry::format::rtmp_chunks;
+}
+
 }  // namespace
 
 rtmp_connection::rtmp_connection(shard_context& shard, net::transport_ptr transport, std::uint64_t id, std::function<void()> on_done)
@@ -36,7 +56,7 @@ rtmp_connection::rtmp_connection(shard_context& shard, net::transport_ptr transp
       transport_(std::move(transport)),
       id_(id),
       on_done_(std::move(on_done)),
-      session_(rtmp::server_config{shard.settings.rtmp, shard.settings.amf}, now(), shard.random()),
+      session_(session_config(shard.settings, *transport_), now(), shard.random()),
       timer_(shard.io) {
   remote_ = transport_->facts().remote;
   remote_address_ = address_of(remote_);
@@ -59,6 +79,22 @@ void rtmp_connection::on_receive(base::bytes_view bytes) {
   handle_events();
 }
 
+void rtmp_connection::on_stream_receive(std::int64_t stream, base::bytes_view bytes, bool fin) {
+  session_.receive_stream(now(), stream, bytes, fin);
+  handle_events();
+}
+
+void rtmp_connection::on_stream_reset(std::int64_t stream, std::uint64_t) {
+  session_.on_stream_reset(now(), stream);
+  handle_events();
+}
+
+void rtmp_connection::on_groups_flushed() {
+  session_.on_groups_flushed();
+  flush();
+  pump();
+}
+
 void rtmp_connection::on_receive_done() {
   for (auto& [msid, publication] : publications_) publication->flush();
   turn();
@@ -71,6 +107,7 @@ void rtmp_connection::on_writable() {
 
 void rtmp_connection::on_closed(const net::close_info& info) {
   transport_.reset();
+  leave_publications();
   log::debug("#{} {}: transport closed: {}", id_, remote_, escaped(info.reason.text));
   session_.on_transport_closed(info.reason);
   handle_events();
@@ -99,6 +136,9 @@ void rtmp_connection::on_timer() {
     session_.on_transport_closed({base::error_kind::timeout, "no progress in writing"});
     handle_events();
     return;
+  }
+  if (session_.groups()) {
+    if (const auto rtt = transport_->facts().rtt) session_.set_round_trip(*rtt);
   }
   session_.on_timer(at);
   end_waits(at);
@@ -158,6 +198,8 @@ void rtmp_connection::handle(rtmp::publish_requested& e) {
 }
 
 void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std::string& name) {
+  const auto& token = session_.peer_extension().resume;
+  if (!token.empty() && shard_.resumes.take(name, token)) log::info("#{} {}: comes back to {}", id_, remote_, escaped(name));
   auto publication = shard_.streams.open(name)->publish();
   if (!publication) {
     log::info("#{} {}: publish {} refused: {}", id_, remote_, escaped(name), escaped(publication.error().text));
@@ -166,7 +208,7 @@ void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std
   }
   const bool waits = (*publication)->waiting();
   publications_[e.msid] = std::move(*publication);
-  session_.accept_publish(e.msid);
+  session_.accept_publish(e.msid, offer_resume(e.msid, name));
   if (asked_to_leave_) let_go(e.msid);
   if (waits) log::info("#{} {}: {} will be taken over from its earlier connection at the next key frame", id_, remote_, escaped(name));
   log::info("#{} {}: publishes {} over {}", id_, remote_, escaped(name), transport_ ? rtmp_scheme(transport_->kind()) : "");
@@ -222,6 +264,7 @@ void rtmp_connection::handle(rtmp::publish_ended& e) {
   const auto facts = found->second->target()->facts();
   log::info("#{} {}: unpublishes {}", id_, remote_, escaped(facts.name));
   if (facts.malformed > 0) log::warning("#{} {}: {} malformed messages, the last: {}", id_, remote_, facts.malformed, facts.malformed_text);
+  if (const auto token = resume_tokens_.extract(e.msid)) shard_.resumes.end(facts.name, token.mapped());
   publications_.erase(found);
 }
 
@@ -292,7 +335,10 @@ void rtmp_connection::pump() {
   if (!transport_ || pumping_ || players_.empty()) return;
   pumping_ = true;  // send() may not re-enter, but a cursor's jump may notify
   const auto at = now();
-  std::size_t budget = transport_->send_budget();
+  auto* const groups = session_.groups();
+  // With groups the newest pictures may be handed over at once: what the network does not take can still be given up there.
+  std::size_t budget = groups ? group_bytes_max - std::min(groups->queued_bytes(), group_bytes_max) : transport_->send_budget();
+  const auto format = session_.media_format();
   base::send_chain out;
   bool more = true;
   while (more && budget > 0) {
@@ -310,9 +356,11 @@ void rtmp_connection::pump() {
         refuse_codec(*viewer, msid, *codec);
         continue;
       }
-      session_.send(msid, frame, &next->item->image(hub::entry::format::rtmp_chunks, [](const media::frame& f) { return rtmp::encode_wire(f); }));
+      // The image lives as long as its entry, so the share of the one is the share of the other.
+      const auto& image = next->item->image(image_format(format), [format](const media::frame& f) { return rtmp::encode_wire(f, rtmp::wire_msid, format); });
+      session_.send(at, msid, frame, base::shared_chain(next->item, &image));
       auto bytes = session_.poll_output();
-      budget -= std::min(budget, bytes.size());
+      budget -= std::min(budget, groups ? image.size() : bytes.size());
       out.append(std::move(bytes));
     }
   }
@@ -320,6 +368,7 @@ void rtmp_connection::pump() {
   pumping_ = false;
   out.append(session_.poll_output());  // notices
   if (!out.empty()) transport_->send(std::move(out));
+  pull();
   watch_progress(at);
 }
 
@@ -338,13 +387,35 @@ void rtmp_connection::tell_losses(base::instant at) {
 
 // Notes when the transport stopped taking data; on_writable says that it goes on.
 void rtmp_connection::watch_progress(base::instant at) {
+  if (auto* const groups = session_.groups()) {
+    // What nobody takes is given up in time, so an empty queue proves nothing if there were losses on the way to it.
+    const auto sent = groups->bytes_sent(), lost = groups->messages_lost();
+    if (sent != sent_mark_ || (groups->queued_bytes() == 0 && lost == lost_mark_)) {
+      sent_mark_ = sent;
+      lost_mark_ = lost;
+      blocked_since_.reset();
+    } else if (!blocked_since_) {
+      blocked_since_ = at;
+    }
+    return;
+  }
   if (!transport_ || blocked_since_ || transport_->send_budget() > 0) return;
   blocked_since_ = at;
 }
 
 void rtmp_connection::flush() {
   auto out = session_.poll_output();
-  if (transport_ && !out.empty()) transport_->send(std::move(out));
+  if (!transport_) return;
+  if (!out.empty()) transport_->send(std::move(out));
+  pull();
+  while (const auto stop = session_.poll_stop()) transport_->stop_stream(stop->stream, static_cast<std::uint64_t>(stop->code));
+}
+
+void rtmp_connection::pull() {
+  auto* const groups = session_.groups();
+  if (!groups || !transport_) return;
+  if (!std::exchange(pulled_from_, true)) transport_->pull_from(groups);
+  if (!groups->idle() || session_.waiting_behind_media() > 0) transport_->pull();
 }
 
 void rtmp_connection::arm_timer() {

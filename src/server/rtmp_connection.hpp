@@ -13,6 +13,7 @@
 #include "rtmp/session.hpp"
 #include "server/access.hpp"
 #include "server/config.hpp"
+#include "server/resume.hpp"
 
 namespace millrace::server {
 
@@ -22,6 +23,7 @@ struct shard_context {
   const config& settings;
   hub::directory& streams;
   failure_guard& failures;
+  resume_register& resumes;
   std::function<std::uint64_t()> random;
   bool stopping = false;  // whoever connects now is refused
 };
@@ -49,6 +51,9 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
 
   void on_receive(base::bytes_view bytes) override;
   void on_receive_done() override;
+  void on_stream_receive(std::int64_t stream, base::bytes_view bytes, bool fin) override;
+  void on_stream_reset(std::int64_t stream, std::uint64_t code) override;
+  void on_groups_flushed() override;
   void on_writable() override;
   void on_closed(const net::close_info& info) override;
   void on_path_changed(const std::string& remote, std::chrono::milliseconds gap) override;
@@ -76,9 +81,12 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void watch_progress(base::instant at);
   void pump();              // frames from cursors to the transport, as far as its budget reaches
   void flush();
+  void pull();              // live profile: the transport is told that there is something
   void arm_timer();
   void on_timer();
   void finish(net::close_code code, const std::string& why);
+  std::string offer_resume(std::uint32_t msid, const std::string& name);
+  void leave_publications();
   void drop_streams();
   [[nodiscard]] std::string stream_name(const std::string& name) const { return app_ + "/" + name; }
 
@@ -94,9 +102,12 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   boost::asio::ip::address remote_address_;
   std::string app_;
   std::map<std::uint32_t, std::unique_ptr<hub::publication>> publications_;
+  std::map<std::uint32_t, std::string> resume_tokens_;  // of publications
   std::map<std::uint32_t, std::unique_ptr<player>> players_;
   std::map<std::uint32_t, std::shared_ptr<boost::asio::steady_timer>> refusals_;  // answers held back for a second
   bool pumping_ = false;
+  std::uint64_t sent_mark_ = 0, lost_mark_ = 0;  // of the groups, when there was progress last
+  bool pulled_from_ = false;  // the transport knows the session's groups
   bool asked_to_leave_ = false;
 };
 

@@ -15,6 +15,7 @@ void rtmp_connection::shut_down(const std::string& why) {
   if (!session_.connected()) session_.reject_connect({"error", "NetConnection.Connect.AppShutdown", why});
   for (auto& [msid, viewer] : players_) session_.end_play(msid, {"status", "NetStream.Play.Stop", why});
   for (auto& [msid, publication] : publications_) session_.end_publish(msid, {"status", "NetStream.Unpublish.Success", why});
+  session_.release_behind_media();
   flush();
   finish(net::close_code::no_error, why);
 }
@@ -41,8 +42,30 @@ void rtmp_connection::on_taken_over(std::uint32_t msid) {
   if (!transport_ || found == publications_.end() || !found->second->over()) return;
   log::info("#{} {}: {} was taken over by its new connection", id_, remote_, escaped(found->second->target()->name()));
   session_.end_publish(msid, {"status", "NetStream.Unpublish.Success", "taken over by the new connection"});
+  resume_tokens_.erase(msid);
   publications_.erase(found);
   turn();
+}
+
+// What the publisher may come back with, if it knows how to.
+std::string rtmp_connection::offer_resume(std::uint32_t msid, const std::string& name) {
+  if (!session_.peer_extension().announced || shard_.settings.resume_window.count() == 0) return {};
+  auto token = shard_.resumes.issue(name, [weak = weak_from_this(), msid] {
+    const auto self = weak.lock();
+    if (self && self->publications_.contains(msid)) self->let_go(msid);
+  });
+  resume_tokens_[msid] = token;
+  return token;
+}
+
+// The connection was lost. Who ends in order has unpublished before.
+void rtmp_connection::leave_publications() {
+  for (auto& [msid, token] : std::exchange(resume_tokens_, {})) {
+    auto publication = publications_.extract(msid);
+    if (!publication) continue;
+    const auto target = publication.mapped()->target();
+    shard_.resumes.linger(target->name(), std::move(publication.mapped()));
+  }
 }
 
 // The object stays until nothing of the hub is on the stack: it may be in the middle of telling this very viewer something.

@@ -24,12 +24,14 @@ server::server(boost::asio::io_context& io, config settings)
     : io_(io),
       settings_(std::move(settings)),
       streams_(settings_.hub),
-      shard_{io, settings_, streams_, failures_, random_number},
+      resumes_(io, random_number, settings_.resume_window),
+      shard_{io, settings_, streams_, failures_, resumes_, random_number},
       deadline_(io) {}
 
 server::~server() {
   listeners_.clear();
   connections_.clear();
+  resumes_.clear();
 }
 
 base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, config settings) {

@@ -47,6 +47,7 @@ class server {
   config settings_;
   hub::directory streams_;
   failure_guard failures_;
+  resume_register resumes_;
   shard_context shard_;
   std::shared_ptr<const net::identity> identity_;
   std::vector<std::unique_ptr<net::listener>> listeners_;

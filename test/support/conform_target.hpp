@@ -10,11 +10,13 @@
 namespace millrace::test {
 
 inline conform::target conform_target(const running_server& s, const std::string& transport) {
-  const auto uri = rtmp::parse_uri(s.uri(transport, "live/x"));
+  const bool roqr = transport == "roqr";
+  const auto uri = rtmp::parse_uri(s.uri(roqr ? "rtmpq" : transport, "live/x"));
   if (!uri) throw std::runtime_error(uri.error().text);
   conform::target where;
   where.dial = client::dial_target_of(*uri, {});
   if (where.dial.quic) where.dial.tcp = net::dial_target::tcp_side::none;
+  if (roqr) where.alpn = {net::roqr_alpn};
   where.tc_url = uri->tc_url();
   where.patience = conform::milliseconds(10'000);
   where.run = "test";

@@ -12,6 +12,7 @@
 
 #include "client/link.hpp"
 #include "net/dialer.hpp"
+#include "rtmp/group_sender.hpp"
 #include "rtmp/session.hpp"
 #include "rtmp/uri.hpp"
 
@@ -44,7 +45,10 @@ class peer final : public net::transport_handler {
   peer(boost::asio::io_context& io, rtmp::client_role role, const std::string& uri_text,
        rtmp::peer_capabilities capabilities = rtmp::own_capabilities(), double play_start = -2)
       : io_(io), capabilities_(std::move(capabilities)), play_start_(play_start) {
-    auto parsed = rtmp::parse_uri(uri_text);
+    const bool roqr = uri_text.starts_with("roqr://");
+    if (roqr) alpn_ = {net::roqr_alpn};
+    if (uri_text.starts_with("rtmpq://")) alpn_ = {net::byte_stream_alpn};
+    auto parsed = rtmp::parse_uri(roqr ? "rtmpq" + uri_text.substr(4) : uri_text);
     if (!parsed) {
       seen_.closed = parsed.error();
       return;
@@ -55,11 +59,14 @@ class peer final : public net::transport_handler {
   ~peer() override {
     if (transport_) transport_->abort();
   }
+  bool groups = true;  // live profile; set it before the loop runs
+  std::string resume;  // token of the publication that this one is to go on with; set it before the loop runs
 
   [[nodiscard]] const seen& what() const { return seen_; }
   [[nodiscard]] const net::dial_story& story() const { return story_; }
   [[nodiscard]] net::transport* transport() { return transport_.get(); }
-  void send(const media::frame& f) {
+  void send(media::frame f) {
+    f.arrival = std::chrono::steady_clock::now();  // made just now, or it would be too late to be sent
     session_->send(f);
     flush();
   }
@@ -77,7 +84,8 @@ class peer final : public net::transport_handler {
   boost::asio::awaitable<void> dial(rtmp::client_role role) {
     const auto target = client::dial_target_of(uri_, {});
     // A named variable: g++ 12 copies a braced temporary argument of a coroutine bit by bit and then frees it twice.
-    const net::dial_options options;
+    net::dial_options options;
+    options.quic.alpn = alpn_;
     auto outcome = co_await net::dial(target, options);
     if (auto* failed = std::get_if<net::dial_failure>(&outcome)) {
       story_ = failed->story;
@@ -88,12 +96,16 @@ class peer final : public net::transport_handler {
     story_ = ok.story;
     transport_ = std::move(ok.transport);
     rtmp::client_config c;
+    if (transport_->facts().alpn == net::roqr_alpn) c.framing = rtmp::framing_kind::roqr;
     c.role = role;
     c.play_start = play_start_;
     c.app = uri_.app;
     c.tc_url = uri_.tc_url();
     c.stream_name = uri_.stream_name();
     c.capabilities = capabilities_;
+    c.groups = groups;
+    c.resume = resume;
+    c.reliable = true;  // what is late on a busy machine is not lost; giving up has tests of its own
     session_.emplace(c, std::chrono::steady_clock::now(), 42);
     transport_->start(*this);
     flush();
@@ -104,6 +116,18 @@ class peer final : public net::transport_handler {
     take_events();
   }
   void on_receive_done() override { flush(); }
+  void on_stream_receive(std::int64_t stream, base::bytes_view bytes, bool fin) override {
+    session_->receive_stream(std::chrono::steady_clock::now(), stream, bytes, fin);
+    take_events();
+  }
+  void on_stream_reset(std::int64_t stream, std::uint64_t) override {
+    session_->on_stream_reset(std::chrono::steady_clock::now(), stream);
+    take_events();
+  }
+  void on_groups_flushed() override {
+    session_->on_groups_flushed();
+    flush();
+  }
   void on_writable() override {}
   void on_closed(const net::close_info& info) override {
     transport_.reset();
@@ -134,12 +158,18 @@ class peer final : public net::transport_handler {
   }
   void flush() {
     auto out = session_->poll_output();
-    if (transport_ && !out.empty()) transport_->send(std::move(out));
+    if (!transport_) return;
+    if (!out.empty()) transport_->send(std::move(out));
+    if (auto* const source = session_->groups()) {
+      transport_->pull_from(source);
+      if (!source->idle() || session_->waiting_behind_media() > 0) transport_->pull();
+    }
   }
 
   boost::asio::io_context& io_;
   rtmp::peer_capabilities capabilities_;
   double play_start_;
+  std::vector<std::string> alpn_ = net::quic_client_options{}.alpn;
   rtmp::uri uri_;
   net::transport_ptr transport_;
   std::optional<rtmp::client_session> session_;

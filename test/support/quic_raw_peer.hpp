@@ -15,7 +15,7 @@ class quic_raw_peer final : public net::quic_endpoint, public net::quic_applicat
     auto made = std::shared_ptr<quic_raw_peer>(new quic_raw_peer(io));
     net::verify_options verify;
     verify.insecure = true;
-    auto tls = net::quic_tls::make_client(net::quic_credentials::for_client(verify).value(), "localhost", false, verify, "rtmp");
+    auto tls = net::quic_tls::make_client(net::quic_credentials::for_client(verify).value(), "localhost", false, verify, {net::byte_stream_alpn});
     auto socket = net::quic_udp_socket::connect(io, server).value();
     made->connection =
         net::quic_connection::make_client(*made, std::move(tls).value(), {}, {}, socket->local(), net::udp_address(server)).value();
@@ -71,7 +71,7 @@ class quic_raw_peer final : public net::quic_endpoint, public net::quic_applicat
   void on_stop_sending(std::int64_t, std::uint64_t) override {}
   void on_stream_close(std::int64_t) override {}
   void begin_write() override {}
-  net::quic_offer offer() override {
+  net::quic_offer offer(bool) override {
     return something ? net::quic_offer{0, &part, part.len == 0 ? 0u : 1u, fin_wanted} : net::quic_offer{};
   }
   void on_taken(std::int64_t, std::uint64_t bytes, bool) override {

@@ -237,7 +237,7 @@ class scripted_server {
 class session_pair {
  public:
   explicit session_pair(rtmp::client_config config, rtmp::server_config server_config = {})
-      : server(server_config, at(0ms), 11), client(std::move(config), at(0ms), 12) {}
+      : server(framed_as(config.framing, server_config), at(0ms), 11), client(std::move(config), at(0ms), 12) {}
 
   rtmp::server_session server;
   rtmp::client_session client;
@@ -270,6 +270,10 @@ class session_pair {
   }
 
  private:
+  static rtmp::server_config framed_as(rtmp::framing_kind framing, rtmp::server_config config) {
+    config.framing = framing;
+    return config;
+  }
   template <class Take>
   void in_pieces(base::bytes_view all, Take&& take) const {
     const auto size = piece == 0 ? std::max<std::size_t>(all.size(), 1) : piece;

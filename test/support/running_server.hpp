@@ -31,6 +31,7 @@ struct running_server {
     settings.listen = {{"127.0.0.1", 0}};
     settings.state_directory = state.path;
     settings.quic = quic;
+    settings.resume_window = std::chrono::milliseconds(0);  // a peer of the tests that is lost is gone
     if (adjust) adjust(settings);
     start();
   }
@@ -50,6 +51,8 @@ struct running_server {
     const auto pin = "pin=" + instance->certificate()->pin;
     if (form == "rtmp") return "rtmp://" + host + "/" + stream;
     if (form == "rtmps") return "rtmps://" + host + "/" + stream + "?" + pin;
+    // For test::peer: QUIC and nothing but RoQR. "rtmpq" is its byte stream, "query" what the two ends agree on.
+    if (form == "roqr") return "roqr://" + host + "/" + stream + "?" + pin;
     if (form == "rtmpq") return "rtmpq://" + host + "/" + stream + "?" + pin;
     return "rtmps://" + host + "/" + stream + "?transport=quic&" + pin;
   }

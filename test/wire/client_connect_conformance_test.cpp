@@ -31,20 +31,20 @@ asio::awaitable<void> bandwidth_checks(client_script& s) {
   c.at->call("_onbwcheck", 21, {std::string(1000, 'x')});
   co_await c.at->wait_command("_result", 21);
   c.at->call("_onbwdone", 0, {1000.0, 10.0, 0.0, 0.0});
-  // createStream may have come before or behind the answer to the check.
-  const auto sent = [&c] {
+  // createStream, and over RoQR publish too, may have come before or behind the answer to the check.
+  const auto sent = [&c](std::string_view name) {
     for (const auto& m : c.at->passed) {
-      if (const auto found = rtmp::parse_command(m, {}); found && found->name == "createStream") return found->transaction;
+      if (const auto found = rtmp::parse_command(m, {}); found && found->name == name) return found->transaction;
     }
     return -1.0;
   };
-  double transaction = sent();
+  double transaction = sent("createStream");
   if (transaction < 0) {
     const auto create = co_await c.at->wait_command("createStream");
     transaction = create.transaction;
   }
   c.at->send(rtmp::make_command(0, "_result", transaction, amf0::null{}, {1.0}));
-  co_await c.at->wait_command("publish");
+  if (sent("publish") < 0) co_await c.at->wait_command("publish");
   c.at->send(rtmp::make_on_status(1, {"status", "NetStream.Publish.Start", "go"}));
   co_await s.until([&s] { return s.started.has_value(); }, "the client to publish to a server with bandwidth checks");
 }

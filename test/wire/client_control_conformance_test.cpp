@@ -41,6 +41,7 @@ asio::awaitable<void> acknowledges(client_script& s) {
 
 asio::awaitable<void> peer_bandwidth(client_script& s) {
   const auto at = co_await s.running(client_role::play);
+  at->need_type(message_type::set_peer_bandwidth);
   at->send(rtmp::make_set_peer_bandwidth(7'654'321, static_cast<rtmp::bandwidth_limit>(3)));
   co_await ping(at, 1);
   check(!has_window(*at, 7'654'321), "limit type 3 was obeyed");

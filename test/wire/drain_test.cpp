@@ -19,7 +19,7 @@ using test::video;
 using test::video_config;
 
 class drain : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(transports, drain, testing::Values("rtmp", "rtmps", "rtmpq"),
+INSTANTIATE_TEST_SUITE_P(transports, drain, testing::Values("rtmp", "rtmps", "rtmpq", "roqr"),
                          [](const auto& each) { return std::string(each.param); });
 
 bool started(const peer& p) { return p.what().started.has_value(); }

@@ -27,7 +27,7 @@ class leaving : public testing::TestWithParam<const char*> {
     co_return co_await late->wait_command("_error", 1);
   }
 };
-INSTANTIATE_TEST_SUITE_P(transports, leaving, testing::Values("rtmp", "rtmps", "rtmpq"),
+INSTANTIATE_TEST_SUITE_P(transports, leaving, testing::Values("rtmp", "rtmps", "rtmpq", "roqr"),
                          [](const auto& each) { return std::string(each.param); });
 
 TEST_P(leaving, S6_who_comes_is_told_that_the_server_goes) {

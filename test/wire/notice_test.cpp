@@ -26,7 +26,7 @@ media::frame large_key_frame(std::int64_t dts_ms) {
 }
 
 class every_transport_notice : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(transports, every_transport_notice, testing::Values("rtmp", "rtmps", "rtmpq"),
+INSTANTIATE_TEST_SUITE_P(transports, every_transport_notice, testing::Values("rtmp", "rtmps", "rtmpq", "roqr"),
                          [](const auto& each) { return std::string(each.param); });
 
 TEST_P(every_transport_notice, L9_comes_after_the_last_picture) {

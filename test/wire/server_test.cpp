@@ -47,11 +47,11 @@ TEST_P(every_pair, frames_arrive_byte_identical_and_in_order) {
 }
 
 INSTANTIATE_TEST_SUITE_P(transports, every_pair,
-                         testing::Combine(testing::Values("rtmp", "rtmps", "rtmpq", "query"), testing::Values("rtmp", "rtmps", "rtmpq", "query")),
+                         testing::Combine(testing::Values("rtmp", "rtmps", "rtmpq", "roqr", "query"), testing::Values("rtmp", "rtmps", "rtmpq", "roqr", "query")),
                          [](const auto& each) { return std::string(std::get<0>(each.param)) + "_to_" + std::get<1>(each.param); });
 
 class every_transport : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(transports, every_transport, testing::Values("rtmp", "rtmps", "rtmpq"), [](const auto& each) { return std::string(each.param); });
+INSTANTIATE_TEST_SUITE_P(transports, every_transport, testing::Values("rtmp", "rtmps", "rtmpq", "roqr"), [](const auto& each) { return std::string(each.param); });
 
 TEST_P(every_transport, P6_a_second_publisher_is_refused_and_the_first_goes_on) {
   running_server s;
@@ -77,9 +77,11 @@ TEST_P(every_transport, L9_viewers_wait_for_the_publisher_and_stay_when_it_leave
     ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value() || publisher.what().rejected; }));
     ASSERT_TRUE(publisher.what().started) << publisher.what().rejected->info.description;
     const auto before = player.what().frames.size();
+    // RoQR's receiver takes a configuration out that was in effect already.
+    const std::size_t wanted = round > 0 && GetParam() == std::string_view("roqr") ? 5 : 6;
     publisher.send(video_config());
     for (int i = 0; i < 5; ++i) publisher.send(video(i == 0, i * 40, 1000));
-    ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() >= before + 6; })) << "round " << round;
+    ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() >= before + wanted; })) << "round " << round;
     for (auto i = before; i < player.what().frames.size(); ++i) {
       EXPECT_GE(player.what().frames[i].dts_ms, last_dts) << "time ran backwards in round " << round;
       last_dts = player.what().frames[i].dts_ms;

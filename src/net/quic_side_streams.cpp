@@ -1,0 +1,192 @@
+#include "net/quic_side_streams.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <utility>
+
+namespace millrace::net {
+namespace {
+
+constexpr std::uint64_t frame_cancelled = 5;  // RoQR draft, "RoQR Error Codes Registry"
+constexpr unsigned any_urgency = std::numeric_limits<unsigned>::max();
+
+base::instant now() { return std::chrono::steady_clock::now(); }
+
+}  // namespace
+
+std::size_t quic_side_streams::queued_bytes() const {
+  std::size_t sum = waiting_ && waiting_->bytes ? waiting_->bytes->size() : 0;
+  for (const auto& [stream, g] : by_stream_) {
+    if (!g.refused) sum += g.queue.unsent_bytes();
+  }
+  return sum;
+}
+
+base::duration quic_side_streams::oldest_queued_age(base::instant at) const {
+  auto oldest = base::duration::zero();
+  for (const auto& [stream, g] : by_stream_) {
+    if (!g.refused) oldest = std::max(oldest, g.queue.oldest_unsent_age(at));
+  }
+  return oldest;
+}
+
+void quic_side_streams::stop(std::int64_t stream, std::uint64_t code) { connection_->stop_reading(stream, code); }
+
+// ---- what the peer sends ------------------------------------------------------------------------------------------
+
+quic_side_streams::incoming& quic_side_streams::arrival_of(std::int64_t stream) {
+  const auto found = std::find_if(arrived_.begin(), arrived_.end(), [stream](const incoming& each) { return each.stream == stream; });
+  if (found != arrived_.end()) return *found;
+  arrived_.push_back({stream, {}, false, std::nullopt});
+  return arrived_.back();
+}
+
+void quic_side_streams::on_bytes(std::int64_t stream, base::bytes_view bytes, bool fin) {
+  auto& to = arrival_of(stream);
+  bytes_received_ += bytes.size();
+  to.bytes.insert(to.bytes.end(), bytes.begin(), bytes.end());
+  to.fin = to.fin || fin;
+}
+
+void quic_side_streams::on_reset(std::int64_t stream, std::uint64_t code) { arrival_of(stream).reset = code; }
+
+void quic_side_streams::deliver(transport_handler*& handler) {
+  auto batch = std::exchange(arrived_, {});
+  for (auto& each : batch) {
+    connection_->credit(each.stream, each.bytes.size());
+    if (handler != nullptr && (!each.bytes.empty() || each.fin)) handler->on_stream_receive(each.stream, each.bytes, each.fin);
+    if (handler != nullptr && each.reset && !each.fin) handler->on_stream_reset(each.stream, *each.reset);
+  }
+}
+
+void quic_side_streams::discard_received() {
+  for (const auto& each : arrived_) connection_->credit(each.stream, each.bytes.size());
+  arrived_.clear();
+}
+
+// ---- what we send -------------------------------------------------------------------------------------------------
+
+void quic_side_streams::on_acknowledged(std::int64_t stream, std::uint64_t below) {
+  if (const auto found = by_stream_.find(stream); found != by_stream_.end()) found->second.queue.acknowledged(below);
+}
+
+void quic_side_streams::on_stopped(std::int64_t stream) {
+  const auto found = by_stream_.find(stream);
+  if (found == by_stream_.end()) return;
+  found->second.refused = true;  // ngtcp2 answers with RESET_STREAM; the slices stay until the stream is closed
+  if (source_ != nullptr) source_->on_stopped(found->second.number);
+}
+
+// Every byte is acknowledged, or nothing will ever be: ngtcp2 no longer touches the stream's data.
+void quic_side_streams::on_close(std::int64_t stream) {
+  const auto found = by_stream_.find(stream);
+  if (found == by_stream_.end()) return;
+  const auto number = found->second.number;
+  groups_.erase(number);
+  by_stream_.erase(found);
+  if (source_ != nullptr) source_->on_closed(number);
+  flushed_ = groups_.empty() && !waiting_;
+}
+
+void quic_side_streams::begin_write() {
+  for (auto& [stream, g] : by_stream_) g.blocked = false;
+  while (source_ != nullptr) {
+    const auto stuck = source_->poll_reset();
+    if (!stuck) break;
+    const auto found = groups_.find(*stuck);
+    if (found == groups_.end()) continue;
+    by_stream_.at(found->second).refused = true;
+    connection_->reset_stream(found->second, frame_cancelled);
+  }
+}
+
+quic_side_streams::group* quic_side_streams::open(std::uint64_t number, unsigned urgency) {
+  const auto stream = connection_->open_unidirectional_stream();
+  if (stream < 0) return nullptr;
+  groups_.emplace(number, stream);
+  auto& made = by_stream_[stream];
+  made.number = number;
+  made.urgency = urgency;
+  return &made;
+}
+
+// False: it has to wait for the next packet, or for the peer to allow another stream.
+bool quic_side_streams::take(const base::group_piece& piece, bool may_open) {
+  const auto known = groups_.find(piece.group);
+  if (known == groups_.end() && !may_open) return false;
+  group* const to = known != groups_.end() ? &by_stream_.at(known->second) : open(piece.group, piece.urgency);
+  if (to == nullptr) return false;
+  if (to->refused) return true;
+  if (piece.bytes) to->queue.push(*piece.bytes, now());
+  to->end = to->end || piece.end;
+  return true;
+}
+
+// Ascending stream ids are ascending group numbers, so the first of an urgency is the oldest.
+quic_side_streams::group* quic_side_streams::most_urgent() {
+  group* best = nullptr;
+  for (auto& [stream, g] : by_stream_) {
+    const bool wants = !g.refused && (g.queue.unsent_bytes() > 0 || (g.end && !g.fin_sent));
+    if (wants && (best == nullptr || g.urgency < best->urgency)) best = &g;
+  }
+  return best;
+}
+
+quic_offer quic_side_streams::offer(bool fresh) {
+  if (waiting_ && take(*waiting_, fresh)) waiting_.reset();
+  group* best = most_urgent();
+  // Whatever is more urgent than what lies here goes first. With nothing here, anything does.
+  while (source_ != nullptr && !waiting_) {
+    auto piece = source_->next(now(), best != nullptr ? best->urgency : any_urgency);
+    if (!piece) {
+      if (best == nullptr && std::exchange(handed_, false)) dry_ = true;
+      break;
+    }
+    handed_ = true;
+    if (!take(*piece, fresh)) waiting_ = std::move(piece);
+    best = most_urgent();
+  }
+  // A stream without credit waits for it; another one goes on.
+  if (best != nullptr && best->blocked) {
+    best = nullptr;
+    for (auto& [stream, g] : by_stream_) {
+      const bool wants = !g.refused && !g.blocked && (g.queue.unsent_bytes() > 0 || (g.end && !g.fin_sent));
+      if (wants && (best == nullptr || g.urgency < best->urgency)) best = &g;
+    }
+  }
+  if (best == nullptr) {
+    // All that was left may have been given up before any of it was handed out: nothing is on its way that could tell.
+    if (groups_.empty() && !waiting_ && std::exchange(pulled_, false)) flushed_ = true;
+    return {};
+  }
+  const auto stream = groups_.at(best->number);
+  const std::size_t count = best->queue.peek(parts_.data(), parts_.size());
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < count; ++i) bytes += parts_[i].len;
+  return {stream, parts_.data(), count, best->end && bytes == best->queue.unsent_bytes()};
+}
+
+void quic_side_streams::on_taken(std::int64_t stream, std::uint64_t bytes, bool fin) {
+  auto& g = by_stream_.at(stream);
+  g.queue.sent(bytes);
+  bytes_sent_ += bytes;
+  if (fin) g.fin_sent = true;
+  if (source_ != nullptr) source_->on_sent(g.number, g.queue.sent_offset());
+}
+
+void quic_side_streams::on_blocked(std::int64_t stream) { by_stream_.at(stream).blocked = true; }
+
+void quic_side_streams::on_refused(std::int64_t stream) {
+  const auto found = by_stream_.find(stream);
+  if (found == by_stream_.end() || std::exchange(found->second.refused, true)) return;
+  if (source_ != nullptr) source_->on_stopped(found->second.number);
+}
+
+void quic_side_streams::clear() {
+  groups_.clear();
+  by_stream_.clear();
+  waiting_.reset();
+}
+
+}  // namespace millrace::net

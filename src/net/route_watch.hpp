@@ -1,0 +1,17 @@
+// Tells when this machine's addresses or routes change: Wi-Fi lost, a cable plugged in, a VPN up. Linux, rtnetlink(7).
+#pragma once
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+
+namespace millrace::net {
+
+// Calls come on the io_context's thread, once for a burst of changes. Destroying it ends them.
+class route_watch {
+ public:
+  virtual ~route_watch() = default;
+  // Null where the kernel does not let us: then a change is noticed when sending fails.
+  static std::unique_ptr<route_watch> open(boost::asio::io_context& io, std::function<void()> changed);
+};
+
+}  // namespace millrace::net

@@ -1,0 +1,25 @@
+// What two millraces tell each other in connect and its answer, beyond RTMP and E-RTMP: the object `millrace` (live profile, "negotiation").
+// A peer that does not know it ignores it, and gets plain RTMP or plain RoQR.
+#pragma once
+#include <string>
+#include <vector>
+
+namespace millrace::rtmp {
+
+namespace amf0 {
+class value;
+struct member;
+}  // namespace amf0
+
+struct extension {
+  bool announced = false;
+  bool groups = false;    // RoQR only: media on streams of its own, a stream for each group of pictures
+  bool reliable = false;  // profile `reliable`: nothing is given up for being late
+  std::string resume;     // connect: the token of the publication that is to go on
+};
+
+// Of a command object, properties or information object.
+extension read_extension(const amf0::value& object);
+void append_extension(std::vector<amf0::member>& to, const extension& what);
+
+}  // namespace millrace::rtmp

@@ -1,0 +1,97 @@
+#include "server/resume.hpp"
+
+#include <boost/asio/post.hpp>
+#include <cstdio>
+#include <utility>
+
+#include "base/escape.hpp"
+#include "base/log.hpp"
+
+namespace millrace::server {
+namespace log = base::log;
+
+namespace {
+
+// In the same time wherever they differ.
+bool equal(const std::string& a, const std::string& b) {
+  if (a.size() != b.size() || a.empty()) return false;
+  unsigned difference = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned>(static_cast<unsigned char>(b[i]));
+  return difference == 0;
+}
+
+}  // namespace
+
+std::string resume_register::issue(const std::string& name, std::function<void()> let_go) {
+  std::string token;
+  for (int i = 0; i < 4; ++i) {
+    char part[17];
+    std::snprintf(part, sizeof part, "%016llx", static_cast<unsigned long long>(random_()));
+    token += part;
+  }
+  auto& e = entries_[name];
+  // What lingers stays until the new publication has taken over, and goes by the timer at the latest.
+  e.token = token;
+  e.let_go = std::move(let_go);
+  return token;
+}
+
+void resume_register::linger(const std::string& name, std::unique_ptr<hub::publication> publication) {
+  const auto found = entries_.find(name);
+  if (found == entries_.end() || found->second.token.empty() || publication->over()) return;
+  auto& e = found->second;
+  e.let_go = nullptr;
+  e.waiting = std::move(publication);
+  log::info("{} waits for its publisher for {} ms", base::escaped(name), window_.count());
+  wait(name, e);
+}
+
+void resume_register::wait(const std::string& name, entry& e) {
+  e.until = std::make_unique<boost::asio::steady_timer>(io_, window_);
+  e.until->async_wait([this, alive = std::weak_ptr(alive_), name](boost::system::error_code failed) {
+    if (failed || alive.expired()) return;
+    const auto found = entries_.find(name);
+    if (found == entries_.end()) return;
+    log::info("{}: its publisher did not come back", base::escaped(name));
+    // Its end tells the viewers. A token that was given out since is that of a new publication.
+    const auto gone = std::move(found->second.waiting);
+    found->second.until.reset();
+    if (!found->second.let_go) entries_.erase(found);
+  });
+}
+
+void resume_register::end(const std::string& name, const std::string& token) {
+  const auto found = entries_.find(name);
+  if (found != entries_.end() && equal(found->second.token, token)) entries_.erase(found);
+}
+
+bool resume_register::take(const std::string& name, const std::string& token) {
+  const auto found = entries_.find(name);
+  if (found == entries_.end() || !equal(found->second.token, token)) return false;
+  auto& e = found->second;
+  e.token.clear();
+  if (const auto let_go = std::exchange(e.let_go, nullptr)) {
+    let_go();
+  } else if (e.waiting) {
+    wait(name, e);  // for the first key frame of the new one
+    e.waiting->yield([this, alive = std::weak_ptr(alive_), name] {
+      // We are inside the new publication's append().
+      boost::asio::post(io_, [this, alive, name] {
+        if (alive.expired()) return;
+        if (const auto at = entries_.find(name); at != entries_.end() && at->second.waiting && at->second.waiting->over()) {
+          at->second.waiting.reset();
+          at->second.until.reset();
+        }
+      });
+    });
+  }
+  return true;
+}
+
+std::size_t resume_register::lingering() const {
+  std::size_t count = 0;
+  for (const auto& [name, e] : entries_) count += e.waiting ? 1u : 0u;
+  return count;
+}
+
+}  // namespace millrace::server

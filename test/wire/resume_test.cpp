@@ -1,0 +1,120 @@
+// A publisher that lost its connection and comes back with its token (live profile, "Resume"), over real sockets. Viewers notice nothing.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "support/peer.hpp"
+#include "support/running_server.hpp"
+#include "support/wire_frames.hpp"
+
+namespace millrace::server {
+namespace {
+
+using rtmp::client_role;
+using test::peer;
+using test::run_until;
+using test::running_server;
+using test::video;
+using test::video_config;
+
+bool started(const peer& p) { return p.what().started.has_value(); }
+bool answered(const peer& p) { return started(p) || p.what().rejected || p.what().closed; }
+
+bool told_of_unpublish(const peer& p) {
+  return std::any_of(p.what().statuses.begin(), p.what().statuses.end(),
+                     [](const auto& each) { return each.code == "NetStream.Play.UnpublishNotify"; });
+}
+
+class resume : public testing::TestWithParam<const char*> {
+ protected:
+  running_server s{true, [](config& c) { c.resume_window = std::chrono::minutes(10); }};
+  [[nodiscard]] std::string where() const { return s.uri(GetParam(), "live/a"); }
+};
+INSTANTIATE_TEST_SUITE_P(transports, resume, testing::Values("rtmp", "rtmps", "rtmpq", "roqr"),
+                         [](const auto& each) { return std::string(each.param); });
+
+TEST_P(resume, viewers_stay_and_their_time_goes_on) {
+  peer first(s.io, client_role::publish, where());
+  peer player(s.io, client_role::play, s.uri("rtmp", "live/a"));
+  ASSERT_TRUE(run_until(s.io, [&] { return started(first) && started(player); }));
+  const auto token = first.what().started->resume;
+  ASSERT_GE(token.size(), 32U) << "at least 128 bits";
+  first.send(video_config());
+  for (int i = 0; i < 5; ++i) first.send(video(i == 0, i * 40, 500));
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() == 6; }));
+  first.vanish();
+
+  peer stranger(s.io, client_role::publish, where());
+  ASSERT_TRUE(run_until(s.io, [&] { return answered(stranger); }));
+  EXPECT_FALSE(started(stranger)) << "the name waits for its publisher";
+  peer liar(s.io, client_role::publish, where());
+  liar.resume = std::string(token.size(), 'x');
+  ASSERT_TRUE(run_until(s.io, [&] { return answered(liar); }));
+  EXPECT_FALSE(started(liar));
+
+  peer second(s.io, client_role::publish, where());
+  second.resume = token;
+  ASSERT_TRUE(run_until(s.io, [&] { return answered(second); }));
+  ASSERT_TRUE(started(second));
+  EXPECT_NE(second.what().started->resume, token);
+  peer again(s.io, client_role::publish, where());
+  again.resume = token;
+  ASSERT_TRUE(run_until(s.io, [&] { return answered(again); }));
+  EXPECT_FALSE(started(again)) << "a token is good once";
+
+  second.send(video_config());
+  second.send(video(true, 0, 700));
+  second.send(video(false, 40, 700));
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() >= 9; }));
+  const auto& f = player.what().frames;
+  EXPECT_EQ(f.back().payload.size(), 700U);
+  for (std::size_t i = 1; i < f.size(); ++i) EXPECT_GE(f[i].dts_ms, f[i - 1].dts_ms) << i;
+  EXPECT_EQ(player.what().streams_ended, 0);
+  EXPECT_FALSE(told_of_unpublish(player));
+}
+
+// The new connection may be there before the server has noticed that the old one is gone.
+TEST_P(resume, takes_over_from_a_connection_that_only_seems_alive) {
+  peer first(s.io, client_role::publish, where());
+  peer player(s.io, client_role::play, s.uri("rtmp", "live/a"));
+  ASSERT_TRUE(run_until(s.io, [&] { return started(first) && started(player); }));
+  first.send(video_config());
+  first.send(video(true, 0, 500));
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() == 2; }));
+  peer second(s.io, client_role::publish, where());
+  second.resume = first.what().started->resume;
+  ASSERT_TRUE(run_until(s.io, [&] { return answered(second); }));
+  ASSERT_TRUE(started(second));
+  second.send(video_config());
+  second.send(video(true, 0, 700));
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.back().payload.size() == 700; }));
+  EXPECT_EQ(player.what().streams_ended, 0);
+}
+
+TEST_P(resume, who_ends_in_order_is_not_waited_for) {
+  peer first(s.io, client_role::publish, where());
+  peer player(s.io, client_role::play, s.uri("rtmp", "live/a"));
+  ASSERT_TRUE(run_until(s.io, [&] { return started(first) && started(player); }));
+  first.send(video_config());
+  first.send(video(true, 0, 500));
+  first.end();
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().streams_ended == 1; }));
+  peer second(s.io, client_role::publish, where());
+  ASSERT_TRUE(run_until(s.io, [&] { return answered(second); }));
+  EXPECT_TRUE(started(second));
+}
+
+TEST(resume_window, viewers_are_told_when_it_is_over) {
+  running_server s(true, [](config& c) { c.resume_window = std::chrono::milliseconds(50); });
+  peer first(s.io, client_role::publish, s.uri("rtmp", "live/a"));
+  peer player(s.io, client_role::play, s.uri("rtmp", "live/a"));
+  ASSERT_TRUE(run_until(s.io, [&] { return started(first) && started(player); }));
+  first.send(video_config());
+  first.send(video(true, 0, 500));
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() == 2; }));
+  first.vanish();
+  EXPECT_TRUE(run_until(s.io, [&] { return player.what().streams_ended == 1; }));
+}
+
+}  // namespace
+}  // namespace millrace::server
