@@ -40,6 +40,10 @@ void add_client_options(CLI::App& command, client_options& into) {
       ->option_text("NAME")
       ->check(CLI::IsMember({"bbr", "cubic"}))
       ->group(group);
+  command.add_option("--redundancy", into.redundancy, "Over QUIC, send media packets twice while some get lost and the path has room to spare: auto, off [auto]")
+      ->option_text("WHEN")
+      ->check(CLI::IsMember({"auto", "off"}))
+      ->group(group);
   command.add_option("--mapping", into.mapping, "How RTMP travels in QUIC: roqr (messages on several streams), bytes (one stream), auto [auto]")
       ->option_text("NAME")
       ->check(CLI::IsMember({"auto", "roqr", "bytes"}))
@@ -101,6 +105,7 @@ base::result<client::link_settings> settings_of(const client_options& o) {
   out.verify.insecure = o.insecure;
   if (o.insecure) base::log::warning("WARNING: --insecure: the server's certificate is not checked; anyone on the way can read and change everything");
   out.quic.congestion = o.congestion == "cubic" ? net::congestion_control::cubic : net::congestion_control::bbr;
+  out.quic.redundancy = o.redundancy == "off" ? net::redundancy_policy::off : net::redundancy_policy::automatic;
   if (o.mapping == "roqr") out.quic.alpn = {net::roqr_alpn};
   if (o.mapping == "bytes") out.quic.alpn = {net::byte_stream_alpn};
   out.reliable = o.reliable;

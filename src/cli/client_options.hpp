@@ -16,6 +16,7 @@ struct client_options {
   std::string pin;
   std::string fallback;
   std::string congestion = "bbr";
+  std::string redundancy = "auto";
   std::string mapping = "auto";
   bool reliable = false;
   std::string identifier = "transport=quic";

@@ -254,6 +254,10 @@ void line::report(progress& into, base::instant now) {
   if (!current_ || !current_->link) return;
   if (const auto facts = current_->link->facts()) {
     into.rtt = facts->rtt;
+    into.repeats_sent = facts->repeats_sent;
+    into.repeat_bytes = facts->repeat_bytes;
+    into.repeats_useful = facts->repeats_useful;
+    into.repeats_received = facts->repeats_received;
     into.loss_percent = loss_.update(facts->packets_sent, facts->packets_lost);
   }
 }

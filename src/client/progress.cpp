@@ -52,6 +52,7 @@ std::string progress_line(const progress& p, std::size_t width) {
     out += "  " + rate_text(p.bits_per_second);
     if (p.rtt) out += fmt::format("  rtt {:.1f} ms", milliseconds(*p.rtt));
     if (p.loss_percent) out += fmt::format("  loss {:.1f} %", *p.loss_percent);
+    if (p.repeats_sent.value_or(0) > 0) out += fmt::format("  repeated {}", *p.repeats_sent);
     out += fmt::format("  queue {} ms", p.queue_age.count());
   } else if (p.state == link_state::waiting_to_retry) {
     out += fmt::format("  reconnecting in {:.0f} s", std::ceil(static_cast<double>(p.retry_in.count()) / 1000.0));
@@ -88,6 +89,17 @@ std::string progress_json(const progress& p) {
   } else {
     out["loss_percent"] = nullptr;
   }
+  const auto optional_count = [&](const char* key, const std::optional<std::uint64_t>& value) {
+    if (value) {
+      out[key] = *value;
+    } else {
+      out[key] = nullptr;
+    }
+  };
+  optional_count("repeats_sent", p.repeats_sent);
+  optional_count("repeat_bytes", p.repeat_bytes);
+  optional_count("repeats_useful", p.repeats_useful);
+  optional_count("repeats_received", p.repeats_received);
   out["queue_age_ms"] = p.queue_age.count();
   out["queue_bytes"] = p.queue_bytes;
   if (p.transport.empty()) {

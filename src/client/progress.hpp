@@ -22,6 +22,8 @@ struct progress {
   double bits_per_second = 0;               // over the last second
   std::optional<std::chrono::microseconds> rtt;
   std::optional<double> loss_percent;       // of packets, over the last second; only QUIC knows it
+  // Only QUIC, in this session: datagrams sent twice, their bytes, how many were needed (an estimate), and how many came to us twice.
+  std::optional<std::uint64_t> repeats_sent, repeat_bytes, repeats_useful, repeats_received;
   std::chrono::milliseconds queue_age{0};   // oldest thing not yet on the network
   std::uint64_t queue_bytes = 0;
   std::string transport;                    // "quic", empty while there is none

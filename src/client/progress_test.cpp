@@ -24,6 +24,20 @@ TEST(progress, a_live_line_says_what_matters) {
   EXPECT_EQ(progress_line(live(), 0), "00:01:23  2.45 Mb/s  rtt 12.3 ms  loss 0.0 %  queue 0 ms  quic (QUIC as asked)");
 }
 
+TEST(progress, packets_that_were_sent_twice_are_shown_once_there_are_any) {
+  auto p = live();
+  p.repeats_sent = 0;
+  p.repeats_useful = 0;
+  EXPECT_EQ(progress_line(p, 0), progress_line(live(), 0));
+  p.repeats_sent = 412;
+  p.repeats_useful = 7;
+  EXPECT_EQ(progress_line(p, 0), "00:01:23  2.45 Mb/s  rtt 12.3 ms  loss 0.0 %  repeated 412  queue 0 ms  quic (QUIC as asked)");
+  const auto back = boost::json::parse(progress_json(p)).as_object();
+  EXPECT_EQ(back.at("repeats_sent").to_number<int>(), 412);
+  EXPECT_EQ(back.at("repeats_useful").to_number<int>(), 7);
+  EXPECT_TRUE(back.at("repeats_received").is_null());
+}
+
 TEST(progress, what_a_transport_does_not_know_is_left_out) {
   auto p = live();
   p.loss_percent.reset();

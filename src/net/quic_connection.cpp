@@ -27,11 +27,6 @@ ngtcp2_path path_of(udp_address& local, udp_address& remote) {
 
 udp_address address_of(const ngtcp2_addr& from) { return {from.addr, from.addrlen}; }
 
-std::vector<std::uint8_t>& write_space() {
-  static thread_local std::vector<std::uint8_t> space(65'536);
-  return space;
-}
-
 }  // namespace
 
 quic_connection::quic_connection(quic_connection_host& host, std::unique_ptr<quic_tls> tls, bool server, const udp_address& local,
@@ -45,6 +40,7 @@ quic_connection::~quic_connection() {
 void quic_connection::settle(const quic_common_options& options, std::chrono::milliseconds handshake_timeout, ngtcp2_settings& settings,
                              ngtcp2_transport_params& params) {
   congestion_ = options.congestion;
+  if (options.redundancy == redundancy_policy::automatic) repeats_.emplace();
   handshake_timeout_ = handshake_timeout;
   idle_timeout_ = options.idle_timeout;
   ngtcp2_settings_default(&settings);  // its glitch limit (burst 10000, 330/s) stays on
@@ -186,6 +182,7 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
     local_ = local;
     last_path_change_ = now;
     ++path_changes_;
+    if (repeats_) repeats_->reset();
     if (host_ != nullptr) host_->on_path_change();
     if (application_) {
       application_->on_path_changed(remote_.text(), std::chrono::milliseconds(static_cast<std::int64_t>((now - silent_since) / 1'000'000)));
@@ -194,6 +191,9 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
   if (handshake_completed_ && !handshake_announced_) {
     handshake_announced_ = true;
     handshake_over_told_ = true;
+    ngtcp2_conn_info info;
+    ngtcp2_conn_get_conn_info2(conn_, &info);
+    discarded_in_handshake_ = info.pkt_discarded;
     if (host_ != nullptr) host_->on_handshake_over(*this);
     if (application_) application_->on_handshake_completed();
   }
@@ -214,7 +214,10 @@ void quic_connection::on_timer(quic_time now) {
   }
   if (conn_ == nullptr) return;
   now = std::max(now, clock());
-  if (ngtcp2_conn_get_expiry2(conn_) <= now) {
+  if (repeats_) send_repeats(now);
+  const quic_time expiry = ngtcp2_conn_get_expiry2(conn_);
+  if (expiry > now && application_deadline_ > now) return retime();
+  if (expiry <= now) {
     if (const int rv = ngtcp2_conn_handle_expiry(conn_, now); rv != 0) return fail(rv);
   }
   if (application_deadline_ <= now) {
@@ -226,74 +229,6 @@ void quic_connection::on_timer(quic_time now) {
 
 void quic_connection::deliver() {
   if (const auto application = application_) application->deliver();
-}
-
-// Called by ngtcp2 for each packet of a batch.
-ngtcp2_ssize quic_connection::write_one(ngtcp2_conn* conn, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* into, std::size_t size,
-                                        ngtcp2_tstamp now, void* user) {
-  auto& self = *static_cast<quic_connection*>(user);
-  for (bool fresh = true;;) {
-    const quic_offer offer = self.application_ && self.handshake_announced_ ? self.application_->offer(fresh) : quic_offer{};
-    std::uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
-    if (offer.fin) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
-    // What is left of the packet is for the next stream: audio is a fraction of a packet.
-    if (offer.stream >= 0) flags |= NGTCP2_WRITE_STREAM_FLAG_MORE;
-    ngtcp2_ssize taken = -1;
-    const auto written =
-        ngtcp2_conn_writev_stream(conn, path, info, into, size, &taken, flags, offer.stream, offer.parts, offer.count, now);
-    if (offer.stream >= 0) {
-      if (written == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
-        self.application_->on_blocked(offer.stream);
-        continue;  // once more without it, so that control frames still go out
-      }
-      if (written == NGTCP2_ERR_STREAM_SHUT_WR || written == NGTCP2_ERR_STREAM_NOT_FOUND) {
-        self.application_->on_write_refused(offer.stream);
-        continue;
-      }
-      // -1: the packet carries none of ours (a retransmission took it); the same bytes are offered again next time.
-      if ((written >= 0 || written == NGTCP2_ERR_WRITE_MORE) && taken >= 0) {
-        std::size_t offered = 0;
-        for (std::size_t i = 0; i < offer.count; ++i) offered += offer.parts[i].len;
-        const auto bytes = static_cast<std::uint64_t>(taken);
-        self.application_->on_taken(offer.stream, bytes, offer.fin && bytes == offered);
-      }
-      if (written == NGTCP2_ERR_WRITE_MORE) {
-        fresh = false;
-        continue;
-      }
-    }
-    return written;
-  }
-}
-
-void quic_connection::write() {
-  if (conn_ == nullptr || host_ == nullptr) return;
-  const quic_time now = clock();
-  if (application_) application_->begin_write();
-  auto& space = write_space();
-  std::size_t written = 0;
-  const std::size_t budget = ngtcp2_conn_get_send_quantum2(conn_);  // with BBR about a millisecond of data
-  do {
-    const std::size_t least = ngtcp2_conn_get_max_tx_udp_payload_size2(conn_);  // room for a path MTU probe in every call
-    const std::size_t room = std::clamp(budget > written ? budget - written : 0, least, quic_udp_socket::batch_bytes_max);
-    ngtcp2_path_storage path;
-    ngtcp2_path_storage_zero(&path);
-    ngtcp2_pkt_info info{};
-    std::size_t segment = 0;
-    const auto size = ngtcp2_conn_write_aggregate_pkt2(conn_, &path.path, &info, space.data(), room, &segment, &quic_connection::write_one,
-                                                       quic_udp_socket::batch_segments_max, now);
-    if (size < 0) return fail(static_cast<int>(size));
-    if (size == 0) break;
-    written += static_cast<std::size_t>(size);
-    host_->send({{space.data(), static_cast<std::size_t>(size)},
-                 segment,
-                 address_of(path.path.local),
-                 address_of(path.path.remote),
-                 static_cast<std::uint8_t>(info.ecn)});
-  } while (written < budget && !host_->blocked());
-  ngtcp2_conn_update_pkt_tx_time(conn_, now);  // once per pass: this is what paces
-  retime();
-  if (application_) application_->after_write();
 }
 
 base::result<void> quic_connection::migrate(const udp_address& local, migration how) {
@@ -311,6 +246,7 @@ base::result<void> quic_connection::migrate(const udp_address& local, migration 
   local_ = local;
   last_path_change_ = last_ts_;
   ++path_changes_;
+  if (repeats_) repeats_->reset();
   if (host_ != nullptr) host_->on_path_change();
   return {};
 }
@@ -367,7 +303,9 @@ void quic_connection::set_deadline(quic_time when) {
 void quic_connection::retime() {
   if (host_ == nullptr) return;
   if (state_ != state::open) return host_->retime(*this, state_ == state::ended ? quic_never : linger_until_);
-  if (conn_ != nullptr) host_->retime(*this, std::min(ngtcp2_conn_get_expiry2(conn_), application_deadline_));
+  if (conn_ == nullptr) return;
+  const quic_time due = std::min(ngtcp2_conn_get_expiry2(conn_), application_deadline_);
+  host_->retime(*this, repeats_ ? std::min(due, repeats_->due()) : due);
 }
 
 std::uint64_t quic_connection::congestion_window() const {
@@ -400,6 +338,11 @@ void quic_connection::fill(transport_facts& facts) const {
   facts.packets_sent = info.pkt_sent;
   facts.packets_lost = info.pkt_lost;
   facts.congestion_window = info.cwnd;
+  const auto repeated = repeats_ ? repeats_->sent() : quic_repeats::counters{};
+  facts.repeats_sent = repeated.datagrams;
+  facts.repeat_bytes = repeated.bytes;
+  facts.repeats_useful = static_cast<std::uint64_t>(repeated.useful);
+  facts.repeats_received = info.pkt_discarded - std::min(info.pkt_discarded, discarded_in_handshake_);
   facts.path_changes = path_changes_;
   facts.peer_certificate_pin = tls_->peer_pin();
   facts.peer_certificate = tls_->peer_certificate();

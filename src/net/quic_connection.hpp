@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "base/result.hpp"
 #include "net/quic_crypto.hpp"
 #include "net/quic_options.hpp"
+#include "net/quic_repeats.hpp"
 #include "net/quic_timer.hpp"
 #include "net/quic_udp_socket.hpp"
 #include "net/transport.hpp"
@@ -58,6 +60,7 @@ struct quic_offer {
   const ngtcp2_vec* parts = nullptr;  // valid until the next offer()
   std::size_t count = 0;
   bool fin = false;
+  bool urgent = false;  // small and worth more than the rest: sound, and what the session itself says
 };
 
 // The owner of the streams. The first group is called from inside ngtcp2: it may only take notes.
@@ -167,6 +170,8 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   quic_time clock();
   static ngtcp2_ssize write_one(ngtcp2_conn* conn, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* into, std::size_t size,
                                 ngtcp2_tstamp now, void* user);
+  void keep_for_repeat(const udp_batch& batch, quic_time now);
+  void send_repeats(quic_time now);
   void after_read(int rv, quic_time now, quic_time silent_since);
   void fail(int rv);
   [[nodiscard]] close_info why_draining() const;
@@ -192,6 +197,11 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   bool handshake_completed_ = false, handshake_announced_ = false, handshake_over_told_ = false;
   bool foreign_stream_ = false, no_alpn_ = false, stateless_reset_ = false;
   std::uint32_t path_changes_ = 0;
+
+  std::optional<quic_repeats> repeats_;               // unless redundancy is off
+  bool batch_carries_ = false, batch_urgent_ = false;  // stream data is in the batch that is being built; urgent data is
+  bool left_waiting_ = false;                         // the write pass ended with data still on offer
+  std::uint64_t discarded_in_handshake_ = 0;
 
   std::vector<std::uint8_t> close_packet_;  // closing: sent again when packets keep coming
   std::uint64_t closing_datagrams_ = 0;

@@ -17,8 +17,12 @@ inline constexpr const char* byte_stream_alpn = "rtmp";  // RTMP's byte stream o
 
 enum class congestion_control : unsigned char { bbr, cubic };
 
+// Sending media packets twice where the path loses packets and has room to spare (repeat_policy).
+enum class redundancy_policy : unsigned char { off, automatic };
+
 struct quic_common_options {
   congestion_control congestion = congestion_control::bbr;
+  redundancy_policy redundancy = redundancy_policy::automatic;
   std::chrono::milliseconds idle_timeout{30'000};
   // Most wanted first; a server's order decides.
   std::vector<std::string> alpn{roqr_alpn, byte_stream_alpn};

@@ -9,6 +9,7 @@ namespace millrace::net {
 namespace {
 
 constexpr std::uint64_t frame_cancelled = 5;  // RoQR draft, "RoQR Error Codes Registry"
+constexpr unsigned urgency_of_sound = 2;  // and of the little data that goes before it; above are pictures (group_source.hpp)
 constexpr unsigned any_urgency = std::numeric_limits<unsigned>::max();
 
 base::instant now() { return std::chrono::steady_clock::now(); }
@@ -164,7 +165,7 @@ quic_offer quic_side_streams::offer(bool fresh) {
   const std::size_t count = best->queue.peek(parts_.data(), parts_.size());
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < count; ++i) bytes += parts_[i].len;
-  return {stream, parts_.data(), count, best->end && bytes == best->queue.unsent_bytes()};
+  return {stream, parts_.data(), count, best->end && bytes == best->queue.unsent_bytes(), best->urgency <= urgency_of_sound};
 }
 
 void quic_side_streams::on_taken(std::int64_t stream, std::uint64_t bytes, bool fin) {

@@ -175,12 +175,12 @@ quic_offer quic_stream_transport::offer(bool fresh) {
   if (!mine || queue_.unsent_bytes() == 0) {
     const auto other = side_ ? side_->offer(fresh) : quic_offer{};
     if (other.stream >= 0 || !mine) return other;
-    return finishing_ ? quic_offer{stream_, nullptr, 0, true} : quic_offer{};
+    return finishing_ ? quic_offer{stream_, nullptr, 0, true, true} : quic_offer{};
   }
   const std::size_t count = queue_.peek(parts_.data(), parts_.size());
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < count; ++i) bytes += parts_[i].len;
-  return {stream_, parts_.data(), count, finishing_ && bytes == queue_.unsent_bytes()};
+  return {stream_, parts_.data(), count, finishing_ && bytes == queue_.unsent_bytes(), side_.has_value()};
 }
 
 void quic_stream_transport::on_taken(std::int64_t stream, std::uint64_t bytes, bool fin) {

@@ -37,6 +37,9 @@ struct transport_facts {
   std::uint64_t bytes_sent = 0, bytes_received = 0;      // of the pipe, not of packets
   std::optional<std::uint64_t> packets_sent, packets_lost;
   std::optional<std::uint64_t> congestion_window;  // bytes
+  // QUIC, datagrams: sent twice, their bytes, and of how many the first copy was lost and the second not, by the loss of the path; and
+  // those that came to us twice (or damaged: they are not told apart).
+  std::optional<std::uint64_t> repeats_sent, repeat_bytes, repeats_useful, repeats_received;
   std::uint32_t path_changes = 0;                  // NAT rebinding or migration of the peer, or ours
   std::string peer_certificate_pin;                // clients: SHA-256 of the peer's SPKI, hex
   std::string peer_certificate;                    // clients: subject, names, validity, one line

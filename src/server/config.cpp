@@ -140,6 +140,7 @@ const settings& known_settings() {
       {"tls.key", text([](config& c, const std::string& v) { c.key = v; return std::string(); })},
       {"quic.enabled", flag(&config::quic)},
       {"quic.congestion", choice<net::congestion_control>(&config::congestion, {{"bbr", net::congestion_control::bbr}, {"cubic", net::congestion_control::cubic}})},
+      {"quic.redundancy", choice<net::redundancy_policy>(&config::redundancy, {{"auto", net::redundancy_policy::automatic}, {"off", net::redundancy_policy::off}})},
       {"quic.retry", choice<net::retry_policy>(&config::retry, {{"under-load", net::retry_policy::under_load},
                                                                 {"always", net::retry_policy::always},
                                                                 {"never", net::retry_policy::never}})},
@@ -273,6 +274,7 @@ enabled = true                # rtmps on the same TCP port
 [quic]
 enabled = true                # rtmpq on the UDP port of the same number
 congestion = "bbr"            # bbr, cubic
+redundancy = "auto"           # auto: media packets twice while some get lost on the way to a viewer and there is room to spare; off
 retry = "under-load"          # under-load, always, never (address validation, RFC 9000 section 8.1.2)
 idle_timeout_s = 30
 

@@ -21,6 +21,7 @@ struct config {
   bool quic = true;
   bool tls = true;
   net::congestion_control congestion = net::congestion_control::bbr;
+  net::redundancy_policy redundancy = net::redundancy_policy::automatic;
   net::retry_policy retry = net::retry_policy::under_load;
   std::chrono::milliseconds quic_idle_timeout{30'000};
   std::string log_level = "info";            // debug, info, warning, error

@@ -24,6 +24,7 @@ TEST(config, the_example_is_valid_and_equals_the_defaults) {
   EXPECT_EQ(parsed->viewers.delay, defaults.viewers.delay);
   EXPECT_EQ(parsed->viewers.publisher_wait, defaults.viewers.publisher_wait);
   EXPECT_EQ(parsed->congestion, defaults.congestion);
+  EXPECT_EQ(parsed->redundancy, defaults.redundancy);
   EXPECT_EQ(parsed->retry, defaults.retry);
   EXPECT_EQ(parsed->quic_idle_timeout, defaults.quic_idle_timeout);
   EXPECT_EQ(parsed->connections_per_address_max, defaults.connections_per_address_max);
@@ -34,12 +35,13 @@ TEST(config, the_example_is_valid_and_equals_the_defaults) {
 }
 
 TEST(config, reads_what_an_operator_writes) {
-  const auto parsed = parse_config("listen = \"127.0.0.1:2000\"\n[quic]\ncongestion = \"cubic\"\n[publish]\nallow = [\"10.0.0.0/8\"]\n"
+  const auto parsed = parse_config("listen = \"127.0.0.1:2000\"\n[quic]\ncongestion = \"cubic\"\nredundancy = \"off\"\n[publish]\nallow = [\"10.0.0.0/8\"]\n"
                                    "[publish.keys]\n\"live/*\" = \"12345678\"\n[limits]\nviewer_age_s = 0.5\n", "m.toml");
   ASSERT_TRUE(parsed) << parsed.error().text;
   ASSERT_EQ(parsed->listen.size(), 1U);
   EXPECT_EQ(parsed->listen[0].port, 2000);
   EXPECT_EQ(parsed->congestion, net::congestion_control::cubic);
+  EXPECT_EQ(parsed->redundancy, net::redundancy_policy::off);
   EXPECT_EQ(parsed->access.publish_allow.size(), 1U);
   EXPECT_EQ(parsed->access.publish_keys.at(0).pattern, "live/*");
   EXPECT_EQ(parsed->hub.viewer_age, std::chrono::milliseconds(500));
@@ -67,6 +69,7 @@ TEST(config, Q2_reads_the_drain) {
 
 TEST(config, says_which_line_and_what_would_be_right) {
   EXPECT_EQ(failure("lisen = \":1\""), "m.toml:1: lisen is no setting; did you mean listen? (millrace serve --print-config shows all)");
+  EXPECT_EQ(failure("[quic]\nredundancy = \"yes\""), "m.toml:2: quic.redundancy: takes one of \"auto\", \"off\"");
   EXPECT_EQ(failure("\n[quic]\nretry = \"often\""), "m.toml:3: quic.retry: takes one of \"under-load\", \"always\", \"never\"");
   EXPECT_NE(failure("[limits]\nconnect_s = -1").find("m.toml:2: limits.connect_s: takes seconds"), std::string::npos);
   EXPECT_NE(failure("[publish.keys]\n\"live/*\" = \"short\"").find("at least 8"), std::string::npos);

@@ -67,6 +67,7 @@ base::result<void> server::listen() {
     if (!secrets) return std::move(secrets).error();
     options.quic_options.secrets = std::move(*secrets);
     options.quic_options.congestion = settings_.congestion;
+    options.quic_options.redundancy = settings_.redundancy;
     options.quic_options.retry = settings_.retry;
     options.quic_options.idle_timeout = settings_.quic_idle_timeout;
   }

@@ -1,0 +1,81 @@
+// When, and how much of it, media packets are sent twice (redundancy from spare capacity). Pure: figures and time in, a decision out.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <deque>
+
+namespace millrace::net {
+
+// A packet that is sent again a few milliseconds later arrives although the first copy was lost, a round trip earlier than its
+// retransmission would. That is fair only on a path that loses packets by itself and has room to spare. Neither can be read off directly:
+//
+// Loss. A repetition that arrives hides the loss of the first copy: of a loss p about p*p is left to see, and with bursts nobody knows
+// what. So loss is only ever measured while nothing is repeated. Repeating lasts for a while (`hold`), then pauses until either loss is
+// seen again, a matter of three lost packets, and the next while is twice as long; or it is not, and then that was it. On a steadily lossy
+// path the pauses come to a few per cent of the time, and the decision cannot swing with the effect that it has.
+//
+// Room. Live media does not fill a path, so what congestion control believes says little: BBR's bandwidth is what was delivered, its
+// window is twice that before it has seen loss, and falls to the media itself with each loss, when room would be asked for. What counts
+// instead: the most that was delivered within a tenth of a second lately (key frames go out as fast as the path lets them), of which media
+// and repetitions together may take `share_max`; and, where that proves too little, trying: a quarter more than what goes through already,
+// and a quarter more again after every half second in which no queue grew. At the first sign that there is no room everything stops at
+// once and is not tried again for some time, longer each time. Signs are: the round trip time rises, media waits for the congestion
+// window, or loss gets worse instead of better (a policer, or a queue too short to be seen in the round trip time).
+class repeat_policy {
+ public:
+  using duration = std::chrono::microseconds;
+  struct sample {
+    // So far, repetitions not included.
+    std::uint64_t packets_sent = 0, packets_lost = 0, bytes_sent = 0, bytes_delivered = 0;
+    duration rtt{0};     // smoothed
+    duration waited{0};  // how long media has been ready and not been let go
+  };
+
+  static constexpr double loss_min = 0.005, share_max = 0.75, gain = 1.25;
+  // Loss is looked at over the last `window`, longer if that holds few packets; less than that makes no decision.
+  static constexpr duration window{2'000'000}, window_max{10'000'000};
+  static constexpr std::uint64_t window_packets = 500, packets_min = 50, losses_min = 3;
+  static constexpr duration hold_min{5'000'000}, hold_max{60'000'000};
+  static constexpr duration back_off_min{10'000'000}, back_off_max{120'000'000};
+  static constexpr duration step{500'000}, slot{100'000};
+  static constexpr duration rtt_rise_max{15'000}, waited_max{250'000};
+
+  // As often as one likes, at least every `slot` while media is sent; `now` on any clock that does not go back. Returns on().
+  bool update(duration now, const sample& s);
+  // Takes so much from what may be repeated now. Urgent: may use it up; everything else leaves a quarter for that.
+  bool take(duration now, std::uint64_t bytes, bool urgent);
+  // Another path: nothing is known any more.
+  void reset() { *this = {}; }
+
+  [[nodiscard]] bool on() const noexcept { return on_; }
+  // Of the path, as last measured.
+  [[nodiscard]] double loss() const noexcept { return loss_; }
+
+ private:
+  struct entry {
+    duration at;
+    sample s;
+  };
+  void remember(duration now, const sample& s);
+  void watch_rtt(duration now, duration rtt);
+  [[nodiscard]] const entry* loss_from() const;
+  void start(duration now, double loss);
+  void stop(duration now, duration rtt);
+  void grow(duration now, duration rtt);
+
+  std::deque<entry> past_;  // one per slot, `window_max` of them
+  double rate_ = 0, peak_ = 0;  // bytes per second of the media: sent in the last second; delivered in the best slot of all of past_
+  duration floor_{0}, floor_before_{0}, floor_since_{0};  // least smoothed round trip time, of this epoch and of the one before
+
+  bool on_ = false;
+  double loss_ = 0;
+  duration measured_from_{0};  // loss before this is not the path's, or of another state
+  duration since_{0};          // of on_
+  duration hold_ = hold_min, back_off_ = back_off_min, not_before_{0};
+
+  double ceiling_ = 0;  // bytes per second, media and repetitions together
+  double tokens_ = 0;
+  duration stepped_{0}, filled_{0};
+};
+
+}  // namespace millrace::net
