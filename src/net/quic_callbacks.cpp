@@ -10,12 +10,16 @@ struct quic_callbacks {
   static quic_connection& self(void* user) { return *static_cast<quic_connection*>(user); }
   static quic_application* app(void* user) { return self(user).application_.get(); }
 
-  static void rand(std::uint8_t* into, std::size_t size, const ngtcp2_rand_ctx*) { quic_random({into, size}); }
+  static void rand(std::uint8_t* into, std::size_t size, const ngtcp2_rand_ctx* context) {
+    auto& connection = self(context->native_handle);
+    if (connection.host_ != nullptr) return connection.host_->random({into, size});
+    quic_random({into, size});
+  }
 
   static int get_new_connection_id(ngtcp2_conn*, ngtcp2_cid* id, ngtcp2_stateless_reset_token* token, std::size_t size, void* user) {
     auto& connection = self(user);
     if (connection.host_ == nullptr || size > sizeof id->data) return NGTCP2_ERR_CALLBACK_FAILURE;
-    quic_random({id->data, size});
+    connection.host_->random({id->data, size});
     id->datalen = size;
     connection.host_->make_reset_token(*id, *token);
     connection.host_->add_id(*id, connection);

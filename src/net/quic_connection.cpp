@@ -46,6 +46,7 @@ void quic_connection::settle(const quic_common_options& options, std::chrono::mi
   ngtcp2_settings_default(&settings);  // its glitch limit (burst 10000, 330/s) stays on
   settings.cc_algo = options.congestion == congestion_control::bbr ? NGTCP2_CC_ALGO_BBR : NGTCP2_CC_ALGO_CUBIC;
   settings.initial_ts = clock();
+  settings.rand_ctx.native_handle = this;
   settings.handshake_timeout = nanoseconds(handshake_timeout);
   settings.max_window = connection_window_max;
   settings.max_stream_window = stream_window_max;
@@ -90,7 +91,7 @@ base::result<std::shared_ptr<quic_connection>> quic_connection::make_server(quic
   }
   ngtcp2_cid own{};
   own.datalen = quic_id_bytes;
-  quic_random({own.data, quic_id_bytes});
+  host.random({own.data, quic_id_bytes});
   ngtcp2_stateless_reset_token token{};
   host.make_reset_token(own, token);
   std::copy(std::begin(token.data), std::end(token.data), params.stateless_reset_token);
@@ -127,9 +128,9 @@ base::result<std::shared_ptr<quic_connection>> quic_connection::make_client(quic
   }
   ngtcp2_cid destination{}, own{};
   destination.datalen = 16;
-  quic_random({destination.data, destination.datalen});
+  host.random({destination.data, destination.datalen});
   own.datalen = quic_id_bytes;
-  quic_random({own.data, own.datalen});
+  host.random({own.data, own.datalen});
   auto path = path_of(made->local_, made->remote_);
   const auto table = quic_callback_table(false);
   ngtcp2_conn* conn = nullptr;
@@ -143,7 +144,7 @@ base::result<std::shared_ptr<quic_connection>> quic_connection::make_client(quic
 }
 
 // ngtcp2 asserts that its time never goes back, across every call.
-quic_time quic_connection::clock() { return last_ts_ = std::max(last_ts_, quic_now()); }
+quic_time quic_connection::clock() { return last_ts_ = now(); }
 
 void quic_connection::read(const udp_datagram& datagram) {
   if (state_ == state::closing) return answer_in_closing();

@@ -3,10 +3,12 @@
 #pragma once
 #include <ngtcp2/ngtcp2.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +33,9 @@ inline constexpr std::size_t quic_id_bytes = 8;
 class quic_connection_host {
  public:
   virtual boost::asio::io_context& io() = 0;
+  // All time and all randomness that decides anything come from here. The machine's, but for a simulation.
+  [[nodiscard]] virtual quic_time now() const { return quic_now(); }
+  virtual void random(std::span<std::uint8_t> into) { quic_random(into); }
   // The connection wants write() in this loop turn or in the next one, and deliver() before it if touched_again is set.
   virtual void touch(quic_connection& which) = 0;
   virtual void add_id(const ngtcp2_cid& id, quic_connection& which) = 0;
@@ -144,6 +149,8 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   void set_deadline(quic_time when);                      // on_deadline then; quic_never cancels
   base::result<void> move_to_fresh_socket();
 
+  // Without a host time stands still: nothing waits for it any more.
+  [[nodiscard]] quic_time now() const { return host_ != nullptr ? std::max(last_ts_, host_->now()) : last_ts_; }
   [[nodiscard]] bool alive() const noexcept { return conn_ != nullptr; }
   [[nodiscard]] bool finishing() const { return conn_ != nullptr && application_ && application_->finishing(); }
   [[nodiscard]] bool is_server() const noexcept { return server_; }

@@ -1,7 +1,6 @@
 #include "net/quic_side_streams.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <utility>
 
@@ -11,8 +10,6 @@ namespace {
 constexpr std::uint64_t frame_cancelled = 5;  // RoQR draft, "RoQR Error Codes Registry"
 constexpr unsigned urgency_of_sound = 2;  // and of the little data that goes before it; above are pictures (group_source.hpp)
 constexpr unsigned any_urgency = std::numeric_limits<unsigned>::max();
-
-base::instant now() { return std::chrono::steady_clock::now(); }
 
 }  // namespace
 
@@ -119,7 +116,7 @@ bool quic_side_streams::take(const base::group_piece& piece, bool may_open) {
   group* const to = known != groups_.end() ? &by_stream_.at(known->second) : open(piece.group, piece.urgency);
   if (to == nullptr) return false;
   if (to->refused) return true;
-  if (piece.bytes) to->queue.push(*piece.bytes, now());
+  if (piece.bytes) to->queue.push(*piece.bytes, instant_of(connection_->now()));
   to->end = to->end || piece.end;
   return true;
 }
@@ -139,7 +136,7 @@ quic_offer quic_side_streams::offer(bool fresh) {
   group* best = most_urgent();
   // Whatever is more urgent than what lies here goes first. With nothing here, anything does.
   while (source_ != nullptr && !waiting_) {
-    auto piece = source_->next(now(), best != nullptr ? best->urgency : any_urgency);
+    auto piece = source_->next(instant_of(connection_->now()), best != nullptr ? best->urgency : any_urgency);
     if (!piece) {
       if (best == nullptr && std::exchange(handed_, false)) dry_ = true;
       break;

@@ -82,7 +82,7 @@ void quic_stream_transport::start(transport_handler& handler) {
 
 void quic_stream_transport::send(base::send_chain chain) {
   if (finishing_ || write_refused_ || !connection_->alive() || chain.empty()) return;
-  queue_.push(chain, std::chrono::steady_clock::now());
+  queue_.push(chain, instant_of(connection_->now()));
   static_cast<void>(send_budget());  // notes an exhausted budget, so that on_writable follows even if nobody asks
   connection_->touch();
 }
@@ -100,7 +100,7 @@ void quic_stream_transport::close(close_code code, std::string reason) {
   finishing_ = true;
   finish_code_ = code;
   finish_reason_ = std::move(reason);
-  connection_->set_deadline(quic_now() + flush_max);
+  connection_->set_deadline(connection_->now() + flush_max);
   connection_->wake();
 }
 
@@ -303,7 +303,7 @@ void quic_stream_transport::deliver_end() {
   } else if (fin_received_ && received_.empty()) {
     if (!fin_grace_started_) {
       fin_grace_started_ = true;
-      connection_->set_deadline(quic_now() + std::clamp(3 * connection_->probe_timeout(), fin_grace_min, fin_grace_max));
+      connection_->set_deadline(connection_->now() + std::clamp(3 * connection_->probe_timeout(), fin_grace_min, fin_grace_max));
       return;
     }
     if (!fin_grace_over_) return;

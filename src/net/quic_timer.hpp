@@ -7,12 +7,15 @@
 #include <memory>
 #include <set>
 
+#include "base/time.hpp"
+
 namespace millrace::net {
 
 // Nanoseconds of the monotonic clock, as ngtcp2 counts them.
 using quic_time = std::uint64_t;
 inline constexpr quic_time quic_never = UINT64_MAX;
 quic_time quic_now();
+inline base::instant instant_of(quic_time at) { return base::instant(std::chrono::nanoseconds(static_cast<std::int64_t>(at))); }
 
 class quic_timer {
  public:

@@ -16,6 +16,7 @@
 
 namespace millrace::rtmp {
 
+class group_receiver;
 class group_sender;
 
 struct group_choice {
@@ -61,6 +62,7 @@ class framing {
   virtual void decide_groups(const std::optional<group_choice>& /*how*/) {}
   // The sending side, once there are groups: what the transport pulls from.
   [[nodiscard]] virtual group_sender* groups() { return nullptr; }
+  [[nodiscard]] virtual const group_receiver* group_reception() const { return nullptr; }
   // What the peer sends for this message stream from now on has nothing to do with what it sent before.
   virtual void begin_publication(std::uint32_t /*msid*/) {}
   // Live profile: how long the receiving side waits for what is missing.

@@ -54,6 +54,7 @@ class roqr_framing final : public framing {
   std::optional<stream_stop> poll_stop() override;
   void decide_groups(const std::optional<group_choice>& how) override;
   [[nodiscard]] group_sender* groups() override { return sender_ ? &*sender_ : nullptr; }
+  [[nodiscard]] const group_receiver* group_reception() const override { return receiver_ ? &*receiver_ : nullptr; }
   void begin_publication(std::uint32_t msid) override;
   void set_round_trip(std::chrono::microseconds smoothed) override;
   void on_groups_flushed() override;

@@ -28,7 +28,8 @@
 
 namespace millrace::rtmp {
 
-class group_sender;  // rtmp/group_sender.hpp
+class group_receiver;  // rtmp/group_receiver.hpp
+class group_sender;    // rtmp/group_sender.hpp
 
 // 8 bytes and more of anything unpredictable: seeds the handshake's random part (RTMP 1.0 section 5.2.3). Passed in,
 // because this layer owns no random source.
@@ -163,6 +164,7 @@ class server_session {
   void release_behind_media();
   // Live profile: what the transport is to pull media from, from the time that this is not null. Lives as long as the session.
   [[nodiscard]] group_sender* groups() const;
+  [[nodiscard]] const group_receiver* group_reception() const;  // live profile: its counters, and what it holds
   std::optional<base::instant> poll_timeout() const;
 
  private:
@@ -259,6 +261,7 @@ class client_session {
   void release_behind_media();
   // Live profile: what the transport is to pull media from, from the time that this is not null. Lives as long as the session.
   [[nodiscard]] group_sender* groups() const;
+  [[nodiscard]] const group_receiver* group_reception() const;  // live profile: its counters, and what it holds
   std::optional<base::instant> poll_timeout() const;
 
  private:
