@@ -23,3 +23,11 @@ if(MILLRACE_TESTS)
   # The link of bench/wan is a measuring instrument: its arithmetic is tested even where the benchmarks are not built.
   millrace_test(millrace_wan_test ${PROJECT_SOURCE_DIR}/bench/wan/link_model_test.cpp)
 endif()
+
+# The way of media in virtual time. Its links are those of bench/wan.
+file(GLOB sim_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/test/sim/*_test.cpp)
+if(MILLRACE_TESTS AND sim_tests)
+  millrace_test(millrace_sim_test ${sim_tests})
+  target_include_directories(millrace_sim_test PRIVATE ${PROJECT_SOURCE_DIR}/bench)
+  target_link_libraries(millrace_sim_test PRIVATE millrace::rtmp millrace::net)
+endif()

@@ -101,7 +101,7 @@ test_unit_whole() {
   rm -f "$logs"/unit-*.log
   for program in "build/$preset"/millrace_*_test; do
     name=$(basename "$program" _test) name=${name#millrace_} slices=1
-    case $name in wire) slices=6 ;; net) slices=3 ;; client | rtmp | server) slices=2 ;; esac
+    case $name in wire) slices=6 ;; net) slices=3 ;; client | rtmp | server | sim) slices=2 ;; esac
     for ((slice = 0; slice < slices; slice++)); do runs+=("$name $slices $slice"); done
   done
   # One more than there are cores: many tests wait for a peer's deadline. The longest come first.
