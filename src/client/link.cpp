@@ -189,7 +189,7 @@ void link::flush() {
   }
   if (auto* const groups = session_->groups()) {
     if (!std::exchange(pulled_from_, true)) transport_->pull_from(groups);
-    if (!groups->idle() || session_->waiting_behind_media() > 0) transport_->pull();
+    if (session_->wants_pull()) transport_->pull();
   }
   while (const auto stop = session_->poll_stop()) transport_->stop_stream(stop->stream, static_cast<std::uint64_t>(stop->code));
   if (ended_ || ending_) return;

@@ -200,6 +200,8 @@ std::optional<client_event> client_session::poll_event() {
 }
 base::send_chain client_session::poll_output() { return impl_->framing_->poll_output(); }
 group_sender* client_session::groups() const { return impl_->framing_->groups(); }
+
+bool client_session::wants_pull() const { return impl_->framing_->wants_pull(); }
 const group_receiver* client_session::group_reception() const { return impl_->framing_->group_reception(); }
 std::optional<stream_stop> client_session::poll_stop() { return impl_->framing_->poll_stop(); }
 std::optional<base::instant> client_session::poll_timeout() const { return impl_->poll_timeout(); }

@@ -85,6 +85,8 @@ class framing {
   // Messages that wait for that; and the wish that they wait no longer, because the connection is about to close.
   [[nodiscard]] virtual std::size_t waiting_behind_media() const { return 0; }
   virtual void release_behind_media() {}
+  // There is something that only a pull of the transport moves. Pulling without that would call back at once, for ever.
+  [[nodiscard]] virtual bool wants_pull() const { return false; }
   virtual void set_window(std::uint32_t bytes) = 0;  // tells the peer our Window Acknowledgement Size
   virtual void announce_chunk_size(std::uint32_t size) = 0;
 

@@ -50,6 +50,7 @@ class roqr_framing final : public framing {
   base::send_chain poll_output() override;
   void write_behind_media(std::uint32_t msid, const message& m) override;
   [[nodiscard]] std::size_t waiting_behind_media() const override { return behind_.size(); }
+  [[nodiscard]] bool wants_pull() const override { return sender_ && (!sender_->idle() || !behind_.empty()); }
   void release_behind_media() override;
   std::optional<stream_stop> poll_stop() override;
   void decide_groups(const std::optional<group_choice>& how) override;

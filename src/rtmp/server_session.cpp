@@ -264,6 +264,8 @@ std::optional<server_event> server_session::poll_event() {
 }
 base::send_chain server_session::poll_output() { return impl_->framing_->poll_output(); }
 group_sender* server_session::groups() const { return impl_->framing_->groups(); }
+
+bool server_session::wants_pull() const { return impl_->framing_->wants_pull(); }
 const group_receiver* server_session::group_reception() const { return impl_->framing_->group_reception(); }
 std::optional<stream_stop> server_session::poll_stop() { return impl_->framing_->poll_stop(); }
 std::optional<base::instant> server_session::poll_timeout() const { return impl_->poll_timeout(); }

@@ -164,6 +164,7 @@ class server_session {
   void release_behind_media();
   // Live profile: what the transport is to pull media from, from the time that this is not null. Lives as long as the session.
   [[nodiscard]] group_sender* groups() const;
+  [[nodiscard]] bool wants_pull() const;  // there is something in them, or behind them: transport::pull()
   [[nodiscard]] const group_receiver* group_reception() const;  // live profile: its counters, and what it holds
   std::optional<base::instant> poll_timeout() const;
 
@@ -261,6 +262,7 @@ class client_session {
   void release_behind_media();
   // Live profile: what the transport is to pull media from, from the time that this is not null. Lives as long as the session.
   [[nodiscard]] group_sender* groups() const;
+  [[nodiscard]] bool wants_pull() const;  // there is something in them, or behind them: transport::pull()
   [[nodiscard]] const group_receiver* group_reception() const;  // live profile: its counters, and what it holds
   std::optional<base::instant> poll_timeout() const;
 

@@ -415,7 +415,7 @@ void rtmp_connection::pull() {
   auto* const groups = session_.groups();
   if (!groups || !transport_) return;
   if (!std::exchange(pulled_from_, true)) transport_->pull_from(groups);
-  if (!groups->idle() || session_.waiting_behind_media() > 0) transport_->pull();
+  if (session_.wants_pull()) transport_->pull();
 }
 
 void rtmp_connection::arm_timer() {

@@ -162,7 +162,7 @@ class peer final : public net::transport_handler {
     if (!out.empty()) transport_->send(std::move(out));
     if (auto* const source = session_->groups()) {
       transport_->pull_from(source);
-      if (!source->idle() || session_->waiting_behind_media() > 0) transport_->pull();
+      if (session_->wants_pull()) transport_->pull();
     }
   }
 
