@@ -392,7 +392,7 @@ void link::on_stream_reset(std::int64_t stream, std::uint64_t) {
 
 void link::on_groups_flushed() {
   if (ended_) return;
-  session_->on_groups_flushed();
+  session_->on_groups_flushed(clock_now());
   flush();
 }
 

@@ -182,7 +182,7 @@ void client_session::receive_stream(base::instant now, std::int64_t stream, base
 }
 void client_session::on_stream_reset(base::instant now, std::int64_t stream) { impl_->on_stream_reset(now, stream); }
 void client_session::set_round_trip(std::chrono::microseconds smoothed) { impl_->framing_->set_round_trip(smoothed); }
-void client_session::on_groups_flushed() { impl_->framing_->on_groups_flushed(); }
+void client_session::on_groups_flushed(base::instant) { impl_->framing_->on_groups_flushed(); }
 std::size_t client_session::waiting_behind_media() const { return impl_->framing_->waiting_behind_media(); }
 void client_session::release_behind_media() { impl_->framing_->release_behind_media(); }
 void client_session::on_timer(base::instant now) { impl_->on_timer(now); }

@@ -37,6 +37,7 @@ class server_session::impl {
   void receive(base::instant now, base::bytes_view bytes);
   void receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin);
   void on_stream_reset(base::instant now, std::int64_t stream);
+  void on_groups_flushed(base::instant now);
   void on_timer(base::instant now);
   std::optional<base::instant> poll_timeout() const;
   // Ends everything. With `tell`, a connected peer gets the reason as NetConnection.Connect.Closed first.
@@ -75,6 +76,7 @@ class server_session::impl {
   void drain_held();
   [[nodiscard]] std::optional<base::instant> idle_deadline() const;
   void mark_idle(bool failed);
+  void end_has_left(std::size_t waited, base::instant now);
   [[nodiscard]] bool in_use() const;
   void notice(std::string_view kind, std::string text);
   void write_status(std::uint32_t msid, std::string_view level, std::string_view code, std::string_view description);

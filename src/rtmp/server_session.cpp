@@ -139,8 +139,19 @@ void server_session::impl::mark_idle(bool failed) {
 }
 
 std::optional<base::instant> server_session::impl::idle_deadline() const {
-  if (phase_ != phase::connected || in_use()) return std::nullopt;
+  if (phase_ != phase::connected || in_use() || framing_->waiting_behind_media() > 0) return std::nullopt;
   return idle_since_ + (idle_after_failure_ ? config_.limits.failed_grace : config_.limits.idle_connection);
+}
+
+void server_session::impl::on_groups_flushed(base::instant now) {
+  const auto waited = framing_->waiting_behind_media();
+  framing_->on_groups_flushed();
+  end_has_left(waited, now);
+}
+
+// `waited` messages stood behind media. The end of a play or publication is over when it is on its way, however much went ahead of it.
+void server_session::impl::end_has_left(std::size_t waited, base::instant now) {
+  if (waited > 0 && framing_->waiting_behind_media() == 0) idle_since_ = now;
 }
 
 void server_session::impl::on_timer(base::instant now) {
@@ -154,7 +165,9 @@ void server_session::impl::on_timer(base::instant now) {
     }
     return;
   }
+  const auto waited = framing_->waiting_behind_media();
   if (!framing_->on_timer(now)) return fail({base::error_kind::timeout, "ping timeout"}, false);
+  end_has_left(waited, now);
   take_messages({});  // a receiver of groups waits no longer for what is missing
   if (phase_ == phase::closed) return;
   bool silent = false;
@@ -231,7 +244,7 @@ void server_session::receive_stream(base::instant now, std::int64_t stream, base
 }
 void server_session::on_stream_reset(base::instant now, std::int64_t stream) { impl_->on_stream_reset(now, stream); }
 void server_session::set_round_trip(std::chrono::microseconds smoothed) { impl_->framing_->set_round_trip(smoothed); }
-void server_session::on_groups_flushed() { impl_->framing_->on_groups_flushed(); }
+void server_session::on_groups_flushed(base::instant now) { impl_->on_groups_flushed(now); }
 std::size_t server_session::waiting_behind_media() const { return impl_->framing_->waiting_behind_media(); }
 void server_session::release_behind_media() { impl_->framing_->release_behind_media(); }
 void server_session::on_timer(base::instant now) { impl_->on_timer(now); }

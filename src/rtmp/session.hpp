@@ -126,7 +126,7 @@ class server_session {
   // RoQR: bytes of another QUIC stream of the peer than the session's own, and its end.
   void receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin);
   void on_stream_reset(base::instant now, std::int64_t stream);
-  void on_groups_flushed();
+  void on_groups_flushed(base::instant now);
   void set_round_trip(std::chrono::microseconds smoothed);  // of the transport; now and then
   void on_timer(base::instant now);
   // The transport says that the peer is gone: emits what is still to end, then `closed`.
@@ -244,7 +244,7 @@ class client_session {
   // RoQR: bytes of another QUIC stream of the peer than the session's own, and its end.
   void receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin);
   void on_stream_reset(base::instant now, std::int64_t stream);
-  void on_groups_flushed();
+  void on_groups_flushed(base::instant now);
   void set_round_trip(std::chrono::microseconds smoothed);  // of the transport; now and then
   void on_timer(base::instant now);
   void on_transport_closed(base::error why);

@@ -90,7 +90,7 @@ void rtmp_connection::on_stream_reset(std::int64_t stream, std::uint64_t) {
 }
 
 void rtmp_connection::on_groups_flushed() {
-  session_.on_groups_flushed();
+  session_.on_groups_flushed(now());
   flush();
   pump();
 }

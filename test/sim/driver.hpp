@@ -116,7 +116,7 @@ class driver final : public net::transport_handler, public timed {
   }
   void on_stream_reset(std::int64_t stream, std::uint64_t) override { session_->on_stream_reset(world_.instant(), stream); }
   void on_groups_flushed() override {
-    session_->on_groups_flushed();
+    session_->on_groups_flushed(world_.instant());
     flush();
   }
   void on_receive_done() override { turn(); }

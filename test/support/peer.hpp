@@ -125,7 +125,7 @@ class peer final : public net::transport_handler {
     take_events();
   }
   void on_groups_flushed() override {
-    session_->on_groups_flushed();
+    session_->on_groups_flushed(std::chrono::steady_clock::now());
     flush();
   }
   void on_writable() override {}
