@@ -169,6 +169,7 @@ SYSTEMS = {
     "bytes-bbr": over_quic("RTMP over QUIC, byte stream, BBR", mapping="bytes", in_scenarios=True),
     "roqr-live": over_quic("RTMP over QUIC, several streams, live, BBR", mapping="roqr", redundancy="off", in_scenarios=True),
     "roqr-live-red": over_quic("the same with redundancy", mapping="roqr", redundancy="auto", in_scenarios=True),
+    "roqr-live-cubic": over_quic("RTMP over QUIC, several streams, live, cubic", mapping="roqr", redundancy="off", congestion="cubic", in_scenarios=True),
     "roqr-reliable": over_quic("RTMP over QUIC, several streams, reliable, BBR", "--reliable", mapping="roqr", redundancy="off"),
     "roqr-reliable-red": over_quic("the same with redundancy", "--reliable", mapping="roqr", redundancy="auto"),
 }

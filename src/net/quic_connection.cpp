@@ -16,6 +16,8 @@ constexpr std::uint64_t unidirectional_streams = 128;
 constexpr std::uint64_t bidirectional_streams = 16;
 constexpr std::uint64_t client_ack_threshold = 10;  // a player's ACKs cost the server more CPU than they help
 constexpr quic_time second = 1'000'000'000;
+// Before the first sample (RFC 9002 6.2.2 advises 333 ms, which makes a lost first packet cost a second): on a longer way a few packets go twice.
+constexpr quic_time initial_rtt = second / 10;
 
 quic_time nanoseconds(std::chrono::milliseconds value) {
   return static_cast<quic_time>(std::chrono::duration_cast<std::chrono::nanoseconds>(value).count());
@@ -46,6 +48,7 @@ void quic_connection::settle(const quic_common_options& options, std::chrono::mi
   ngtcp2_settings_default(&settings);  // its glitch limit (burst 10000, 330/s) stays on
   settings.cc_algo = options.congestion == congestion_control::bbr ? NGTCP2_CC_ALGO_BBR : NGTCP2_CC_ALGO_CUBIC;
   settings.initial_ts = clock();
+  settings.initial_rtt = initial_rtt;
   settings.rand_ctx.native_handle = this;
   settings.handshake_timeout = nanoseconds(handshake_timeout);
   settings.max_window = connection_window_max;
@@ -183,6 +186,7 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
     local_ = local;
     last_path_change_ = now;
     ++path_changes_;
+    guard_.reset();
     if (repeats_) repeats_->reset();
     if (host_ != nullptr) host_->on_path_change();
     if (application_) {
@@ -247,6 +251,7 @@ base::result<void> quic_connection::migrate(const udp_address& local, migration 
   local_ = local;
   last_path_change_ = last_ts_;
   ++path_changes_;
+  guard_.reset();
   if (repeats_) repeats_->reset();
   if (host_ != nullptr) host_->on_path_change();
   return {};

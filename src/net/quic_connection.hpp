@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "net/queue_guard.hpp"
 #include "net/quic_crypto.hpp"
 #include "net/quic_options.hpp"
 #include "net/quic_repeats.hpp"
@@ -160,6 +161,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   [[nodiscard]] ngtcp2_conn* native() noexcept { return conn_; }  // null once ended
   [[nodiscard]] std::uint64_t congestion_window() const;
   [[nodiscard]] quic_time probe_timeout() const;
+  [[nodiscard]] bool room_for_bulk() const noexcept { return bulk_room_ > 0; }  // for what is not urgent, in this write pass
   void fill(transport_facts& facts) const;
 
   // Bookkeeping of the host's list of touched connections; `touched_again`: deliver() even if that was done in this turn.
@@ -177,6 +179,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   quic_time clock();
   static ngtcp2_ssize write_one(ngtcp2_conn* conn, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* into, std::size_t size,
                                 ngtcp2_tstamp now, void* user);
+  void watch_queue(quic_time now);
   void keep_for_repeat(const udp_batch& batch, quic_time now);
   void send_repeats(quic_time now);
   void after_read(int rv, quic_time now, quic_time silent_since);
@@ -205,6 +208,8 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   bool foreign_stream_ = false, no_alpn_ = false, stateless_reset_ = false;
   std::uint32_t path_changes_ = 0;
 
+  queue_guard guard_;
+  std::uint64_t bulk_room_ = queue_guard::no_limit;    // bytes, in this write pass
   std::optional<quic_repeats> repeats_;               // unless redundancy is off
   bool batch_carries_ = false, batch_urgent_ = false;  // stream data is in the batch that is being built; urgent data is
   bool left_waiting_ = false;                         // the write pass ended with data still on offer

@@ -45,6 +45,7 @@ ngtcp2_ssize quic_connection::write_one(ngtcp2_conn* conn, ngtcp2_path* path, ng
         for (std::size_t i = 0; i < offer.count; ++i) offered += offer.parts[i].len;
         const auto bytes = static_cast<std::uint64_t>(taken);
         self.batch_carries_ = true;
+        if (!offer.urgent) self.bulk_room_ -= std::min(self.bulk_room_, bytes);
         self.batch_urgent_ = self.batch_urgent_ || offer.urgent;
         self.application_->on_taken(offer.stream, bytes, offer.fin && bytes == offered);
       }
@@ -60,6 +61,7 @@ ngtcp2_ssize quic_connection::write_one(ngtcp2_conn* conn, ngtcp2_path* path, ng
 void quic_connection::write() {
   if (conn_ == nullptr || host_ == nullptr) return;
   const quic_time now = clock();
+  if (handshake_announced_) watch_queue(now);
   if (application_) application_->begin_write();
   auto& space = write_space();
   std::size_t written = 0;
@@ -90,6 +92,13 @@ void quic_connection::write() {
   if (repeats_ && handshake_announced_) repeats_->observe(now, conn_, left_waiting_);
   retime();
   if (application_) application_->after_write();
+}
+
+void quic_connection::watch_queue(quic_time now) {
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info2(conn_, &info);
+  if (info.min_rtt == UINT64_MAX) return;  // no sample yet
+  bulk_room_ = guard_.update(microseconds_of(now), {bytes_delivered(info), info.bytes_in_flight, microseconds_of(info.latest_rtt)});
 }
 
 void quic_connection::keep_for_repeat(const udp_batch& batch, quic_time now) {

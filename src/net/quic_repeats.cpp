@@ -9,8 +9,6 @@ constexpr std::size_t kept_bytes_max = 256u << 10;  // ten milliseconds of 200 M
 constexpr quic_time slack = 1'000'000;              // one wake-up for what is due about now
 constexpr quic_time observe_every = std::chrono::nanoseconds(repeat_policy::slot).count();
 
-std::chrono::microseconds microseconds(quic_time ns) { return std::chrono::microseconds(static_cast<std::int64_t>(ns / 1000)); }
-
 }  // namespace
 
 void quic_repeats::observe(quic_time now, const ngtcp2_conn* conn, bool waiting) {
@@ -28,16 +26,21 @@ void quic_repeats::observe(quic_time now, const ngtcp2_conn* conn, bool waiting)
   s.packets_sent = info.pkt_sent;
   s.packets_lost = info.pkt_lost;
   s.bytes_sent = info.bytes_sent;
-  s.bytes_delivered = info.bytes_sent - std::min(info.bytes_sent, info.bytes_in_flight + info.bytes_lost);
-  s.rtt = microseconds(info.smoothed_rtt);
-  if (waiting) s.waited = microseconds(now - waiting_since_);
-  if (!policy_.update(microseconds(now), s)) clear();
+  s.bytes_delivered = bytes_delivered(info);
+  s.rtt = microseconds_of(info.smoothed_rtt);
+  if (waiting) s.waited = microseconds_of(now - waiting_since_);
+  if (!policy_.update(microseconds_of(now), s)) return clear();
+  if (!policy_.suspended()) return;
+  std::erase_if(copies_, [this](const copy& each) {
+    if (!each.urgent) kept_bytes_ -= each.bytes.size();
+    return !each.urgent;
+  });
 }
 
 void quic_repeats::keep(quic_time now, const udp_batch& batch, bool urgent) {
-  if (!policy_.take(microseconds(now), batch.bytes.size(), urgent)) return;
+  if (!policy_.take(microseconds_of(now), batch.bytes.size(), urgent)) return;
   kept_bytes_ += batch.bytes.size();
-  copies_.push_back({now + delay, {batch.bytes.begin(), batch.bytes.end()}, batch.segment, batch.local, batch.remote, batch.ecn});
+  copies_.push_back({now + delay, urgent, {batch.bytes.begin(), batch.bytes.end()}, batch.segment, batch.local, batch.remote, batch.ecn});
   while (kept_bytes_ > kept_bytes_max) {  // the newest is worth most
     kept_bytes_ -= copies_.front().bytes.size();
     copies_.pop_front();

@@ -2,6 +2,7 @@
 #pragma once
 #include <ngtcp2/ngtcp2.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <vector>
@@ -12,6 +13,10 @@
 
 namespace millrace::net {
 
+inline std::uint64_t bytes_delivered(const ngtcp2_conn_info& info) {
+  return info.bytes_sent - std::min(info.bytes_sent, info.bytes_in_flight + info.bytes_lost);
+}
+
 // A repetition is the same datagram, bit for bit, on the same path: to the peer it is a duplicate as any network may make one (RFC 9000
 // section 12.3), which ngtcp2 throws away after decrypting it; it is neither acknowledged nor held against anyone. Our own ngtcp2 knows
 // nothing of it: it is outside of congestion control, which is why the policy is so careful. Part of a quic_connection, which owns the
@@ -19,7 +24,7 @@ namespace millrace::net {
 class quic_repeats {
  public:
   // Far enough from the first copy to escape a short burst of losses, near enough to be worth it.
-  static constexpr quic_time delay = 10'000'000;
+  static constexpr quic_time delay = 15'000'000;
 
   struct counters {
     std::uint64_t datagrams = 0, bytes = 0;  // repeated
@@ -41,6 +46,7 @@ class quic_repeats {
  private:
   struct copy {
     quic_time due;
+    bool urgent;
     std::vector<std::uint8_t> bytes;
     std::size_t segment;
     udp_address local, remote;

@@ -122,10 +122,10 @@ bool quic_side_streams::take(const base::group_piece& piece, bool may_open) {
 }
 
 // Ascending stream ids are ascending group numbers, so the first of an urgency is the oldest.
-quic_side_streams::group* quic_side_streams::most_urgent() {
+quic_side_streams::group* quic_side_streams::most_urgent(unsigned below, bool blocked_too) {
   group* best = nullptr;
   for (auto& [stream, g] : by_stream_) {
-    const bool wants = !g.refused && (g.queue.unsent_bytes() > 0 || (g.end && !g.fin_sent));
+    const bool wants = !g.refused && g.urgency < below && (blocked_too || !g.blocked) && (g.queue.unsent_bytes() > 0 || (g.end && !g.fin_sent));
     if (wants && (best == nullptr || g.urgency < best->urgency)) best = &g;
   }
   return best;
@@ -133,29 +133,24 @@ quic_side_streams::group* quic_side_streams::most_urgent() {
 
 quic_offer quic_side_streams::offer(bool fresh) {
   if (waiting_ && take(*waiting_, fresh)) waiting_.reset();
-  group* best = most_urgent();
+  const unsigned below = connection_->room_for_bulk() ? any_urgency : urgency_of_sound + 1;
+  group* best = most_urgent(below);
   // Whatever is more urgent than what lies here goes first. With nothing here, anything does.
   while (source_ != nullptr && !waiting_) {
-    auto piece = source_->next(instant_of(connection_->now()), best != nullptr ? best->urgency : any_urgency);
+    auto piece = source_->next(instant_of(connection_->now()), best != nullptr ? best->urgency : below);
     if (!piece) {
-      if (best == nullptr && std::exchange(handed_, false)) dry_ = true;
+      if (best == nullptr && below == any_urgency && std::exchange(handed_, false)) dry_ = true;
       break;
     }
     handed_ = true;
     if (!take(*piece, fresh)) waiting_ = std::move(piece);
-    best = most_urgent();
+    best = most_urgent(below);
   }
   // A stream without credit waits for it; another one goes on.
-  if (best != nullptr && best->blocked) {
-    best = nullptr;
-    for (auto& [stream, g] : by_stream_) {
-      const bool wants = !g.refused && !g.blocked && (g.queue.unsent_bytes() > 0 || (g.end && !g.fin_sent));
-      if (wants && (best == nullptr || g.urgency < best->urgency)) best = &g;
-    }
-  }
+  if (best != nullptr && best->blocked) best = most_urgent(below, false);
   if (best == nullptr) {
     // All that was left may have been given up before any of it was handed out: nothing is on its way that could tell.
-    if (groups_.empty() && !waiting_ && std::exchange(pulled_, false)) flushed_ = true;
+    if (below == any_urgency && groups_.empty() && !waiting_ && std::exchange(pulled_, false)) flushed_ = true;
     return {};
   }
   const auto stream = groups_.at(best->number);

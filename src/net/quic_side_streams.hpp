@@ -78,7 +78,8 @@ class quic_side_streams {
     std::optional<std::uint64_t> reset;
   };
   group* open(std::uint64_t number, unsigned urgency);
-  group* most_urgent();
+  // Of those with an urgency below that which want to send.
+  group* most_urgent(unsigned below, bool blocked_too = true);
   bool take(const base::group_piece& piece, bool may_open);
   incoming& arrival_of(std::int64_t stream);
 

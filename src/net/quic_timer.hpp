@@ -15,6 +15,7 @@ namespace millrace::net {
 using quic_time = std::uint64_t;
 inline constexpr quic_time quic_never = UINT64_MAX;
 quic_time quic_now();
+inline std::chrono::microseconds microseconds_of(quic_time span) { return std::chrono::microseconds(static_cast<std::int64_t>(span / 1000)); }
 inline base::instant instant_of(quic_time at) { return base::instant(std::chrono::nanoseconds(static_cast<std::int64_t>(at))); }
 
 class quic_timer {

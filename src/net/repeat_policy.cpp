@@ -1,18 +1,19 @@
 #include "net/repeat_policy.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace millrace::net {
 namespace {
 
 using duration = repeat_policy::duration;
 
-// The smoothed round trip time is compared with its own least value of the last one or two epochs. Not with the least sample ever: that
-// would take the jitter of a mobile network for a queue.
-constexpr duration floor_epoch{15'000'000};
 constexpr duration rate_window{1'000'000};
-constexpr double bucket_seconds = 0.25;  // a key frame is repeated as a whole, though it is many times the mean
-constexpr double bucket_min = 8'000;     // bytes
+constexpr double full_memory = 2, full_share_max = 0.4;  // seconds; of the time
+constexpr double queue_seconds = 0.03, queue_bytes_min = 8'000;
+// Sound is repeated where other media is not: it is little, and must stay so.
+constexpr double urgent_rate = 50'000, urgent_burst = 8'000;  // bytes per second, bytes
+constexpr std::uint64_t urgent_max = 3'000;
 
 double seconds(duration d) { return std::chrono::duration<double>(d).count(); }
 double growth(std::uint64_t from, std::uint64_t to) { return to > from ? static_cast<double>(to - from) : 0.0; }
@@ -36,19 +37,6 @@ void repeat_policy::remember(duration now, const sample& s) {
   rate_ = now > from.at ? growth(from.s.bytes_sent, s.bytes_sent) / seconds(now - from.at) : 0;
 }
 
-void repeat_policy::watch_rtt(duration now, duration rtt) {
-  if (floor_.count() == 0) {
-    floor_ = floor_before_ = rtt;
-    floor_since_ = now;
-  }
-  if (now - floor_since_ >= floor_epoch) {
-    floor_before_ = floor_;
-    floor_ = rtt;
-    floor_since_ = now;
-  }
-  floor_ = std::min(floor_, rtt);
-}
-
 // The oldest entry of the window in which loss counts; null: there is none yet.
 const repeat_policy::entry* repeat_policy::loss_from() const {
   const entry* from = nullptr;
@@ -61,8 +49,8 @@ const repeat_policy::entry* repeat_policy::loss_from() const {
 
 bool repeat_policy::update(duration now, const sample& s) {
   remember(now, s);
-  watch_rtt(now, s.rtt);
-  const auto floor = std::min(floor_, floor_before_);
+  floor_.update(now, s.rtt);  // of smoothed values: the least sample would make a queue of a mobile network's jitter
+  const auto floor = floor_.get();
   const bool full = s.rtt > floor + std::max(rtt_rise_max, floor / 4) || s.waited > waited_max;
   const auto* const from = loss_from();
   const auto packets = from != nullptr ? s.packets_sent - from->s.packets_sent : 0;
@@ -72,7 +60,10 @@ bool repeat_policy::update(duration now, const sample& s) {
     // What is left of the loss is normally much less than the loss. Much more is the work of the repetitions; how much more allows for
     // bursts, of which the few lost packets that started this tell little.
     const bool worse = seen > 3 * loss_ + 0.05;
-    if (full || worse) {
+    suspended_ = full;
+    full_share_ += ((full ? 1 : 0) - full_share_) * (1 - std::exp(-seconds(now - updated_) / full_memory));
+    updated_ = now;
+    if (full_share_ > full_share_max || worse) {
       stop(now, s.rtt);
       not_before_ = now + back_off_;
       back_off_ = std::min(2 * back_off_, back_off_max);
@@ -94,9 +85,11 @@ bool repeat_policy::update(duration now, const sample& s) {
 void repeat_policy::start(duration now, double loss) {
   on_ = true;
   loss_ = loss;
-  since_ = measured_from_ = stepped_ = filled_ = now;
+  since_ = measured_from_ = stepped_ = drained_ = updated_ = now;
   ceiling_ = std::max(share_max * peak_, gain * rate_);
-  tokens_ = bucket_min;
+  imagined_queue_ = full_share_ = 0;
+  urgent_tokens_ = urgent_burst;
+  suspended_ = false;
 }
 
 // The fate of what is under way is known a round trip later, and what was lost of it is no measure of the path.
@@ -107,20 +100,25 @@ void repeat_policy::stop(duration now, duration rtt) {
 }
 
 void repeat_policy::grow(duration now, duration rtt) {
+  if (suspended_) stepped_ = now;
   if (now - stepped_ < std::max(step, 4 * rtt)) return;
   stepped_ = now;
   if (ceiling_ < 2 * rate_) ceiling_ *= gain;
 }
 
+// A path of `ceiling_`, in the mind: what media alone would queue there gets no repetitions, or a key frame would be made twice as long.
 bool repeat_policy::take(duration now, std::uint64_t bytes, bool urgent) {
   if (!on_) return false;
-  const double extra = std::clamp(ceiling_ - rate_, 0.0, rate_);
-  const double room = std::max(bucket_min, bucket_seconds * extra);
-  tokens_ = std::min(room, tokens_ + extra * seconds(now - filled_));
-  filled_ = now;
+  imagined_queue_ = std::max(0.0, imagined_queue_ - ceiling_ * seconds(now - drained_));
+  urgent_tokens_ = std::min(urgent_burst, urgent_tokens_ + urgent_rate * seconds(now - drained_));
+  drained_ = now;
   const auto wanted = static_cast<double>(bytes);
-  if (tokens_ - wanted < (urgent ? 0 : room / 4)) return false;
-  tokens_ -= wanted;
+  imagined_queue_ += wanted;  // the first copy
+  if (suspended_ || imagined_queue_ + wanted > std::max(queue_bytes_min, ceiling_ * queue_seconds)) {
+    if (!urgent || bytes > urgent_max || urgent_tokens_ < wanted) return false;
+    urgent_tokens_ -= wanted;
+  }
+  imagined_queue_ += wanted;
   return true;
 }
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <deque>
 
+#include "net/rtt_floor.hpp"
+
 namespace millrace::net {
 
 // A packet that is sent again a few milliseconds later arrives although the first copy was lost, a round trip earlier than its
@@ -18,9 +20,10 @@ namespace millrace::net {
 // window is twice that before it has seen loss, and falls to the media itself with each loss, when room would be asked for. What counts
 // instead: the most that was delivered within a tenth of a second lately (key frames go out as fast as the path lets them), of which media
 // and repetitions together may take `share_max`; and, where that proves too little, trying: a quarter more than what goes through already,
-// and a quarter more again after every half second in which no queue grew. At the first sign that there is no room everything stops at
-// once and is not tried again for some time, longer each time. Signs are: the round trip time rises, media waits for the congestion
-// window, or loss gets worse instead of better (a policer, or a queue too short to be seen in the round trip time).
+// and a quarter more again after every half second in which no queue grew. Signs that there is no room are: the round trip time rises, or
+// media waits for the congestion window. Then nothing but sound is repeated as long as that lasts, which is short where a key frame did it;
+// if it makes up a good part of the time, everything stops and is not tried again for some time, longer each time. So it does when loss gets
+// worse instead of better (a policer, or a queue too short to be seen in the round trip time).
 class repeat_policy {
  public:
   using duration = std::chrono::microseconds;
@@ -36,18 +39,20 @@ class repeat_policy {
   static constexpr duration window{2'000'000}, window_max{10'000'000};
   static constexpr std::uint64_t window_packets = 500, packets_min = 50, losses_min = 3;
   static constexpr duration hold_min{5'000'000}, hold_max{60'000'000};
-  static constexpr duration back_off_min{10'000'000}, back_off_max{120'000'000};
+  static constexpr duration back_off_min{5'000'000}, back_off_max{120'000'000};
   static constexpr duration step{500'000}, slot{100'000};
   static constexpr duration rtt_rise_max{15'000}, waited_max{250'000};
 
   // As often as one likes, at least every `slot` while media is sent; `now` on any clock that does not go back. Returns on().
   bool update(duration now, const sample& s);
-  // Takes so much from what may be repeated now. Urgent: may use it up; everything else leaves a quarter for that.
+  // So much media was sent: may it be repeated? Urgent: yes, if it is a packet or two. While on(), to be asked about all media.
   bool take(duration now, std::uint64_t bytes, bool urgent);
   // Another path: nothing is known any more.
   void reset() { *this = {}; }
 
   [[nodiscard]] bool on() const noexcept { return on_; }
+  // No room at this moment: what was taken and is not urgent is not to be sent any more.
+  [[nodiscard]] bool suspended() const noexcept { return suspended_; }
   // Of the path, as last measured.
   [[nodiscard]] double loss() const noexcept { return loss_; }
 
@@ -57,7 +62,6 @@ class repeat_policy {
     sample s;
   };
   void remember(duration now, const sample& s);
-  void watch_rtt(duration now, duration rtt);
   [[nodiscard]] const entry* loss_from() const;
   void start(duration now, double loss);
   void stop(duration now, duration rtt);
@@ -65,17 +69,20 @@ class repeat_policy {
 
   std::deque<entry> past_;  // one per slot, `window_max` of them
   double rate_ = 0, peak_ = 0;  // bytes per second of the media: sent in the last second; delivered in the best slot of all of past_
-  duration floor_{0}, floor_before_{0}, floor_since_{0};  // least smoothed round trip time, of this epoch and of the one before
+  rtt_floor floor_;
 
   bool on_ = false;
+  bool suspended_ = false;  // while on: no room at this moment
+  double full_share_ = 0;   // of the last seconds, in which there was none
+  duration updated_{0};
   double loss_ = 0;
   duration measured_from_{0};  // loss before this is not the path's, or of another state
   duration since_{0};          // of on_
   duration hold_ = hold_min, back_off_ = back_off_min, not_before_{0};
 
   double ceiling_ = 0;  // bytes per second, media and repetitions together
-  double tokens_ = 0;
-  duration stepped_{0}, filled_{0};
+  double imagined_queue_ = 0, urgent_tokens_ = 0;  // bytes
+  duration stepped_{0}, drained_{0};
 };
 
 }  // namespace millrace::net

@@ -67,7 +67,7 @@ base::result<std::optional<std::string>> read_state_file(const std::filesystem::
 }
 
 base::result<void> write_state_file(const std::filesystem::path& file, std::string_view content, unsigned mode) {
-  static constexpr std::string_view advice = "check the rights and the free space of the state directory, or choose another one";
+  static constexpr std::string_view advice = "check the rights and the free space of that directory, or choose another one";
   std::string temporary = file.string() + ".XXXXXX";
   const descriptor out(::mkostemp(temporary.data(), O_CLOEXEC));  // mkostemp makes it with mode 0600
   if (out.get() < 0) return file_error("create", file, errno, advice);
