@@ -25,6 +25,7 @@ struct push_command {
   bool no_reconnect = false;
   bool keep_trying = false;
   std::string stats;
+  std::string resume_file;
   std::uint32_t queue_age_ms_max = 3000;
 };
 
@@ -47,6 +48,7 @@ int run_push(const push_command& o) {
   options.realtime = !o.fast;
   options.reconnect = !o.no_reconnect;
   options.keep_trying = o.keep_trying;
+  options.resume_file = o.resume_file;
   options.queue.age_max = std::chrono::milliseconds(o.queue_age_ms_max);
   auto stats = stats_sink::open(o.stats);
   if (!stats) return fail("push", stats.error());
@@ -94,6 +96,9 @@ void add_push(CLI::App& app, int& status) {
                     "As fast as the media plays (default); --no-realtime: as fast as the network takes it, without loss");
   command->add_flag("--no-reconnect", o->no_reconnect, "End when the connection is lost instead of coming back");
   command->add_flag("--keep-trying", o->keep_trying, "Do not end either when the server cannot be reached at first");
+  command->add_option("--resume", o->resume_file, "Keep in FILE what a push started anew with it, after this one was killed, needs to go on with the same stream;\n"
+                                                  "viewers stay connected if that happens within the time that the server waits (10 s)")
+      ->option_text("FILE");
   command->add_option("--stats", o->stats, "One JSON object per second into this file, or - for standard output")->option_text("FILE|-");
   command->add_option("--max-queue-age", o->queue_age_ms_max, "Drop up to the next key frame when media waits longer than this for the network [3000]")
       ->option_text("MS")

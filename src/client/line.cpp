@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <filesystem>
 #include <utility>
 
 #include "base/escape.hpp"
@@ -39,6 +40,12 @@ line::line(boost::asio::io_context& io, line_options options, line_handler& hand
       retry_timer_(io),
       move_timer_(io) {
   login_.emplace(options_.link.login, net::md5, random_bits());
+  if (options_.resume_file.empty()) return;
+  if (auto kept = read_resume_file(options_.resume_file)) {
+    ticket_ = std::move(*kept);
+  } else {
+    log::warning("{}", kept.error().text);
+  }
 }
 
 line::~line() {
@@ -51,7 +58,7 @@ std::shared_ptr<line::seat> line::sit_down(place at) {
   auto s = std::make_shared<seat>(*this, std::move(at));
   link_target target{s->at.uri, options_.target.role, joined(s->at.app_query, s->at.login_query), options_.target.capabilities, {}};
   // It is worth something only where it was given, and nobody else's business.
-  if (resume_place_ && resume_place_->host == s->at.uri.host && resume_place_->port == s->at.uri.port) target.resume = resume_;
+  if (ticket_ && ticket_->host == s->at.uri.host && ticket_->port == s->at.uri.port) target.resume = ticket_->token;
   s->link = link::open(io_, std::move(target), options_.link, *s);
   return s;
 }
@@ -141,9 +148,17 @@ void line::look_at_link() {
   transport_ = facts ? std::string(net::name(facts->kind)) : "";
   why_ = current_->link->story().why;
   up_since_ = clock_now();
-  resume_ = current_->link->resume_token();
-  resume_place_ = current_->at.uri;
+  ticket_ = resume_ticket{current_->at.uri.host, current_->at.uri.port, current_->link->resume_token()};
+  keep_ticket();
   if (receive_paused_) current_->link->pause_receive(true);
+}
+
+// For the process that comes after this one, should this one die.
+void line::keep_ticket() {
+  if (options_.resume_file.empty() || !ticket_ || ticket_->token.empty()) return;
+  if (auto written = write_resume_file(options_.resume_file, *ticket_); !written) {
+    log::warning("a push that is started again will not be able to go on here: {}", written.error().text);
+  }
 }
 
 void line::begin_session() {
@@ -258,6 +273,9 @@ void line::report(progress& into, base::instant now) {
     into.repeat_bytes = facts->repeat_bytes;
     into.repeats_useful = facts->repeats_useful;
     into.repeats_received = facts->repeats_received;
+    if (options_.target.role == rtmp::client_role::publish) {
+      into.target_bits_per_second = advice_.update(now, 8 * sent_rate_.update(facts->bytes_sent, now), into.queue_age);
+    }
     into.loss_percent = loss_.update(facts->packets_sent, facts->packets_lost);
   }
 }
@@ -303,6 +321,8 @@ void line::end() {
   moving_to_.reset();
   next_ready_ = false;
   retire(next_);
+  std::error_code ignored;
+  if (!options_.resume_file.empty()) std::filesystem::remove(options_.resume_file, ignored);  // there is nothing to go on with
   if (current_ && current_->link) current_->link->end();
 }
 

@@ -11,6 +11,8 @@
 #include "client/link.hpp"
 #include "client/progress.hpp"
 #include "client/publish_queue.hpp"
+#include "client/rate_advice.hpp"
+#include "client/resume_file.hpp"
 #include "client/retry.hpp"
 #include "client/splice.hpp"
 #include "client/stream_heads.hpp"
@@ -23,6 +25,7 @@ struct line_options {
   std::string what;          // begins log lines: "publishing to rtmp://…"
   bool reconnect = true;     // after the loss of a session that had been running
   bool keep_trying = false;  // also while the first one does not come up
+  std::string resume_file = {};  // publishers: keeps the ticket of the publication while that has not ended in order; none: empty
 };
 
 // Called on the io_context's thread, never from inside a call into the line, and not after close(). A handler may call
@@ -60,7 +63,8 @@ class line final : public std::enable_shared_from_this<line> {
   [[nodiscard]] std::size_t send_budget() const;
   [[nodiscard]] const std::string& transport() const noexcept { return transport_; }  // "quic"; empty while there is none
   [[nodiscard]] const std::string& why() const noexcept { return why_; }              // "QUIC as asked"
-  // Fills what a line knows: transport, round trip time, loss, reconnects, the wait and the last error.
+  // Fills what a line knows: transport, round trip time, loss, reconnects, the wait and the last error; from the queue_age that is there,
+  // what the encoder may send.
   void report(progress& into, base::instant now);
 
   // Publishers, while running(). Frames go out with flush(). A frame that a decoder can start at may go over a new link; then
@@ -92,6 +96,7 @@ class line final : public std::enable_shared_from_this<line> {
   void on_lost(const link_end& end);
   void begin_session();
   void look_at_link();
+  void keep_ticket();
   void retry(const base::error& why, place at);
   void down(const link_end& end);
   std::optional<base::result<place>> answer_to(const place& from, const link_end& end);
@@ -123,8 +128,9 @@ class line final : public std::enable_shared_from_this<line> {
   unsigned hops_ = 0;  // redirects and moves in a row
   std::string transport_, why_, last_error_;
   loss_meter loss_;
-  std::string resume_;  // live profile, "Resume": what the present session may go on with …
-  std::optional<rtmp::uri> resume_place_;  // … and where
+  rate_meter sent_rate_;
+  rate_advice advice_;
+  std::optional<resume_ticket> ticket_;  // live profile, "Resume": what the present publication may go on with
   bool ending_ = false;
   bool receive_paused_ = false;
 

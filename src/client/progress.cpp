@@ -102,6 +102,11 @@ std::string progress_json(const progress& p) {
   optional_count("repeats_received", p.repeats_received);
   out["queue_age_ms"] = p.queue_age.count();
   out["queue_bytes"] = p.queue_bytes;
+  if (p.target_bits_per_second) {
+    out["target_bits_per_second"] = static_cast<std::uint64_t>(std::llround(*p.target_bits_per_second));
+  } else {
+    out["target_bits_per_second"] = nullptr;
+  }
   if (p.transport.empty()) {
     out["transport"] = nullptr;
   } else {

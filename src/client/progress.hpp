@@ -26,6 +26,7 @@ struct progress {
   std::optional<std::uint64_t> repeats_sent, repeat_bytes, repeats_useful, repeats_received;
   std::chrono::milliseconds queue_age{0};   // oldest thing not yet on the network
   std::uint64_t queue_bytes = 0;
+  std::optional<double> target_bits_per_second;  // publishers: what the encoder may send (rate_advice)
   std::string transport;                    // "quic", empty while there is none
   std::string why;                          // "QUIC as asked", "fell back to TLS: …"
   unsigned reconnects = 0;

@@ -72,7 +72,8 @@ void push::on_input() {
     state_ = link_state::connecting;
     link_target target{options_.target, rtmp::client_role::publish, {}};
     line_ = line::open(io_,
-                       {std::move(target), options_.link, "publishing to " + options_.target.display(true), options_.reconnect, options_.keep_trying},
+                       {std::move(target), options_.link, "publishing to " + options_.target.display(true), options_.reconnect, options_.keep_trying,
+                        options_.resume_file},
                        *this);
     tick();
     return;
@@ -255,13 +256,13 @@ progress push::report() {
   p.bits_per_second = 8 * rate_.update(bytes_, now);
   p.queue_bytes = queue_.bytes();
   auto age = queue_.age(now);
+  if (line_) age = std::max(age, line_->queue_age(now));
+  p.queue_age = std::chrono::duration_cast<milliseconds>(age);
   if (line_) {
-    age = std::max(age, line_->queue_age(now));
     p.queue_bytes += line_->queued_bytes();
     if (line_->waiting_to_retry()) p.state = link_state::waiting_to_retry;
     line_->report(p, now);
   }
-  p.queue_age = std::chrono::duration_cast<milliseconds>(age);
   return p;
 }
 

@@ -22,6 +22,7 @@ struct push_options {
   bool realtime = true;       // false: as fast as the network takes it, without loss
   bool reconnect = true;      // after the loss of a session that had been running
   bool keep_trying = false;   // also while the first one does not come up
+  std::string resume_file = {};  // as line_options
   publish_queue::limits queue;
 };
 

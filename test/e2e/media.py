@@ -54,6 +54,14 @@ class Decoded:
         self.status = done.returncode
 
 
+def picture_times(path):
+    """In ms, as the file has them."""
+    done = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "packet=dts", "-of", "csv=p=0", str(path)],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return [int(line.split(",")[0]) for line in done.stdout.splitlines() if line.strip()]
+
+
 def framecrc_arguments(url, out, *before, frames=None):
     """ffmpeg as a player: decodes video and audio of `url` into checksums."""
     limit = ["-frames:v", str(frames)] if frames else []

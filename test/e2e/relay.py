@@ -1,6 +1,7 @@
 """A middlebox in front of a server, on one port number for TCP and UDP: counts, drops, and moves a client to another address."""
 import selectors
 import socket
+import struct
 import threading
 
 
@@ -19,6 +20,7 @@ class Relay:
         self.port = self._tcp.getsockname()[1]
         self._sel = selectors.DefaultSelector()
         self._towards_server = {}  # client address -> socket
+        self._tcp_pairs, self._forgotten = [], []  # (client, server); server sides whose clients are gone
         self._sel.register(self._stop_r, selectors.EVENT_READ, self._on_stop)
         self._sel.register(self._tcp, selectors.EVENT_READ, self._on_accept)
         self._sel.register(self._udp, selectors.EVENT_READ, self._on_client_datagram)
@@ -49,7 +51,8 @@ class Relay:
 
     # --- for the test's thread ---
     def rebind(self):
-        """From now on the server sees every client under a new port: what a NAT does that has forgotten."""
+        """From now on the server sees every client under a new port: what a NAT does that has forgotten. TCP connections are refused towards
+        the client, and the server hears nothing of that."""
         self._rebound.clear()
         self._rebind_wanted.set()
         self._stop_w.send(b"r")
@@ -63,6 +66,8 @@ class Relay:
             for key in list(self._sel.get_map().values()):
                 key.fileobj.close()
             self._sel.close()
+            for server in self._forgotten:
+                server.close()
             self._stop_w.close()
 
     # --- the relay's thread ---
@@ -88,8 +93,20 @@ class Relay:
             for client, old in list(self._towards_server.items()):
                 self._drop(old)
                 self._towards_server[client] = self._new_udp(client)
+            for client, server in self._tcp_pairs:
+                self._forget(client, server)
+            self._tcp_pairs.clear()
             self.rebinds += 1
             self._rebound.set()
+
+    def _forget(self, client, server):
+        if client.fileno() < 0:
+            return  # it ended before
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() is a reset
+        self._drop(client)
+        if server.fileno() >= 0:
+            self._sel.unregister(server)
+            self._forgotten.append(server)
 
     def _new_udp(self, client):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -134,5 +151,6 @@ class Relay:
                     sink.sendall(data)
             return on_readable
 
+        self._tcp_pairs.append((client, server))
         self._sel.register(client, selectors.EVENT_READ, pump(client, server, True))
         self._sel.register(server, selectors.EVENT_READ, pump(server, client, False))
