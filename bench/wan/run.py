@@ -25,7 +25,7 @@ from systems import AFTER_S, LEAD_S, SYSTEMS, WARM_S, Tools, reason_against
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FULL_SECONDS, FULL_RUNS_PER_CORE = 40, 2
-QUICK_SECONDS, QUICK_RUNS_PER_CORE = 6, 3
+QUICK_SECONDS, QUICK_RUNS_PER_CORE = 5, 4
 QUICK_LEAST_SECONDS = 10                 # where something happens some seconds after the beginning
 AROUND_S = LEAD_S + WARM_S + AFTER_S + 1  # a run's start and end, beside its measured media
 LATE_MS = 20  # an emulator or a source that was this late measured the machine, not the link

@@ -82,6 +82,22 @@ def millrace(url, congestion="cubic", push=(), serve=(), pull=()):
     return run
 
 
+BRIDGE = "127.0.0.1:1936"
+
+
+def bridge(*options):
+    """As an encoder of today goes: RTMP to the bridge beside it, which sends it on."""
+    def run(bed, tools, seconds):
+        bed.congestion("cubic")
+        with open(bed.folder / "serve.log", "wb") as log:
+            bed.far.start([tools.millrace, "serve", "--listen", "0.0.0.0:1935", "--state", bed.folder / "state", "--allow-publish", ALLOWED], stderr=log)
+        bed.far.wait_until_listening("tcp", 1935)
+        bed.near.start([tools.millrace, "-q", "bridge", "--insecure", "--listen", BRIDGE, *options, f"rtmpq://{FAR}?transport=quic-only"])
+        bed.near.wait_until_listening("tcp", 1936)
+        return publish_and_view(bed, tools, seconds, f"rtmp://{BRIDGE}/live/a")
+    return run
+
+
 NGINX_MODULE = "/usr/lib/nginx/modules/ngx_rtmp_module.so"
 NGINX = ("/usr/sbin/nginx", NGINX_MODULE)
 
@@ -169,6 +185,7 @@ SYSTEMS = {
     "bytes-bbr": over_quic("RTMP over QUIC, byte stream, BBR", mapping="bytes", in_scenarios=True),
     "roqr-live": over_quic("RTMP over QUIC, several streams, live, BBR", mapping="roqr", redundancy="off", in_scenarios=True),
     "roqr-live-red": over_quic("the same with redundancy", mapping="roqr", redundancy="auto", in_scenarios=True),
+    "bridge-live": System("RTMP to a millrace bridge beside the encoder, which does the same", bridge(), options=("--mapping",)),
     "roqr-live-cubic": over_quic("RTMP over QUIC, several streams, live, cubic", mapping="roqr", redundancy="off", congestion="cubic", in_scenarios=True),
     "roqr-reliable": over_quic("RTMP over QUIC, several streams, reliable, BBR", "--reliable", mapping="roqr", redundancy="off"),
     "roqr-reliable-red": over_quic("the same with redundancy", "--reliable", mapping="roqr", redundancy="auto"),
