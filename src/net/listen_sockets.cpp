@@ -46,9 +46,13 @@ boost::system::error_code open_and_bind(Socket& socket, const typename Socket::e
 
 }  // namespace
 
-base::result<tcp::acceptor> open_acceptor(asio::io_context& io, const tcp::endpoint& local) {
+base::result<tcp::acceptor> open_acceptor(asio::io_context& io, const tcp::endpoint& local, std::size_t receive_buffer) {
   tcp::acceptor acceptor(io);
   auto failure = open_and_bind(acceptor, local);
+  // Before listen(): what is accepted inherits it, and offers no larger window from the start.
+  if (!failure && receive_buffer > 0) {
+    acceptor.set_option(asio::socket_base::receive_buffer_size(static_cast<int>(receive_buffer)), failure);
+  }
   if (!failure) acceptor.listen(asio::socket_base::max_listen_connections, failure);
   if (!failure) acceptor.non_blocking(true, failure);
   if (failure) return refused("tcp", local.address(), local.port(), failure);

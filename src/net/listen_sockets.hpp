@@ -7,8 +7,9 @@
 
 namespace millrace::net {
 
-// Bound, listening, non-blocking; an IPv6 socket takes IPv4 too.
-base::result<boost::asio::ip::tcp::acceptor> open_acceptor(boost::asio::io_context& io, const boost::asio::ip::tcp::endpoint& local);
+// Bound, listening, non-blocking; an IPv6 socket takes IPv4 too. `receive_buffer` as in listener_options.
+base::result<boost::asio::ip::tcp::acceptor> open_acceptor(boost::asio::io_context& io, const boost::asio::ip::tcp::endpoint& local,
+                                                           std::size_t receive_buffer = 0);
 
 // Binds a UDP socket there and closes it again: the same errors, before the QUIC side tries.
 base::result<void> probe_udp(const boost::asio::ip::address& address, std::uint16_t port);

@@ -306,7 +306,7 @@ base::result<opened> open_both(asio::io_context& io, const asio::ip::address& ad
   opened both;
   both.port = port;
   if (options.tcp || options.tls) {
-    auto acceptor = open_acceptor(io, {address, port});
+    auto acceptor = open_acceptor(io, {address, port}, options.receive_buffer);
     if (!acceptor) return std::move(acceptor).error();
     both.port = acceptor->local_endpoint().port();
     both.acceptor.emplace(*std::move(acceptor));

@@ -43,15 +43,17 @@ class address_tokens {
 constexpr std::size_t token_bytes_max = 512;
 constexpr quic_time escape_every = 1'000'000'000;
 
-// Whether an interface of this machine has it.
-bool is_own_address(const boost::asio::ip::address& wanted) {
+// The index of the interface of this machine that has the address; 0: none has.
+unsigned interface_of(const boost::asio::ip::address& wanted) {
   ifaddrs* all = nullptr;
-  if (::getifaddrs(&all) != 0) return false;
-  bool found = false;
-  for (const auto* one = all; one != nullptr && !found; one = one->ifa_next) {
+  if (::getifaddrs(&all) != 0) return 0;
+  unsigned found = 0;
+  for (const auto* one = all; one != nullptr && found == 0; one = one->ifa_next) {
     if (one->ifa_addr == nullptr || (one->ifa_flags & IFF_UP) == 0) continue;
-    if (one->ifa_addr->sa_family == AF_INET) found = udp_address(one->ifa_addr, sizeof(sockaddr_in)).endpoint().address() == wanted;
-    if (one->ifa_addr->sa_family == AF_INET6) found = udp_address(one->ifa_addr, sizeof(sockaddr_in6)).endpoint().address() == wanted;
+    const bool v4 = one->ifa_addr->sa_family == AF_INET;
+    if (!v4 && one->ifa_addr->sa_family != AF_INET6) continue;
+    const udp_address address(one->ifa_addr, v4 ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+    if (address.endpoint().address() == wanted) found = ::if_nametoindex(one->ifa_name);
   }
   ::freeifaddrs(all);
   return found;
@@ -83,7 +85,7 @@ class client_endpoint final : public quic_endpoint {
     auto pipe = std::make_shared<quic_stream_transport>(connection_, io(), std::move(done));
     connection_->set_application(pipe);
     add_socket(std::move(*socket));
-    if (options_.quic.follow_network) watch_ = route_watch::open(io(), [this] { on_routes_changed(); });
+    if (options_.quic.follow_network) watch_ = route_watch::open(io(), [this] { hold_path(); }, [this] { on_routes_changed(); });
     connection_->touch();  // the first flight leaves from the loop, not from inside this call
     return pipe;
   }
@@ -115,6 +117,14 @@ class client_endpoint final : public quic_endpoint {
   }
 
  private:
+  // Something about the routes changes. Packets from an address that is still there go on through its own interface meanwhile, or what leads to
+  // the new network would swallow them.
+  void hold_path() {
+    const auto connection = connection_;
+    if (!connection || !connection->handshake_completed()) return;
+    if (auto* const present = present_socket()) present->send_through(interface_of(connection->local().endpoint().address()));
+  }
+
   // The way to the server may lead over another address now (Wi-Fi to mobile, or back). As long as the old one is there the move waits until
   // the new path has proved itself, so that nothing is lost if it leads nowhere.
   void on_routes_changed() {
@@ -123,8 +133,11 @@ class client_endpoint final : public quic_endpoint {
     auto socket = quic_udp_socket::connect(io(), options_.remote);
     if (!socket) return;  // no way at all at the moment
     const auto now = (*socket)->local().endpoint().address(), before = connection->local().endpoint().address();
-    if (now == before) return;
-    const auto how = is_own_address(before) ? quic_connection::migration::validated : quic_connection::migration::immediate;
+    if (now == before) {
+      if (auto* const present = present_socket()) present->send_through(0);
+      return;
+    }
+    const auto how = interface_of(before) != 0 ? quic_connection::migration::validated : quic_connection::migration::immediate;
     if (auto moved = connection->migrate((*socket)->local(), how); !moved) return;  // what is too early is tried again when sending fails
     remove_old_sockets();
     add_socket(std::move(*socket));

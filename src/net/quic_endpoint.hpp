@@ -31,6 +31,7 @@ class quic_endpoint : public quic_connection_host, public std::enable_shared_fro
   // older one has the batch's local address.
   void add_socket(std::shared_ptr<quic_udp_socket> socket);
   void remove_old_sockets();
+  [[nodiscard]] quic_udp_socket* present_socket() const { return sockets_.empty() ? nullptr : sockets_.back().get(); }  // the newest
   [[nodiscard]] bool open() const noexcept { return !sockets_.empty(); }
   // Closes sockets and timer; no turn runs any more. Connections must have been ended before.
   void close_sockets();

@@ -186,6 +186,16 @@ void quic_udp_socket::prepare(bool v6) {
   local_ = udp_address(state_->socket.local_endpoint(ignored));
 }
 
+void quic_udp_socket::send_through(unsigned interface) {
+  if (!connected_ || state_->closed) return;
+  const int wanted = static_cast<int>(htonl(interface));
+  const int fd = state_->socket.native_handle();
+  if (!(v6_ ? set_option(fd, SOL_IPV6, IPV6_UNICAST_IF, wanted) : set_option(fd, SOL_IP, IP_UNICAST_IF, wanted))) return;
+  boost::system::error_code failed;  // the kernel keeps the route of a connected socket, and looks for another as it is connected anew
+  const auto remote = state_->socket.remote_endpoint(failed);
+  if (!failed) state_->socket.connect(remote, failed);
+}
+
 void quic_udp_socket::close() {
   if (state_->closed) return;
   state_->closed = true;

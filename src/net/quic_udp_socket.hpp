@@ -78,6 +78,8 @@ class quic_udp_socket {
   quic_udp_socket& operator=(const quic_udp_socket&) = delete;
 
   [[nodiscard]] const udp_address& local() const noexcept { return local_; }
+  // Of a connected one: through which interface its datagrams leave, whatever the routes say; 0: the routes decide. A wish.
+  void send_through(unsigned interface);
   void wait_readable(std::function<void()> then);
   void wait_writable(std::function<void()> then);
   void close();
