@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <memory>
+#include <optional>
 
 #include "base/log.hpp"
 #include "cli/client_options.hpp"
@@ -19,7 +20,7 @@ namespace {
 struct bridge_command {
   client_options client;
   std::string listen = "127.0.0.1:1935";
-  std::uint32_t push_back_ms = 500;
+  std::optional<std::uint32_t> push_back_ms;
 };
 
 void show(const client::bridge& b, unsigned second) {
@@ -57,7 +58,7 @@ int run_bridge(const bridge_command& o) {
   options.route = std::move(*route);
   options.link = *settings;
   options.link.memory = &memory;
-  options.push_back_age = std::chrono::milliseconds(o.push_back_ms);
+  if (o.push_back_ms) options.push_back_age = std::chrono::milliseconds(*o.push_back_ms);
 
   std::signal(SIGPIPE, SIG_IGN);
   boost::asio::io_context io(1);
@@ -90,7 +91,8 @@ void add_bridge(CLI::App& app, int& status) {
   command->add_option("URL", o->client.url, "The remote server, with or without application and stream name (see below)")->required();
   command->add_option("--listen", o->listen, "The local port, plain RTMP, for this machine only unless an address says otherwise [127.0.0.1:1935]")
       ->option_text("ADDR:PORT");
-  command->add_option("--push-back", o->push_back_ms, "Hold the encoder back when media waits longer than this for the network [500]")
+  command->add_option("--push-back", o->push_back_ms, "Hold the encoder back when media waits longer than this for the network, which it notices if it can change its bit rate\n"
+                                                      "[500; not over QUIC to a millrace, where late pictures are left out, unless this is given]")
       ->option_text("MS")
       ->check(CLI::Range(50, 10'000));
   add_client_options(*command, o->client);
@@ -99,7 +101,7 @@ void add_bridge(CLI::App& app, int& status) {
                   "Examples:\n"
                   "  millrace bridge rtmpq://example.com\n"
                   "    OBS: Settings, Stream, Custom: server rtmp://127.0.0.1/live, stream key as the remote server wants it.\n"
-                  "    Switch on \"Dynamically change bitrate\": OBS then follows the network through the bridge.\n"
+                  "    OBS follows the network through the bridge with --push-back 500 and OBS's \"Dynamically change bitrate\".\n"
                   "    VLC or ffplay: rtmp://127.0.0.1/live/show\n"
                   "  millrace bridge --listen :1936 'rtmpq://example.com/live/show?key=SECRET'\n"
                   "    ffmpeg -re -i clip.mp4 -c copy -f flv rtmp://127.0.0.1:1936/any/name\n\n" +

@@ -8,6 +8,13 @@
 
 namespace millrace::client {
 
+namespace {
+
+// What lies in the kernel is neither given up nor overtaken by sound, and delays the encoder's view of the network.
+constexpr std::size_t receive_buffer = 64U << 10;
+
+}  // namespace
+
 bridge::bridge(boost::asio::io_context& io, bridge_options options) : io_(io), options_(std::move(options)), stop_timer_(io) {}
 
 bridge::~bridge() {
@@ -20,6 +27,7 @@ base::result<void> bridge::start() {
   listening.address = options_.listen;
   listening.tls = false;
   listening.quic = false;
+  listening.receive_buffer = receive_buffer;
   auto opened = net::listen(io_, std::move(listening), [this](net::transport_ptr transport) { accept(std::move(transport)); });
   if (!opened) return std::move(opened).error();
   listener_ = std::move(*opened);

@@ -3,6 +3,7 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,9 +20,11 @@ struct bridge_options {
   net::listen_address listen{"127.0.0.1", rtmp::default_port};
   bridge_route route;
   link_settings link;
-  // The local encoder is not read from while more than this waits for the network, so that its own adaptation (dynamic bit rate,
-  // frame dropping) sees the congestion. Reading goes on below half.
-  std::chrono::milliseconds push_back_age{500};
+  // The local encoder is not read from while media waits for the network longer than this, so that its own adaptation (dynamic bit rate,
+  // frame dropping) sees the congestion. Reading goes on below half. Empty: the default, and never in the live profile, which gives late
+  // pictures up: an encoder that does not adapt would only send its sound late.
+  static constexpr std::chrono::milliseconds push_back_default{500};
+  std::optional<std::chrono::milliseconds> push_back_age;
   std::size_t push_back_bytes = 4U << 20;
   publish_queue::limits queue;
 };

@@ -155,20 +155,21 @@ void bridge_connection::handle(rtmp::closed& e) {
 void bridge_connection::update_push_back() {
   if (!transport_) return;
   const auto now = clock_now();
+  const auto& o = owner_.options_;
   base::duration age{0};
   std::size_t bytes = 0;
   for (const auto& [msid, flow] : flows_) {
     if (!flow->publishing()) continue;
-    age = std::max(age, flow->queue_age(now));
+    if (o.push_back_age || !flow->gives_up_late()) age = std::max(age, flow->queue_age(now));
     bytes = std::max(bytes, flow->queue_bytes());
   }
-  const auto& o = owner_.options_;
-  if (!paused_ && (age > o.push_back_age || bytes > o.push_back_bytes)) {
+  const auto limit = o.push_back_age.value_or(bridge_options::push_back_default);
+  if (!paused_ && (age > limit || bytes > o.push_back_bytes)) {
     paused_ = true;
     log::debug("{}: {} ms and {} bytes wait for the network: holding the encoder back", remote_,
                std::chrono::duration_cast<std::chrono::milliseconds>(age).count(), bytes);
     transport_->pause_receive(true);
-  } else if (paused_ && age <= o.push_back_age / 2 && bytes <= o.push_back_bytes / 2) {
+  } else if (paused_ && age <= limit / 2 && bytes <= o.push_back_bytes / 2) {
     paused_ = false;
     transport_->pause_receive(false);
   }

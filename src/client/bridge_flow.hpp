@@ -79,6 +79,7 @@ class bridge_flow final : public line_handler, public std::enable_shared_from_th
   void abandon();                // at once
   [[nodiscard]] bool publishing() const { return publishing_; }
   [[nodiscard]] base::duration queue_age(base::instant now) const;
+  [[nodiscard]] bool gives_up_late() const { return line_ && line_->gives_up_late(); }
   [[nodiscard]] std::size_t queue_bytes() const;
   [[nodiscard]] bridge_flow_report report() const;
 

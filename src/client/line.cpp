@@ -260,6 +260,8 @@ base::duration line::queue_age(base::instant now) const {
 
 std::size_t line::send_budget() const { return running() ? current_->link->send_budget() : 0; }
 
+bool line::gives_up_late() const { return running() && current_->link->gives_up_late(); }
+
 void line::report(progress& into, base::instant now) {
   into.transport = transport_;
   into.why = why_;

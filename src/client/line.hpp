@@ -61,6 +61,7 @@ class line final : public std::enable_shared_from_this<line> {
   [[nodiscard]] std::size_t queued_bytes() const;
   [[nodiscard]] base::duration queue_age(base::instant now) const;
   [[nodiscard]] std::size_t send_budget() const;
+  [[nodiscard]] bool gives_up_late() const;  // as link
   [[nodiscard]] const std::string& transport() const noexcept { return transport_; }  // "quic"; empty while there is none
   [[nodiscard]] const std::string& why() const noexcept { return why_; }              // "QUIC as asked"
   // Fills what a line knows: transport, round trip time, loss, reconnects, the wait and the last error; from the queue_age that is there,

@@ -156,6 +156,8 @@ std::size_t link::send_budget() const {
   return groups->queued_bytes() < group_bytes_max ? group_bytes_max - groups->queued_bytes() : 0;
 }
 
+bool link::gives_up_late() const { return session_ && session_->groups() && !settings_.reliable; }
+
 std::string link::describe() const {
   std::string out = "connected";
   if (transport_) out += fmt::format(" by {}", net::name(transport_->kind()));

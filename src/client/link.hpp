@@ -88,6 +88,7 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   [[nodiscard]] std::size_t queued_bytes() const;  // more than 0 also while an end waits for its media to arrive
   [[nodiscard]] base::duration queue_age(base::instant now) const;
   [[nodiscard]] std::size_t send_budget() const;
+  [[nodiscard]] bool gives_up_late() const;  // live profile: what comes too late to be seen is left out
   // "connected by quic (QUIC as asked): resolve 0.4 ms, quic handshake 12.0 ms, rtmp 25.1 ms, publish 25.3 ms"
   [[nodiscard]] std::string describe() const;
 
