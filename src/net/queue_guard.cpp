@@ -8,6 +8,7 @@ namespace {
 using duration = queue_guard::duration;
 
 constexpr duration patience_min{500'000};
+constexpr duration settling{500'000};  // what was sent on the path before this one and acknowledged on this one is no measure of either
 constexpr duration calm{1'000'000};  // nothing had to be held back for so long: the guard ends
 duration limit(duration floor) { return std::max(queue_guard::delay_min, floor / 4); }
 double seconds(duration d) { return std::chrono::duration<double>(d).count(); }
@@ -62,9 +63,13 @@ bool queue_guard::watch(duration now, duration rtt, bool ours_is_long) {
 std::uint64_t queue_guard::update(duration now, const sample& s) {
   if (s.rtt.count() == 0) return room_;
   measure_rate(now, s.bytes_delivered);
+  if (!began_) began_ = now;
+  if (now - *began_ < settling) return room_;
   const auto floor = floor_.get();
   const double best = *std::max_element(rates_.begin(), rates_.end());
-  const auto under_way_max = std::max(bytes_min, static_cast<std::uint64_t>(best * seconds(floor + limit(floor) / 2)));
+  // A queue that is short enough may just as well be a way that got longer, which is to be filled as it is.
+  const auto round_trip = floor + (queue_ <= limit(floor) ? queue_ : duration(0));
+  const auto under_way_max = std::max(bytes_min, static_cast<std::uint64_t>(best * seconds(round_trip + limit(floor) / 2)));
   if (s.bytes_delivered != delivered_) {  // a new round trip time comes with something delivered
     delivered_ = s.bytes_delivered;
     guarding_ = watch(now, s.rtt, s.bytes_in_flight > std::max(2 * bytes_min, under_way_max + under_way_max / 2));

@@ -53,6 +53,7 @@ class queue_guard {
   std::uint64_t slot_delivered_ = 0;
   std::array<double, 3> rates_{};  // bytes per second, of the last slots
 
+  std::optional<duration> began_;
   bool guarding_ = false;
   duration limited_{0};  // when as much as may be was under way last
   std::uint64_t room_ = no_limit;

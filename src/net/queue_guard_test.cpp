@@ -132,6 +132,31 @@ TEST_F(queue_guard_test, a_longer_way_is_no_queue_for_ever) {
   EXPECT_EQ(shut_, 0);
 }
 
+TEST_F(queue_guard_test, a_way_that_got_a_little_longer_is_still_filled) {
+  run(5s);
+  round_trip_ = 62ms;  // less than what is taken for a queue
+  rate_ = 190'000;
+  run(2s);
+  rate_ = 750'000;
+  run(2s);
+  forget();
+  const auto before = delivered_;
+  run(5s);
+  EXPECT_GT(static_cast<double>(delivered_ - before), 0.98 * 5 * offered_);
+  EXPECT_EQ(shut_, 0);
+}
+
+TEST_F(queue_guard_test, what_two_paths_measured_together_does_not_count) {
+  run(5s);
+  guard_.reset();
+  rtt_ = 25ms;
+  for (int i = 0; i < 50; ++i) guard_.update(now_ += 1ms, {++delivered_, in_flight_, rtt_});
+  round_trip_ = 120ms;
+  forget();
+  run(10s);
+  EXPECT_EQ(shut_, 0);
+}
+
 TEST_F(queue_guard_test, another_path_begins_anew) {
   run(5s);
   rate_ = 190'000;
