@@ -2,14 +2,12 @@
 // The first byte chooses strict or lenient, so that both are reached from one corpus.
 // `amf0_fuzz --write-seeds=DIR` writes the seeds from the good half of the unit test's table and ends.
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
 #include <string>
 
 #include "rtmp/amf0.hpp"
 #include "rtmp/amf0_cases.hpp"
+#include "seeds.hpp"
 
 namespace {
 
@@ -37,28 +35,12 @@ base::byte_writer encoded(const std::vector<amf0::value>& values) {
   return to;
 }
 
-void write_seed(const std::string& directory, const char* name, const std::vector<std::uint8_t>& bytes) {
-  if (bytes.size() > 1000) return;  // large seeds only slow the fuzzer down
-  std::ofstream file(directory + '/' + name, std::ios::binary);
-  file.put('\0');
-  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  if (!file.flush()) {
-    std::fprintf(stderr, "cannot write %s/%s\n", directory.c_str(), name);
-    std::exit(1);
-  }
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  static constexpr char option[] = "--write-seeds=";
-  for (int i = 1; i < *argc; ++i) {
-    if (std::strncmp((*argv)[i], option, sizeof option - 1) != 0) continue;
-    const std::string directory = (*argv)[i] + sizeof option - 1;
-    for (const auto& c : amf0::cases::all_good()) write_seed(directory, c.name, c.bytes);
-    std::exit(0);
-  }
-  return 0;
+  return fuzz::write_seeds_if_asked(*argc, *argv, [](const fuzz::seed_folder& seeds) {
+    for (const auto& c : amf0::cases::all_good()) seeds.add(c.name, 0, c.bytes);
+  });
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

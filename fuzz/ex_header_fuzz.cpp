@@ -2,10 +2,7 @@
 // Properties: everything handed out lies inside the message and in order; what was read is written again to the byte; each track alone
 // says the same. `ex_header_fuzz --write-seeds=DIR` writes the seeds from the unit tests' table and ends.
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
 #include <string>
 
 #include "media/composition.hpp"
@@ -13,6 +10,7 @@
 #include "media/ex_header_cases.hpp"
 #include "media/tag_header.hpp"
 #include "media/track.hpp"
+#include "seeds.hpp"
 
 namespace {
 
@@ -88,29 +86,14 @@ void check_compositions(base::bytes_view bytes) {
   require(same(back, bytes.first(back.size())));
 }
 
-void write_seed(const std::string& directory, const char* name, media::frame_kind kind, const std::vector<std::uint8_t>& bytes) {
-  if (bytes.size() > 1000) return;  // large seeds only slow the fuzzer down
-  std::ofstream file(directory + '/' + name, std::ios::binary);
-  file.put(kind == media::frame_kind::video ? '\0' : '\1');
-  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  if (!file.flush()) {
-    std::fprintf(stderr, "cannot write %s/%s\n", directory.c_str(), name);
-    std::exit(1);
-  }
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  static constexpr char option[] = "--write-seeds=";
-  for (int i = 1; i < *argc; ++i) {
-    if (std::strncmp((*argv)[i], option, sizeof option - 1) != 0) continue;
-    const std::string directory = (*argv)[i] + sizeof option - 1;
-    for (const auto& c : media::ex_cases::all_good()) write_seed(directory, c.name, c.meaning.kind, c.bytes);
-    for (const auto& c : media::ex_cases::all_bad()) write_seed(directory, c.name, c.kind, c.bytes);
-    std::exit(0);
-  }
-  return 0;
+  return fuzz::write_seeds_if_asked(*argc, *argv, [](const fuzz::seed_folder& seeds) {
+    const auto first = [](media::frame_kind kind) -> std::uint8_t { return kind == media::frame_kind::video ? 0 : 1; };
+    for (const auto& c : media::ex_cases::all_good()) seeds.add(c.name, first(c.meaning.kind), c.bytes);
+    for (const auto& c : media::ex_cases::all_bad()) seeds.add(c.name, first(c.kind), c.bytes);
+  });
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -2,14 +2,12 @@
 // `roqr_fuzz --write-seeds=DIR` writes the seeds from the unit test's table and ends.
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
 #include <string>
 
 #include "rtmp/roqr_cases.hpp"
 #include "rtmp/roqr_frame.hpp"
+#include "seeds.hpp"
 
 namespace {
 
@@ -25,29 +23,13 @@ bool same(const rtmp::roqr_frame& x, const rtmp::roqr_frame& y) {
          base::as_text(a.payload) == base::as_text(b.payload);
 }
 
-void write_seed(const std::string& directory, const char* name, const std::vector<std::uint8_t>& bytes) {
-  if (bytes.size() > 1000) return;  // large seeds only slow the fuzzer down
-  std::ofstream file(directory + '/' + name, std::ios::binary);
-  file.put('\0');
-  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  if (!file.flush()) {
-    std::fprintf(stderr, "cannot write %s/%s\n", directory.c_str(), name);
-    std::exit(1);
-  }
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  static constexpr char option[] = "--write-seeds=";
-  for (int i = 1; i < *argc; ++i) {
-    if (std::strncmp((*argv)[i], option, sizeof option - 1) != 0) continue;
-    const std::string directory = (*argv)[i] + sizeof option - 1;
-    for (const auto& c : rtmp::roqr_cases::all_good()) write_seed(directory, c.name, c.bytes);
-    for (const auto& c : rtmp::roqr_cases::all_bad()) write_seed(directory, c.name, c.bytes);
-    std::exit(0);
-  }
-  return 0;
+  return fuzz::write_seeds_if_asked(*argc, *argv, [](const fuzz::seed_folder& seeds) {
+    for (const auto& c : rtmp::roqr_cases::all_good()) seeds.add(c.name, 0, c.bytes);
+    for (const auto& c : rtmp::roqr_cases::all_bad()) seeds.add(c.name, 0, c.bytes);
+  });
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

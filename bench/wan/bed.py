@@ -1,9 +1,11 @@
 """Two network namespaces, the link between them, and the programs that run in them."""
+import contextlib
 import itertools
 import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -48,18 +50,29 @@ def remove_leftovers():
             subprocess.run(["ip", "netns", "del", name], check=False)
 
 
-def reason_against_congestion(name):
-    """Why namespaces cannot use this TCP congestion control; None: they can. They may only choose what the machine allows to everyone."""
-    ipv4 = pathlib.Path("/proc/sys/net/ipv4")
-    if name not in (ipv4 / "tcp_available_congestion_control").read_text().split():
-        subprocess.run(["modprobe", f"tcp_{name}"], check=False, capture_output=True)
-    allowed = ipv4 / "tcp_allowed_congestion_control"
-    if name not in allowed.read_text().split():
+CONGESTION = pathlib.Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
+
+
+@contextlib.contextmanager
+def congestion_allowed(*names):
+    """Namespaces may only choose what the machine allows to everyone; while this lasts it allows these too, if the kernel has them."""
+    before = CONGESTION.read_text()
+    for name in set(names) - set(before.split()):
+        if shutil.which("modprobe"):  # for a kernel that has it as a module
+            subprocess.run(["modprobe", f"tcp_{name}"], check=False, capture_output=True)
         try:
-            allowed.write_text(f"{allowed.read_text().strip()} {name}")
+            CONGESTION.write_text(f"{CONGESTION.read_text().strip()} {name}")
         except OSError:
-            return f"this kernel has no TCP congestion control '{name}' (modprobe tcp_{name} does not help)"
-    return None
+            pass  # reason_against_congestion() says so where it matters
+    try:
+        yield
+    finally:
+        CONGESTION.write_text(before)
+
+
+def reason_against_congestion(name):
+    """Why namespaces cannot use this TCP congestion control, where congestion_allowed() has tried; None: they can."""
+    return None if name in CONGESTION.read_text().split() else f"this kernel has no TCP congestion control '{name}' (modprobe tcp_{name} does not help)"
 
 
 class Host:

@@ -85,6 +85,7 @@ class link_model {
   // Gilbert: in the bad state everything is lost; the stationary share of the bad state is `loss`, its mean stay `burst` packets.
   bool is_lost() {
     if (options_.loss <= 0) return false;
+    if (options_.loss >= 1) return true;
     const double chance = std::uniform_real_distribution<double>(0, 1)(random_);
     if (options_.burst <= 1) return chance < options_.loss;
     const double leave = 1 / options_.burst;

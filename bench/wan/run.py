@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 
-from bed import Bed, Failed, reason_against_running
+from bed import Bed, Failed, congestion_allowed, reason_against_running
 from check import check_link
 from links import LINKS, SCENARIOS
 from report import KINDS, tables
@@ -176,6 +176,11 @@ def main():
     millrace = str(options.millrace.resolve())
     push_help = subprocess.run([millrace, "push", "--help"], capture_output=True, text=True).stdout
     tools = Tools(millrace, str(options.wan_link.resolve()), push_help)
+    with congestion_allowed("cubic", "bbr"):
+        measure(tools, options)
+
+
+def measure(tools, options):
     links, plan, notes = plan_of(options, tools)
     for note in notes:
         say(note)

@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "base/escape.hpp"
+#include "base/hex.hpp"
 #include "net/openssl_ptr.hpp"
 
 namespace millrace::net {
@@ -40,17 +41,6 @@ std::string address_text(const ASN1_OCTET_STRING* address) {
 
 }  // namespace
 
-std::string lower_hex(const unsigned char* bytes, std::size_t count) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(count * 2);
-  for (std::size_t i = 0; i < count; ++i) {
-    out += digits[bytes[i] >> 4];
-    out += digits[bytes[i] & 15];
-  }
-  return out;
-}
-
 std::string spki_pin(const X509* certificate) {
   unsigned char* der = nullptr;
   const int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
@@ -59,7 +49,7 @@ std::string spki_pin(const X509* certificate) {
   unsigned int digest_length = 0;
   const bool good = EVP_Digest(der, static_cast<std::size_t>(length), digest.data(), &digest_length, EVP_sha256(), nullptr) == 1;
   OPENSSL_free(der);
-  return good ? lower_hex(digest.data(), digest_length) : std::string();
+  return good ? base::hex({digest.data(), digest_length}) : std::string();
 }
 
 std::vector<std::string> certificate_names(const X509* certificate) {

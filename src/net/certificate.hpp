@@ -24,6 +24,5 @@ std::string join_names(const std::vector<std::string>& names);
 
 // The newest entry of OpenSSL's error queue as text; the queue is empty afterwards.
 std::string take_openssl_error();
-std::string lower_hex(const unsigned char* bytes, std::size_t count);
 
 }  // namespace millrace::net

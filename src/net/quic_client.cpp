@@ -85,7 +85,7 @@ class client_endpoint final : public quic_endpoint {
     auto pipe = std::make_shared<quic_stream_transport>(connection_, io(), std::move(done));
     connection_->set_application(pipe);
     add_socket(std::move(*socket));
-    if (options_.quic.follow_network) watch_ = route_watch::open(io(), [this] { hold_path(); }, [this] { on_routes_changed(); });
+    if (options_.quic.follow_network) watch_ = route_watch::open(io(), [this] { on_route_sign(); }, [this] { on_routes_changed(); });
     connection_->touch();  // the first flight leaves from the loop, not from inside this call
     return pipe;
   }
@@ -118,11 +118,13 @@ class client_endpoint final : public quic_endpoint {
 
  private:
   // Something about the routes changes. Packets from an address that is still there go on through its own interface meanwhile, or what leads to
-  // the new network would swallow them.
-  void hold_path() {
+  // the new network would swallow them. If it is gone there is nothing to wait for: what is sent from it would be lost.
+  void on_route_sign() {
     const auto connection = connection_;
     if (!connection || !connection->handshake_completed()) return;
-    if (auto* const present = present_socket()) present->send_through(interface_of(connection->local().endpoint().address()));
+    const auto interface = interface_of(connection->local().endpoint().address());
+    if (interface == 0) return on_routes_changed();
+    if (auto* const present = present_socket()) present->send_through(interface);
   }
 
   // The way to the server may lead over another address now (Wi-Fi to mobile, or back). As long as the old one is there the move waits until

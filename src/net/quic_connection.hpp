@@ -179,7 +179,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   quic_time clock();
   static ngtcp2_ssize write_one(ngtcp2_conn* conn, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* into, std::size_t size,
                                 ngtcp2_tstamp now, void* user);
-  void watch_queue(quic_time now);
+  void look_at_path(quic_time now);
   void keep_for_repeat(const udp_batch& batch, quic_time now);
   void send_repeats(quic_time now);
   void after_read(int rv, quic_time now, quic_time silent_since);

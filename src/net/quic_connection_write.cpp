@@ -61,7 +61,7 @@ ngtcp2_ssize quic_connection::write_one(ngtcp2_conn* conn, ngtcp2_path* path, ng
 void quic_connection::write() {
   if (conn_ == nullptr || host_ == nullptr) return;
   const quic_time now = clock();
-  if (handshake_announced_) watch_queue(now);
+  if (handshake_announced_) look_at_path(now);
   if (application_) application_->begin_write();
   auto& space = write_space();
   std::size_t written = 0;
@@ -89,15 +89,16 @@ void quic_connection::write() {
     if (repeats_ && repeats_->on()) keep_for_repeat(batch, now);
   } while (written < budget && !host_->blocked());
   ngtcp2_conn_update_pkt_tx_time(conn_, now);  // once per pass: this is what paces
-  if (repeats_ && handshake_announced_) repeats_->observe(now, conn_, left_waiting_);
   retime();
   if (application_) application_->after_write();
 }
 
-void quic_connection::watch_queue(quic_time now) {
+// left_waiting_ is still that of the pass before.
+void quic_connection::look_at_path(quic_time now) {
   ngtcp2_conn_info info;
   ngtcp2_conn_get_conn_info2(conn_, &info);
   if (info.min_rtt == UINT64_MAX) return;  // no sample yet
+  if (repeats_) repeats_->observe(now, info, left_waiting_);
   bulk_room_ = guard_.update(microseconds_of(now), {bytes_delivered(info), info.bytes_in_flight, microseconds_of(info.latest_rtt)});
 }
 

@@ -11,7 +11,7 @@ constexpr quic_time observe_every = std::chrono::nanoseconds(repeat_policy::slot
 
 }  // namespace
 
-void quic_repeats::observe(quic_time now, const ngtcp2_conn* conn, bool waiting) {
+void quic_repeats::observe(quic_time now, const ngtcp2_conn_info& info, bool waiting) {
   if (!waiting) {
     waiting_since_ = quic_never;
   } else if (waiting_since_ == quic_never) {
@@ -19,9 +19,6 @@ void quic_repeats::observe(quic_time now, const ngtcp2_conn* conn, bool waiting)
   }
   if (now < observe_next_ && !policy_.on()) return;  // starting may wait for its time, stopping may not
   observe_next_ = now + observe_every;
-  ngtcp2_conn_info info;
-  ngtcp2_conn_get_conn_info2(conn, &info);
-  if (info.min_rtt == UINT64_MAX) return;  // no sample yet
   repeat_policy::sample s;
   s.packets_sent = info.pkt_sent;
   s.packets_lost = info.pkt_lost;

@@ -31,8 +31,8 @@ class quic_repeats {
     double useful = 0;                       // of the datagrams: the share by which the path loses the first copy but not the second
   };
 
-  // At every write pass. `waiting`: it left media behind. Cheap while nothing is repeated.
-  void observe(quic_time now, const ngtcp2_conn* conn, bool waiting);
+  // Before every write pass. `waiting`: the one before left media behind.
+  void observe(quic_time now, const ngtcp2_conn_info& info, bool waiting);
   [[nodiscard]] bool on() const noexcept { return policy_.on(); }
   // Copies a batch that has just been sent, if the policy wants it repeated.
   void keep(quic_time now, const udp_batch& batch, bool urgent);

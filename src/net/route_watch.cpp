@@ -19,8 +19,8 @@ constexpr std::chrono::milliseconds burst{20};
 // Shared with its own waits, so that it may be dropped from inside `changed`.
 class watch : public std::enable_shared_from_this<watch> {
  public:
-  watch(boost::asio::io_context& io, int descriptor, std::function<void()> begins, std::function<void()> changed)
-      : descriptor_(io, descriptor), timer_(io), begins_(std::move(begins)), changed_(std::move(changed)) {}
+  watch(boost::asio::io_context& io, int descriptor, std::function<void()> sign, std::function<void()> changed)
+      : descriptor_(io, descriptor), timer_(io), sign_(std::move(sign)), changed_(std::move(changed)) {}
 
   void wait() {
     descriptor_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [self = shared_from_this()](boost::system::error_code failed) {
@@ -33,13 +33,13 @@ class watch : public std::enable_shared_from_this<watch> {
           self->due_ = false;
           if (!late && self->changed_) self->changed_();
         });
-        self->begins_();
       }
+      self->sign_();
       self->wait();
     });
   }
   void stop() {
-    begins_ = [] {};
+    sign_ = [] {};
     changed_ = nullptr;
     timer_.cancel();
     boost::system::error_code ignored;
@@ -56,7 +56,7 @@ class watch : public std::enable_shared_from_this<watch> {
 
   boost::asio::posix::stream_descriptor descriptor_;
   boost::asio::steady_timer timer_;
-  std::function<void()> begins_, changed_;
+  std::function<void()> sign_, changed_;
   bool due_ = false;
 };
 
@@ -71,7 +71,7 @@ class handle final : public route_watch {
 
 }  // namespace
 
-std::unique_ptr<route_watch> route_watch::open(boost::asio::io_context& io, std::function<void()> begins, std::function<void()> changed) {
+std::unique_ptr<route_watch> route_watch::open(boost::asio::io_context& io, std::function<void()> sign, std::function<void()> changed) {
   const int descriptor = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
   if (descriptor < 0) return nullptr;
   sockaddr_nl all{};
@@ -81,7 +81,7 @@ std::unique_ptr<route_watch> route_watch::open(boost::asio::io_context& io, std:
     ::close(descriptor);
     return nullptr;
   }
-  auto made = std::make_shared<watch>(io, descriptor, std::move(begins), std::move(changed));
+  auto made = std::make_shared<watch>(io, descriptor, std::move(sign), std::move(changed));
   made->wait();
   return std::make_unique<handle>(std::move(made));
 }

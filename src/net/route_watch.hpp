@@ -6,13 +6,13 @@
 
 namespace millrace::net {
 
-// Calls come on the io_context's thread, one of each for a burst of changes. Destroying it ends them.
+// Calls come on the io_context's thread. Destroying it ends them.
 class route_watch {
  public:
   virtual ~route_watch() = default;
-  // `begins` is called at the first sign of a change, `changed` when there has been time for the rest of it. Null where the kernel does not let
-  // us: then a change is noticed when sending fails.
-  static std::unique_ptr<route_watch> open(boost::asio::io_context& io, std::function<void()> begins, std::function<void()> changed);
+  // `sign` is called at every sign of a change, `changed` once for a burst of them, when there has been time for the rest. Null where the kernel
+  // does not let us: then a change is noticed when sending fails.
+  static std::unique_ptr<route_watch> open(boost::asio::io_context& io, std::function<void()> sign, std::function<void()> changed);
 };
 
 }  // namespace millrace::net

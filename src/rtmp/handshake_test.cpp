@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/hex.hpp"
 #include "rtmp/handshake_digest.hpp"
 
 namespace millrace::rtmp {
@@ -26,15 +27,7 @@ bytes part(base::bytes_view from, std::size_t offset, std::size_t count) {
   const auto view = from.subspan(offset, count);
   return {view.begin(), view.end()};
 }
-std::string hex(base::bytes_view view) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string out;
-  for (const auto b : view) {
-    out += digits[b >> 4];
-    out += digits[b & 15];
-  }
-  return out;
-}
+using base::hex;
 
 // A C0C1 as old players send it: version bytes zero.
 bytes simple_c0c1() {

@@ -5,20 +5,13 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/hex.hpp"
 #include "rtmp/roqr_cases.hpp"
 
 namespace millrace::rtmp {
 namespace {
 
-std::string hex(base::bytes_view bytes) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string out;
-  for (const auto b : bytes) {
-    out += digits[b >> 4];
-    out += digits[b & 15];
-  }
-  return out;
-}
+using base::hex;
 
 // Numbers past 2^53 are no number in JSON that everybody reads alike.
 std::string number(std::uint64_t n) { return n >> 53 == 0 ? std::to_string(n) : '"' + std::to_string(n) + '"'; }

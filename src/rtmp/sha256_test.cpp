@@ -4,20 +4,13 @@
 
 #include <string>
 
+#include "base/hex.hpp"
 #include "rtmp/handshake.hpp"
 
 namespace millrace::rtmp {
 namespace {
 
-std::string hex(base::bytes_view bytes) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string out;
-  for (const auto b : bytes) {
-    out += digits[b >> 4];
-    out += digits[b & 15];
-  }
-  return out;
-}
+using base::hex;
 
 std::string hash_in_pieces(std::string_view text, std::size_t piece) {
   sha256 hash;
