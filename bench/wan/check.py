@@ -146,7 +146,7 @@ def check_link(wan_link, name, link, folder):
             time.sleep(max(0, began + ms / 1000 - time.monotonic()))
 
         share = link.loss / 100
-        row("RTT, ms", link.rtt, got["rtt_ms"], RTT_OFF_MS)
+        row("RTT, ms", link.rtt + link.jitter, got["rtt_ms"], RTT_OFF_MS + link.jitter)
         row("loss up, %", link.loss, got["lost_up"], loss_off(link, share))
         both = 1 - (1 - share) ** 2
         row("loss there and back, %", round(100 * both, 2), got["lost_both"], loss_off(link, both))

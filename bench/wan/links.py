@@ -13,9 +13,11 @@ class Link:
     queue: int = 200      # what the buffer before the bottleneck holds, as time at the present rate
     dip: tuple = ()       # (rate, start, length, every)
     outage: tuple = ()    # (start, length, every)
+    jitter: float = 0     # ms, each way, from 0 to this on top of the delay; packets stay in order
 
     def options(self):
-        out = ["--delay", self.rtt / 2, "--rate", self.rate, "--loss", self.loss, "--burst", self.burst, "--queue", self.queue]
+        out = ["--delay", self.rtt / 2, "--rate", self.rate, "--loss", self.loss, "--burst", self.burst, "--queue", self.queue,
+               "--jitter", self.jitter]
         for name, numbers in (("--dip", self.dip), ("--outage", self.outage)):
             if numbers:
                 out += [name, ":".join(map(str, numbers))]
@@ -30,6 +32,7 @@ LINKS = {
     "L4": Link("RTT 60 ms, 10 Mb/s, 10 % loss", 60, 10_000, loss=10),
     "L5": Link("RTT 40 ms, 6 Mb/s, for 5 s of every 20 s 1.5 Mb/s, queue 300 ms", 40, 6_000, queue=300, dip=(1_500, 6_000, 5_000, 20_000)),
     "L6": Link("RTT 50 ms, 10 Mb/s, 1 s of every 15 s nothing passes", 50, 10_000, outage=(7_000, 1_000, 15_000)),
+    "L7": Link("RTT 50 ms and up to 30 ms of jitter each way, 10 Mb/s, 1 % loss", 50, 10_000, loss=1, jitter=30),
 }
 
 # name: (what happens EVENT_MS after the media begins, "shared": RIVAL_AT_MS; the link on which it happens)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Live media over bad links: one table of how old frames are when they arrive, for millrace and for what people use today.
 
-    bench/wan/run.py [--quick] [--links L1,L3,rebind] [--systems bytes-bbr,tcp-bbr] [--seeds 3] [--seconds 40] [--out DIR]
+    bench/wan/run.py [--quick] [--links L1,L3,rebind] [--systems bytes-bbr,tcp-bbr] [--seeds 3] [--seconds 20] [--out DIR]
 
 Needs root (network namespaces, TUN). Every run: a publisher in one namespace, server and viewer in the other, between them wan_link.
 First the links are measured; then come the runs. The table goes to standard output, progress to standard error, everything else to DIR.
@@ -24,7 +24,7 @@ from report import KINDS, tables
 from systems import AFTER_S, LEAD_S, SYSTEMS, WARM_S, Tools, reason_against
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FULL_SECONDS, FULL_RUNS_PER_CORE = 40, 2
+FULL_SECONDS, FULL_RUNS_PER_CORE = 20, 3
 QUICK_SECONDS, QUICK_RUNS_PER_CORE = 5, 4
 QUICK_LEAST_SECONDS = 10                 # where something happens some seconds after the beginning
 AROUND_S = LEAD_S + WARM_S + AFTER_S + 1  # a run's start and end, beside its measured media
@@ -150,7 +150,7 @@ def main():
     parser.add_argument("--systems", help=f"of {','.join(SYSTEMS)} [all; in scenarios those that differ]")
     parser.add_argument("--seeds", type=int, help="runs of each cell, which shows their median [3]")
     parser.add_argument("--seconds", type=float,
-                        help=f"measured media per run; 25 or more has a whole period of L5 and L6 [{FULL_SECONDS}]")
+                        help=f"measured media per run; with 25 or more what happens on L5 and L6 happens twice [{FULL_SECONDS}]")
     parser.add_argument("--jobs", type=int, help=f"runs side by side [{FULL_RUNS_PER_CORE} per core]")
     parser.add_argument("--quick", action="store_true", help=f"everything but L0 once in under 5 minutes: one seed, {QUICK_SECONDS} s ("
                         f"{QUICK_LEAST_SECONDS} where something happens), {QUICK_RUNS_PER_CORE} runs per core; a look, no proof")

@@ -9,14 +9,15 @@ using duration = queue_guard::duration;
 
 constexpr duration patience_min{500'000};
 constexpr duration settling{500'000};  // what was sent on the path before this one and acknowledged on this one is no measure of either
-constexpr duration calm{1'000'000};  // nothing had to be held back for so long: the guard ends
-duration limit(duration floor) { return std::max(queue_guard::delay_min, floor / 4); }
+constexpr duration calm{1'000'000};    // nothing had to be held back for so long: the guard ends
+constexpr duration moment_length{25'000};
+constexpr double probe_gain = 1.25, probe_max = 4;
 double seconds(duration d) { return std::chrono::duration<double>(d).count(); }
 
 }  // namespace
 
-// The best of the last slots counts: what was delivered while little was sent says nothing about the path. So while we guard, slots in which
-// nothing was held back do not count, unless they are better.
+// The best of the last slots counts: what was delivered while little was sent says nothing about the path. So while we guard, slots in
+// which nothing was held back do not count, unless they are better.
 void queue_guard::measure_rate(duration now, std::uint64_t delivered) {
   if (slot_began_.count() == 0) {
     slot_began_ = now;
@@ -32,23 +33,42 @@ void queue_guard::measure_rate(duration now, std::uint64_t delivered) {
   slot_delivered_ = delivered;
 }
 
+duration queue_guard::least_lately(duration now, duration rtt) {
+  std::rotate(samples_.begin(), samples_.end() - 1, samples_.end());
+  samples_.front() = rtt;
+  if (now - present_.began >= moment_length) {
+    before_ = now - present_.began < 2 * moment_length ? present_ : moment{};
+    present_ = {now, rtt};
+  }
+  present_.least = std::min(present_.least, rtt);
+  return std::min({*std::min_element(samples_.begin(), samples_.end()), present_.least, before_.least});
+}
+
 // Whether to guard.
 bool queue_guard::watch(duration now, duration rtt, bool ours_is_long) {
   floor_.update(now, rtt);
-  std::rotate(samples_.begin(), samples_.end() - 1, samples_.end());
-  samples_.front() = rtt;
-  const auto floor = floor_.get();
-  const auto least = *std::min_element(samples_.begin(), samples_.end());
-  queue_ = std::max(duration(0), least - floor);
-  const auto too_long = limit(floor);
-  if (queue_ <= too_long) {
+  if (guarding_) {
+    usual_.skip();  // what stands in the queue now must not become usual
+  } else {
+    usual_.update(now, rtt);
+  }
+  const auto least = least_lately(now, rtt);
+  queue_ = std::max(duration(0), least - without_queue());
+  if (queue_ <= too_long()) {
     long_since_.reset();
     if (!short_since_) short_since_ = now;
     if (aside_since_ && now - *short_since_ >= aside_calm) aside_since_.reset();
-    // What has piled up here meanwhile goes out at the pace of the path, not all at once.
+    // What has piled up here meanwhile goes out at the pace of the path, not all at once. What was measured may be less than that: of what
+    // was sent while there was little to send, or of a path that got wider.
+    if (guarding_ && queue_ <= too_long() / 2 && limited_ > probed_ && now - probed_ >= least) {
+      probe_ = std::min(probe_ * probe_gain, probe_max);
+      probed_ = now;
+    }
     return guarding_ && now - limited_ < calm;
   }
   short_since_.reset();
+  probe_ = 1;
+  probed_ = now;
   if (aside_since_ && now - *aside_since_ < aside_max) return false;
   aside_since_.reset();
   if (!long_since_ || ours_is_long) long_since_ = now;
@@ -64,12 +84,11 @@ std::uint64_t queue_guard::update(duration now, const sample& s) {
   if (s.rtt.count() == 0) return room_;
   measure_rate(now, s.bytes_delivered);
   if (!began_) began_ = now;
-  if (now - *began_ < settling) return room_;
-  const auto floor = floor_.get();
+  if (unsettled_ && now - *began_ < settling) return room_;
   const double best = *std::max_element(rates_.begin(), rates_.end());
   // A queue that is short enough may just as well be a way that got longer, which is to be filled as it is.
-  const auto round_trip = floor + (queue_ <= limit(floor) ? queue_ : duration(0));
-  const auto under_way_max = std::max(bytes_min, static_cast<std::uint64_t>(best * seconds(round_trip + limit(floor) / 2)));
+  const auto round_trip = without_queue() + (queue_ <= too_long() ? queue_ : duration(0));
+  const auto under_way_max = std::max(bytes_min, static_cast<std::uint64_t>(probe_ * best * seconds(round_trip + too_long() / 2)));
   if (s.bytes_delivered != delivered_) {  // a new round trip time comes with something delivered
     delivered_ = s.bytes_delivered;
     guarding_ = watch(now, s.rtt, s.bytes_in_flight > std::max(2 * bytes_min, under_way_max + under_way_max / 2));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <random>
 
 namespace millrace::net {
 namespace {
@@ -42,14 +43,17 @@ class queue_guard_test : public testing::Test {
   void send() {
     const auto service = duration(static_cast<std::int64_t>(1e6 * packet_bytes / rate_));
     free_at_ = std::max(free_at_, now_) + service;
-    under_way_.push_back({now_, free_at_ + round_trip_, packet_bytes});
+    const duration jitter(jitter_.count() > 0 ? static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(jitter_.count())) : 0);
+    latest_ = std::max(latest_, free_at_ + round_trip_ + jitter);
+    under_way_.push_back({now_, latest_, packet_bytes});
     in_flight_ += packet_bytes;
   }
   [[nodiscard]] duration queue() const { return std::max(duration(0), free_at_ - now_); }
   void forget() { worst_ = 0ms, shut_ = 0; }
 
   queue_guard guard_;
-  duration now_{1s}, free_at_{0}, round_trip_{40ms}, rtt_{0}, rival_queue_{0}, worst_{0};
+  duration now_{1s}, free_at_{0}, round_trip_{40ms}, rtt_{0}, rival_queue_{0}, worst_{0}, jitter_{0}, latest_{0};
+  std::mt19937 random_{1};
   double rate_ = 750'000;     // of the bottleneck, in bytes per second
   double offered_ = 320'000;  // of the media
   double budget_ = 0;
@@ -78,6 +82,14 @@ TEST_F(queue_guard_test, keeps_the_queue_short_when_the_path_gets_narrow_and_use
   forget();
   run(5s);
   EXPECT_EQ(shut_, 0) << "the path is wide again";
+}
+
+TEST_F(queue_guard_test, a_path_that_was_always_too_narrow_is_guarded_too) {
+  rate_ = 190'000;
+  run(2s);
+  forget();
+  run(20s);
+  EXPECT_LT(worst_, 100ms);
 }
 
 TEST_F(queue_guard_test, is_much_better_than_none) {
@@ -121,6 +133,24 @@ TEST_F(queue_guard_test, one_late_acknowledgement_is_no_queue) {
     guard_.update(now_, {++delivered_, in_flight_, real + 60ms});
   }
   EXPECT_EQ(shut_, 0);
+}
+
+TEST_F(queue_guard_test, a_path_whose_delay_jumps_is_not_guarded_all_the_time) {
+  jitter_ = 50ms;
+  run(2s);
+  forget();
+  run(30s);
+  EXPECT_LT(shut_, 300) << "ms of 30 s";
+}
+
+TEST_F(queue_guard_test, a_queue_is_seen_where_the_delay_jumps) {
+  jitter_ = 30ms;
+  run(5s);
+  rate_ = 190'000;
+  run(1s);
+  forget();
+  run(4s);
+  EXPECT_LT(worst_, 130ms);
 }
 
 TEST_F(queue_guard_test, a_longer_way_is_no_queue_for_ever) {
