@@ -10,7 +10,8 @@ using duration = queue_guard::duration;
 constexpr duration patience_min{500'000};
 constexpr duration settling{500'000};  // what was sent on the path before this one and acknowledged on this one is no measure of either
 constexpr duration calm{1'000'000};    // nothing had to be held back for so long: the guard ends
-constexpr duration moment_length{25'000};
+constexpr duration moment_length{25'000}, samples_apart{8'000};
+constexpr duration steady{5'000};  // a delay that spreads by no more does not jump
 constexpr double probe_gain = 1.25, probe_max = 4;
 double seconds(duration d) { return std::chrono::duration<double>(d).count(); }
 
@@ -34,14 +35,19 @@ void queue_guard::measure_rate(duration now, std::uint64_t delivered) {
 }
 
 duration queue_guard::least_lately(duration now, duration rtt) {
-  std::rotate(samples_.begin(), samples_.end() - 1, samples_.end());
-  samples_.front() = rtt;
+  if (now - sampled_ >= samples_apart) {
+    std::rotate(samples_.begin(), samples_.end() - 1, samples_.end());
+    samples_.front() = rtt;
+    sampled_ = now;
+  }
+  samples_.front() = std::min(samples_.front(), rtt);
   if (now - present_.began >= moment_length) {
     before_ = now - present_.began < 2 * moment_length ? present_ : moment{};
     present_ = {now, rtt};
   }
   present_.least = std::min(present_.least, rtt);
-  return std::min({*std::min_element(samples_.begin(), samples_.end()), present_.least, before_.least});
+  const auto least = *std::min_element(samples_.begin(), samples_.end());
+  return usual_.spread() > steady ? std::min({least, present_.least, before_.least}) : least;
 }
 
 // Whether to guard.

@@ -60,8 +60,10 @@ class queue_guard {
 
   rtt_floor floor_;
   usual_rtt usual_;
-  // Acknowledgements that were held back are no queue, so the least counts: of the last samples, and of the last moments.
+  // Acknowledgements that were held back, or lost and made up for, are no queue, so the least counts: of the last samples, which are some
+  // milliseconds apart, and where the delay jumps, of the last moments.
   std::array<duration, 3> samples_{};
+  duration sampled_{0};
   struct moment {
     duration began{0}, least{duration::max()};
   };

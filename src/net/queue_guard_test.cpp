@@ -135,6 +135,18 @@ TEST_F(queue_guard_test, one_late_acknowledgement_is_no_queue) {
   EXPECT_EQ(shut_, 0);
 }
 
+TEST_F(queue_guard_test, acknowledgements_that_were_lost_and_made_up_for_are_no_queue) {
+  run(5s);
+  for (int i = 0; i < 20; ++i) {
+    run(200ms);
+    now_ += 30ms;  // nothing came
+    const auto real = rtt_;
+    for (int k = 0; k < 5; ++k) guard_.update(now_ += 1ms, {++delivered_, in_flight_, real + 33ms});
+    rtt_ = real;
+  }
+  EXPECT_EQ(shut_, 0);
+}
+
 TEST_F(queue_guard_test, a_path_whose_delay_jumps_is_not_guarded_all_the_time) {
   jitter_ = 50ms;
   run(2s);
