@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace millrace::base {
 
@@ -20,6 +21,8 @@ struct rtmp_limits {
   std::chrono::milliseconds ping_after{10'000};
 
   std::uint32_t media_message_bytes = 16u << 20;   // a 4K intra frame is 3 MB; the 24-bit length field ends at 16 MiB
+  // Of an audio or video message in chunks so much is kept, the rest is read over: for who looks at headers only.
+  std::uint32_t media_message_kept = std::numeric_limits<std::uint32_t>::max();
   std::uint32_t command_message_bytes = 64u << 10;  // connect with every E-RTMP map is under 2 KiB
   std::uint32_t data_message_bytes = 256u << 10;    // onMetaData; generous for cue points
   std::size_t partial_bytes = 20u << 20;            // all half-received messages of one connection together

@@ -12,5 +12,6 @@ void add_pull(CLI::App& app, int& status);
 void add_bridge(CLI::App& app, int& status);
 void add_probe(CLI::App& app, int& status);
 void add_conform(CLI::App& app, int& status);
+void add_bench(CLI::App& app, int& status);
 
 }  // namespace millrace::cli

@@ -61,7 +61,7 @@ int usage_error(CLI::App& app, const CLI::ParseError& failure) {
   if (!unknown.empty()) {
     text = unknown_word(app, command, unknown.front());
   } else if (&command == &app && dynamic_cast<const CLI::RequiredError*>(&failure) != nullptr) {
-    text = "a command is missing: serve, push, pull, bridge, probe or conform; see `millrace --help`";
+    text = "a command is missing: serve, push, pull, bridge, probe, conform or bench; see `millrace --help`";
   } else {
     text = std::string(failure.what()) + "; see `millrace " + name + (name.empty() ? "" : " ") + "--help`";
   }
@@ -83,6 +83,7 @@ int run(int argc, char** argv) {
   add_bridge(app, status);
   add_probe(app, status);
   add_conform(app, status);
+  add_bench(app, status);
   for (auto* command : app.get_subcommands([](const CLI::App*) { return true; })) command->fallthrough();
   app.footer(
       "Examples:\n"

@@ -1,5 +1,4 @@
 // millrace serve: the media server.
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -12,6 +11,7 @@
 
 #include "base/log.hpp"
 #include "cli/commands.hpp"
+#include "cli/descriptors.hpp"
 #include "cli/exit_status.hpp"
 #include "cli/logging.hpp"
 #include "server/server.hpp"
@@ -64,15 +64,6 @@ base::result<server::config> settings_from(const serve_options& o) {
     c.access.publish_allow.insert(c.access.publish_allow.end(), ranges->begin(), ranges->end());
   }
   return c;
-}
-
-// One descriptor per connection: take what the hard limit gives.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-  }
 }
 
 std::string ready_line(const server::server& s) {

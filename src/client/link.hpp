@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@ struct link_settings {
   std::chrono::milliseconds dial_timeout{10'000};
   std::chrono::milliseconds start_timeout{10'000};  // from the transport's handshake to the accepted publish or play
   bool pipeline = true;
+  std::uint32_t media_kept = std::numeric_limits<std::uint32_t>::max();  // bytes of a message in chunks: for who only looks at its beginning
   bool reliable = false;                            // live profile: nothing is given up for being late
   net::dial_memory* memory = nullptr;               // outlives every link
   rtmp::redirect_rules redirects;                   // for those who follow them

@@ -126,7 +126,7 @@ chunk_reader::step_result chunk_reader::on_basic_header() {
   if (format_ != 3) {
     if (s.in_message) {
       return failure(base::error_kind::protocol, "format " + std::to_string(format_) + " inside an unfinished message (" +
-                                                     std::to_string(s.payload.size()) + " of " + std::to_string(s.length) + " bytes)");
+                                                     std::to_string(s.have) + " of " + std::to_string(s.length) + " bytes)");
     }
     stage_ = stage::message_header;
     return std::optional<message>{};
@@ -193,7 +193,7 @@ chunk_reader::step_result chunk_reader::begin_chunk() {
     s.timestamp = format_ == 0 ? s.field : s.timestamp + s.field;
     s.in_message = true;
   }
-  chunk_left_ = std::min(chunk_size_, s.length - static_cast<std::uint32_t>(s.payload.size()));
+  chunk_left_ = std::min(chunk_size_, s.length - s.have);
   if (chunk_left_ == 0) return finish_message();
   stage_ = stage::payload;
   return std::optional<message>{};
@@ -202,18 +202,25 @@ chunk_reader::step_result chunk_reader::begin_chunk() {
 chunk_reader::step_result chunk_reader::on_payload(base::bytes_view& in) {
   auto& s = streams_[current_];
   const auto count = std::min<std::size_t>(in.size(), chunk_left_);
-  if (partial_bytes_ + count > partial_limit_) {
+  const auto kept = std::min(count, kept_of(s) - s.payload.size());
+  if (partial_bytes_ + kept > partial_limit_) {
     return failure(base::error_kind::limit, "unfinished messages hold more than " + std::to_string(partial_limit_) + " bytes");
   }
-  grow(s.payload, count, s.length);
-  s.payload.insert(s.payload.end(), in.begin(), in.begin() + static_cast<std::ptrdiff_t>(count));
+  grow(s.payload, kept, kept_of(s));
+  s.payload.insert(s.payload.end(), in.begin(), in.begin() + static_cast<std::ptrdiff_t>(kept));
   in = in.subspan(count);
-  partial_bytes_ += count;
+  partial_bytes_ += kept;
+  s.have += static_cast<std::uint32_t>(count);
   chunk_left_ -= static_cast<std::uint32_t>(count);
   if (chunk_left_ != 0) return std::optional<message>{};
-  if (s.payload.size() == s.length) return finish_message();
+  if (s.have == s.length) return finish_message();
   stage_ = stage::basic_header;
   return std::optional<message>{};
+}
+
+std::size_t chunk_reader::kept_of(const chunk_stream& s) const {
+  const auto type = static_cast<message_type>(s.type);
+  return type == message_type::audio || type == message_type::video ? std::min(s.length, limits_.media_message_kept) : s.length;
 }
 
 chunk_reader::step_result chunk_reader::finish_message() {
@@ -226,6 +233,7 @@ chunk_reader::step_result chunk_reader::finish_message() {
   partial_bytes_ -= s.payload.size();
   if (!s.payload.empty()) m.payload = base::slice(std::move(s.payload));
   s.payload = {};
+  s.have = 0;
   s.in_message = false;
   stage_ = stage::basic_header;
   if (m.type == message_type::set_chunk_size) {
@@ -254,6 +262,7 @@ base::result<void> chunk_reader::apply_abort(base::bytes_view body) {
     if (s.csid != csid) continue;
     partial_bytes_ -= s.payload.size();
     s.payload = {};
+    s.have = 0;
     s.in_message = false;
   }
   return {};

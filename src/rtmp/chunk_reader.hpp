@@ -41,6 +41,7 @@ class chunk_reader {
     std::uint32_t timestamp = 0;  // of the message that is being read, or of the last one
     std::uint32_t length = 0;
     std::uint32_t msid = 0;
+    std::uint32_t have = 0;  // bytes of the message that have come
     std::uint8_t type = 0;
     bool extended = false;    // the last header had the extended field
     bool in_message = false;  // begun and not whole
@@ -61,6 +62,7 @@ class chunk_reader {
   base::result<void> apply_abort(base::bytes_view body);
   base::error failure(base::error_kind kind, std::string_view text) const;
   [[nodiscard]] std::size_t message_limit(std::uint8_t type) const;
+  [[nodiscard]] std::size_t kept_of(const chunk_stream& s) const;  // bytes of its message
 
   base::rtmp_limits limits_;
   std::size_t partial_limit_;

@@ -258,6 +258,21 @@ TEST(chunk_reader, K13_a_message_of_length_0_is_whole_at_its_header) {
   expect_messages(chunk(0, 4).time(3).length_type(0, 8).msid(1) + bytes(chunk(3, 4)), {"8/1/4@3 ", "8/1/4@6 "});
 }
 
+TEST(chunk_reader, of_media_only_the_beginning_may_be_kept) {
+  base::rtmp_limits limits;
+  limits.media_message_kept = 10;
+  const bytes stream = join({chunk(0, 6).time(7).length_type(250, 9).msid(1).body(9, 'a').body(119, 'b'),
+                             chunk(0, 4).time(8).length_type(6, 8).msid(1).body(6, 's'), chunk(3, 6).body(122, 'b'),
+                             chunk(0, 3).time(0).length_type(20, 20).msid(0).body(20, 'c'), chunk(3, 6).body(128, 'd'), chunk(3, 6).body(122, 'e')});
+  for (std::size_t piece : {0u, 1u, 3u, 64u}) {
+    chunk_reader reader(limits, 100);
+    const auto r = read(reader, stream, piece);
+    ASSERT_FALSE(r.failure) << r.failure->text;
+    EXPECT_EQ(outline(r.messages), (std::vector<std::string>{"8/1/4@8 ssssss", "9/1/6@7 aaaaaaaaab", "20/0/3@0 " + filled(20, 'c'), "9/1/6@14 dddddddddd"}));
+    EXPECT_EQ(reader.partial_bytes(), 0u);
+  }
+}
+
 TEST(chunk_reader, K14_limits) {
   base::rtmp_limits limits;
   limits.media_message_bytes = 8'388'608;

@@ -18,7 +18,8 @@ ALLOWED = {
     "server": {"base", "media", "rtmp", "hub", "net", "http"},
     "client": {"base", "media", "rtmp", "net"},
     "conform": {"base", "media", "rtmp", "net", "client"},
-    "cli": {"base", "media", "rtmp", "net", "server", "client", "conform"},
+    "load": {"base", "media", "rtmp", "net", "client"},
+    "cli": {"base", "media", "rtmp", "net", "server", "client", "conform", "load"},
 }
 PURE = {"base", "media", "rtmp", "hub"}
 # What a pure folder has no business with: clocks that run, sockets, threads, files, random sources, other libraries.

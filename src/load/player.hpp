@@ -1,0 +1,58 @@
+// One player of a load: plays, looks at the beginning of each message and counts.
+#pragma once
+#include <array>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "client/link.hpp"
+#include "load/histogram.hpp"
+
+namespace millrace::load {
+
+// What players of one kind saw together, while it is measured.
+struct player_figures {
+  histogram delay;      // from when a frame was due to when it was here, sound and pictures
+  histogram connect;    // from the wish to connect to the accepted play
+  histogram first_key;  // from the accepted play to the beginning of the first key frame; not earlier than its message is whole
+  std::uint64_t frames = 0, lost = 0;
+};
+
+class player final : public client::link_handler {
+ public:
+  enum class state : unsigned char { starting, playing, failed };
+  // `done` is called when the state is no longer `starting`, once; from the loop.
+  player(boost::asio::io_context& io, client::link_target target, const client::link_settings& settings, player_figures& into,
+         std::function<void()> done);
+  ~player() override;
+
+  // From now on delays and losses count, and bytes.
+  void begin_measuring();
+  // Bytes of the pipe since then.
+  [[nodiscard]] std::uint64_t bytes() const;
+  // Reads nothing until `resume`.
+  void stall(bool stalled);
+  [[nodiscard]] state is() const noexcept { return state_; }
+  [[nodiscard]] const std::optional<base::error>& failure() const noexcept { return failure_; }
+
+ private:
+  void on_link_started(const rtmp::status& info) override;
+  void on_link_frame(media::frame f) override;
+  void on_link_down(const client::link_end& end) override;
+  void settle(state to);
+  [[nodiscard]] std::uint64_t pipe_bytes() const;
+
+  player_figures& figures_;
+  std::function<void()> done_;
+  const base::instant opened_;
+  client::link_ptr link_;
+  state state_ = state::starting;
+  std::optional<base::error> failure_;
+  base::instant started_{};
+  bool saw_key_ = false, measuring_ = false;
+  std::uint64_t bytes_before_ = 0, bytes_at_end_ = 0;
+  std::array<std::optional<std::uint32_t>, 2> last_{};  // numbers of sound and pictures
+};
+
+}  // namespace millrace::load
