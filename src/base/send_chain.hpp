@@ -24,14 +24,22 @@ class send_chain {
     parts_.insert(parts_.end(), other.parts_.begin(), other.parts_.end());
     size_ += other.size_;
   }
+  // `other` is empty then, and keeps room for as many slices as either had.
   void append(send_chain&& other) {
     if (parts_.empty()) {
-      *this = std::move(other);
+      std::swap(parts_, other.parts_);
+      std::swap(size_, other.size_);
     } else {
       for (auto& part : other.parts_) parts_.push_back(std::move(part));
       size_ += other.size_;
     }
     other.clear();
+  }
+  // Hands every slice to `take(slice&&)`; empty then, with the room that it had.
+  template <class Take>
+  void drain(Take take) {
+    for (auto& part : parts_) take(std::move(part));
+    clear();
   }
   void clear() { parts_.clear(); size_ = 0; }
 

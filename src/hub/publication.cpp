@@ -28,7 +28,7 @@ void publication::append(media::frame&& f) {
 void publication::flush() {
   if (standing_ != standing::active) return;
   const auto kept = stream_;  // a callback may end this publication
-  kept->state_->flush();
+  kept->flush();
 }
 
 void publication::yield(std::function<void()> taken_over) {

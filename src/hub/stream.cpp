@@ -17,6 +17,7 @@ stream::~stream() = default;
 
 const std::string& stream::name() const noexcept { return state_->name; }
 bool stream::published() const noexcept { return state_->published; }
+void stream::flush() { state_->flush(); }
 
 stream_facts stream::facts() const {
   const auto& s = *state_;

@@ -50,7 +50,7 @@ class entry {
 };
 using entry_ptr = std::shared_ptr<const entry>;
 
-// What a viewer's owner implements. Called on the stream's thread from publication::flush, begin and end; must not
+// What a viewer's owner implements. Called on the stream's thread from flush(), begin and end of a publication; must not
 // destroy the stream, another cursor or itself: note the fact and act after returning.
 class viewer {
  public:
@@ -74,7 +74,7 @@ class publication {
   // left from before, times stay as they come and the old ring goes. A configuration equal to the one in effect is not
   // stored again (L2); "@clearDataFrame" takes a kept data message away and goes no further.
   void append(media::frame&& f);
-  // Tells waiting viewers; once per batch of appends.
+  // Tells waiting viewers; once per batch of appends. As target()->flush(), which others may call when they like.
   void flush();
   // From now on stream::publish() gives a successor. `taken_over` is called once when it has taken over, from inside its append(): note the
   // fact and act later. This publication then takes nothing in any more and ends without a trace.
@@ -171,6 +171,8 @@ class stream : public std::enable_shared_from_this<stream> {
   [[nodiscard]] bool published() const noexcept;
   [[nodiscard]] stream_facts facts() const;
 
+  // Tells waiting viewers of what was appended since the last time. The caller keeps the stream alive.
+  void flush();
   // Error kind busy when somebody publishes already and does not yield, or has a successor already.
   base::result<std::unique_ptr<publication>> publish();
 

@@ -9,11 +9,16 @@ base::duration quic_send_queue::oldest_unsent_age(base::instant now) const noexc
   return std::max(base::duration::zero(), std::chrono::duration_cast<base::duration>(now - entries_[next_].queued_at));
 }
 
-void quic_send_queue::push(const base::send_chain& chain, base::instant now) {
-  for (const auto& part : chain.parts()) {
-    entries_.push_back({part, now});
+void quic_send_queue::push(base::send_chain&& chain, base::instant now) {
+  chain.drain([&](base::slice&& part) {
     end_ += part.size();
-  }
+    entries_.push_back({std::move(part), now});
+  });
+}
+
+void quic_send_queue::push(const base::send_chain& chain, base::instant now) {
+  for (const auto& part : chain.parts()) entries_.push_back({part, now});
+  end_ += chain.size();
 }
 
 void quic_send_queue::sent(std::uint64_t bytes) noexcept {

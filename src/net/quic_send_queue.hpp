@@ -21,6 +21,7 @@ class quic_send_queue {
   // Zero when nothing waits.
   [[nodiscard]] base::duration oldest_unsent_age(base::instant now) const noexcept;
 
+  void push(base::send_chain&& chain, base::instant now);  // the chain is empty then, with the room that it had
   void push(const base::send_chain& chain, base::instant now);
   // The next bytes to send as at most `most` (pointer, length) pairs of type V (`V{pointer, length}`); how many were written.
   template <class V>

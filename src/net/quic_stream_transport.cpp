@@ -80,9 +80,10 @@ void quic_stream_transport::start(transport_handler& handler) {
   wake();  // what arrived before this waits in received_, and perhaps the end behind it
 }
 
-void quic_stream_transport::send(base::send_chain chain) {
-  if (finishing_ || write_refused_ || !connection_->alive() || chain.empty()) return;
-  queue_.push(chain, instant_of(connection_->now()));
+void quic_stream_transport::send(base::send_chain&& chain) {
+  if (finishing_ || write_refused_ || !connection_->alive()) chain.clear();
+  if (chain.empty()) return;
+  queue_.push(std::move(chain), instant_of(connection_->now()));
   static_cast<void>(send_budget());  // notes an exhausted budget, so that on_writable follows even if nobody asks
   connection_->touch();
 }

@@ -35,7 +35,7 @@ class quic_stream_transport final : public transport, public quic_application, p
   [[nodiscard]] base::duration oldest_queued_age(base::instant now) const override;
   [[nodiscard]] std::size_t send_budget() const override;
   void start(transport_handler& handler) override;
-  void send(base::send_chain chain) override;
+  void send(base::send_chain&& chain) override;
   void pull_from(base::group_source* source) override;
   void pull() override;
   void stop_stream(std::int64_t stream, std::uint64_t code) override;

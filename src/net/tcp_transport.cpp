@@ -7,8 +7,8 @@
 #include <array>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <deque>
 #include <optional>
+#include <vector>
 
 #include "net/endpoint_text.hpp"
 #include "net/tcp_facts.hpp"
@@ -23,6 +23,7 @@ constexpr std::size_t read_buffer_size = 64u << 10;
 constexpr std::size_t read_per_turn = 512u << 10;  // then the other connections of this thread get their turn
 constexpr std::size_t last_words_max = 1u << 20;   // read after a failed write: the peer's reason may lie there
 constexpr std::size_t slices_per_write = 64;
+constexpr std::size_t queue_kept_max = 256;  // slices: a viewer that was slow once gives its memory back
 constexpr int unsent_in_kernel = 64 << 10;
 constexpr std::chrono::seconds flush_deadline{2};
 constexpr std::chrono::seconds linger_deadline{1};
@@ -32,6 +33,29 @@ std::span<std::uint8_t> read_buffer() {
   thread_local std::array<std::uint8_t, read_buffer_size> buffer;
   return buffer;
 }
+
+class tcp_transport;
+
+// One per io_context: the transports that have something to write at the end of this turn of the loop. One post for all of them.
+class flush_list final : public boost::asio::execution_context::service {
+ public:
+  using key_type = flush_list;
+  static boost::asio::execution_context::id id;
+  explicit flush_list(boost::asio::execution_context& context) : service(context), io_(static_cast<boost::asio::io_context&>(context)) {}
+  void add(std::shared_ptr<tcp_transport> one);
+
+ private:
+  void shutdown() noexcept override {
+    due_.clear();
+    going_.clear();
+  }
+  void run();
+
+  boost::asio::io_context& io_;
+  std::vector<std::shared_ptr<tcp_transport>> due_, going_;
+  bool posted_ = false;
+};
+boost::asio::execution_context::id flush_list::id;
 
 class tcp_transport final : public transport, public std::enable_shared_from_this<tcp_transport> {
  public:
@@ -59,8 +83,8 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
   [[nodiscard]] std::size_t queued_bytes() const override { return queued_bytes_; }
 
   [[nodiscard]] base::duration oldest_queued_age(base::instant now) const override {
-    if (queue_.empty() || now <= queue_.front().since) return base::duration::zero();
-    return now - queue_.front().since;
+    if (queue_empty() || now <= queue_[first_].since) return base::duration::zero();
+    return now - queue_[first_].since;
   }
 
   [[nodiscard]] std::size_t send_budget() const override {
@@ -75,11 +99,12 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
     if (!paused_) post_read();
   }
 
-  void send(base::send_chain chain) override {
-    if (phase_ != phase::open || chain.empty()) return;
+  void send(base::send_chain&& chain) override {
+    if (phase_ != phase::open) chain.clear();
+    if (chain.empty()) return;
     const auto now = clock::now();
-    for (const auto& part : chain.parts()) queue_.push_back({part, now});
     queued_bytes_ += chain.size();
+    chain.drain([&](base::slice&& part) { queue_.push_back({std::move(part), now}); });
     if (queued_bytes_ >= tcp_high_water) budget_was_empty_ = true;
     post_flush();
   }
@@ -181,13 +206,14 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
   void post_flush() {
     if (flush_under_way_) return;
     flush_under_way_ = true;
-    boost::asio::post(socket_.get_executor(), [self = shared_from_this()] { self->flush(); });
+    boost::asio::use_service<flush_list>(socket_.get_executor().context()).add(shared_from_this());
   }
 
+  friend class flush_list;
   void flush() {
     flush_under_way_ = false;
     if (phase_ != phase::open && phase_ != phase::flushing) return;
-    while (!queue_.empty()) {
+    while (!queue_empty()) {
       std::array<iovec, slices_per_write> parts{};
       const auto sent = channel_->write({parts.data(), gather(parts)});
       if (sent.status == channel_status::failed || sent.status == channel_status::end) return write_failed(sent.error);
@@ -197,7 +223,7 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
       }
       take_from_queue(sent.bytes);
     }
-    if (phase_ == phase::flushing) return queue_.empty() ? flushed() : void();
+    if (phase_ == phase::flushing) return queue_empty() ? flushed() : void();
     if (budget_was_empty_ && queued_bytes_ < tcp_high_water) {
       budget_was_empty_ = false;
       if (handler_ != nullptr) handler_->on_writable();
@@ -213,8 +239,8 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
   std::size_t gather(std::span<iovec> parts) const {
     std::size_t count = 0;
     std::size_t skip = front_taken_;
-    for (const auto& entry : queue_) {
-      if (count == parts.size()) break;
+    for (std::size_t i = first_; i < queue_.size() && count < parts.size(); ++i) {
+      const auto& entry = queue_[i];
       // iovec has no const, writing does not change the bytes.
       parts[count++] = {const_cast<std::uint8_t*>(entry.bytes.data()) + skip, entry.bytes.size() - skip};
       skip = 0;
@@ -226,14 +252,20 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
     bytes_sent_ += bytes;
     queued_bytes_ -= bytes;
     while (bytes != 0) {
-      const std::size_t left = queue_.front().bytes.size() - front_taken_;
+      const std::size_t left = queue_[first_].bytes.size() - front_taken_;
       if (bytes < left) {
         front_taken_ += bytes;
-        return;
+        break;
       }
       bytes -= left;
       front_taken_ = 0;
-      queue_.pop_front();
+      queue_[first_++].bytes = {};
+    }
+    // What is gone leaves the front when that is cheap: nothing is left, or at least as much as is left.
+    if (2 * first_ >= queue_.size()) {
+      queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(first_));
+      first_ = 0;
+      if (queue_.empty() && queue_.capacity() > queue_kept_max) queue_ = {};
     }
   }
 
@@ -309,8 +341,10 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
     socket_.close(ignored);
   }
 
+  [[nodiscard]] bool queue_empty() const { return first_ == queue_.size(); }
   void drop_queue() {
-    queue_.clear();
+    queue_ = {};
+    first_ = 0;
     queued_bytes_ = 0;
     front_taken_ = 0;
   }
@@ -320,7 +354,8 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
   const int descriptor_ = socket_.native_handle();
   tcp::endpoint local_, remote_;
   transport_handler* handler_ = nullptr;
-  std::deque<queued_slice> queue_;
+  std::vector<queued_slice> queue_;  // from first_ on; keeps its memory, so that a viewer's frames need no new one
+  std::size_t first_ = 0;
   std::size_t front_taken_ = 0;  // bytes of the front slice already written
   std::size_t queued_bytes_ = 0;
   std::uint64_t bytes_sent_ = 0, bytes_received_ = 0;
@@ -329,6 +364,19 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
   bool paused_ = false, peer_has_ended_ = false, budget_was_empty_ = false;
   bool read_under_way_ = false, flush_under_way_ = false;  // a wait or a post
 };
+
+void flush_list::add(std::shared_ptr<tcp_transport> one) {
+  due_.push_back(std::move(one));
+  if (std::exchange(posted_, true)) return;
+  boost::asio::post(io_, [this] { run(); });
+}
+
+void flush_list::run() {
+  posted_ = false;
+  going_.swap(due_);
+  for (const auto& one : going_) one->flush();
+  going_.clear();
+}
 
 }  // namespace
 

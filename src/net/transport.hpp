@@ -86,7 +86,8 @@ class transport {
 
   // The handler must live until close(), abort() or on_closed. Nothing is read before start.
   virtual void start(transport_handler& handler) = 0;
-  virtual void send(base::send_chain chain) = 0;
+  // Takes the slices; the chain is empty then and keeps its memory for the next time.
+  virtual void send(base::send_chain&& chain) = 0;
   // RoQR: media of which each group becomes a QUIC stream is pulled from `source` while packets are built, behind everything that send()
   // took; null: from nowhere any more. The source lives until then, or until close(), abort() or on_closed. Others never ask it.
   virtual void pull_from(base::group_source* /*source*/) {}

@@ -134,11 +134,9 @@ void chunk_framing::set_window(std::uint32_t bytes) {
 
 void chunk_framing::announce_chunk_size(std::uint32_t size) { out_.append(writer_.announce_chunk_size(size)); }
 
-base::send_chain chunk_framing::poll_output() {
+void chunk_framing::take_output(base::send_chain& into) {
   reply_bytes_ = 0;
-  auto out = std::move(out_);
-  out_ = {};
-  return out;
+  into.append(std::move(out_));
 }
 
 }  // namespace millrace::rtmp

@@ -49,7 +49,7 @@ class chunk_framing final : public framing {
   void set_window(std::uint32_t bytes) override;
   void announce_chunk_size(std::uint32_t size) override;
 
-  base::send_chain poll_output() override;
+  void take_output(base::send_chain& into) override;
 
  private:
   base::result<void> on_control(const message& m);

@@ -198,7 +198,11 @@ std::optional<client_event> client_session::poll_event() {
   impl_->events_.pop_front();
   return event;
 }
-base::send_chain client_session::poll_output() { return impl_->framing_->poll_output(); }
+base::send_chain client_session::poll_output() {
+  base::send_chain out;
+  impl_->framing_->take_output(out);
+  return out;
+}
 group_sender* client_session::groups() const { return impl_->framing_->groups(); }
 
 bool client_session::wants_pull() const { return impl_->framing_->wants_pull(); }

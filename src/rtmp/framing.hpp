@@ -90,7 +90,8 @@ class framing {
   virtual void set_window(std::uint32_t bytes) = 0;  // tells the peer our Window Acknowledgement Size
   virtual void announce_chunk_size(std::uint32_t size) = 0;
 
-  virtual base::send_chain poll_output() = 0;
+  // What is to be sent goes behind what `into` has. Reuses its memory: no allocation once both have had their largest load.
+  virtual void take_output(base::send_chain& into) = 0;
 };
 
 struct server_config;

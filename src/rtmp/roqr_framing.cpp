@@ -254,11 +254,9 @@ void roqr_framing::release_behind_media() {
   for (const auto& m : std::exchange(behind_, {})) write(m);
 }
 
-base::send_chain roqr_framing::poll_output() {
+void roqr_framing::take_output(base::send_chain& into) {
   reply_bytes_ = 0;
-  auto out = std::move(out_);
-  out_ = {};
-  return out;
+  into.append(std::move(out_));
 }
 
 std::optional<stream_stop> roqr_framing::poll_stop() {

@@ -47,7 +47,7 @@ class roqr_framing final : public framing {
   void set_window(std::uint32_t) override {}
   void announce_chunk_size(std::uint32_t) override {}
 
-  base::send_chain poll_output() override;
+  void take_output(base::send_chain& into) override;
   void write_behind_media(std::uint32_t msid, const message& m) override;
   [[nodiscard]] std::size_t waiting_behind_media() const override { return behind_.size(); }
   [[nodiscard]] bool wants_pull() const override { return sender_ && (!sender_->idle() || !behind_.empty()); }

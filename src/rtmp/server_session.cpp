@@ -275,7 +275,12 @@ std::optional<server_event> server_session::poll_event() {
   impl_->events_.pop_front();
   return event;
 }
-base::send_chain server_session::poll_output() { return impl_->framing_->poll_output(); }
+base::send_chain server_session::poll_output() {
+  base::send_chain out;
+  impl_->framing_->take_output(out);
+  return out;
+}
+void server_session::take_output(base::send_chain& into) { impl_->framing_->take_output(into); }
 group_sender* server_session::groups() const { return impl_->framing_->groups(); }
 
 bool server_session::wants_pull() const { return impl_->framing_->wants_pull(); }

@@ -157,6 +157,7 @@ class server_session {
 
   std::optional<server_event> poll_event();
   base::send_chain poll_output();
+  void take_output(base::send_chain& into);  // the same, behind what `into` has: without allocating, where memory is reused
   std::optional<stream_stop> poll_stop();  // RoQR: STOP_SENDING that the transport is to send
   // Live profile: the end of a publication or a play goes out behind its media, which may still be under way. So many messages wait for
   // that; before the transport is closed they can be let go.

@@ -166,6 +166,13 @@ const settings& known_settings() {
          c.viewers.publisher_wait = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
          return {};
        }}},
+      {"play.gather_ms_max", number(&config::fan_out, &fan_out_pace::settings::window_max, 0, 1'000)},
+      {"play.load_per_cent", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value<double>();
+         if (!value || *value < 1 || *value > 100) return "takes per cent from 1 to 100";
+         c.fan_out.load = *value / 100;
+         return {};
+       }}},
       {"drain.seconds", {[](config& c, const toml::node& node) -> std::string {
          const auto value = node.value<double>();
          if (!value || *value < 0 || *value > 86'400) return "takes seconds from 0 to 86400";
@@ -288,6 +295,8 @@ resume_s = 10                 # a millrace that lost its connection has so long 
 allow = ["all"]
 catch_up = true               # start near the live edge: old frames in fast motion, no old sound; NAME?catch_up=no for recorders
 delay_ms = 200                # how far behind the live edge then; NAME?delay=MS
+gather_ms_max = 100           # while a core is busier than load_per_cent, frames are gathered for so long at most before viewers get them:
+load_per_cent = 25            # cheaper, and later; below that every frame goes out at once
 wait_s = 0                    # for a publisher that is not there (0: for ever); then NetStream.Play.StreamNotFound
 
 [drain]

@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "net/listener.hpp"
 #include "server/access.hpp"
+#include "server/fan_out_pace.hpp"
 #include "server/play_options.hpp"
 
 namespace millrace::server {
@@ -30,6 +31,7 @@ struct config {
   base::amf_limits amf;
   base::hub_limits hub;
   viewer_settings viewers;                   // what players get that ask for nothing else
+  fan_out_pace::settings fan_out;            // how long frames are gathered for viewers
   std::size_t connections_per_address_max = 100;
   // On SIGTERM, peers that can (E-RTMP "Reconnect Request") are asked to reconnect and served on for this long, or until they left.
   std::chrono::milliseconds drain{1'000};

@@ -96,7 +96,7 @@ void rtmp_connection::on_groups_flushed() {
 }
 
 void rtmp_connection::on_receive_done() {
-  for (auto& [msid, publication] : publications_) publication->flush();
+  for (auto& [msid, publication] : publications_) shard_.viewers.announce(publication->target());
   turn();
 }
 
@@ -339,7 +339,7 @@ void rtmp_connection::pump() {
   // With groups the newest pictures may be handed over at once: what the network does not take can still be given up there.
   std::size_t budget = groups ? group_bytes_max - std::min(groups->queued_bytes(), group_bytes_max) : transport_->send_budget();
   const auto format = session_.media_format();
-  base::send_chain out;
+  auto& out = shard_.scratch;
   bool more = true;
   while (more && budget > 0) {
     more = false;
@@ -359,15 +359,16 @@ void rtmp_connection::pump() {
       // The image lives as long as its entry, so the share of the one is the share of the other.
       const auto& image = next->item->image(image_format(format), [format](const media::frame& f) { return rtmp::encode_wire(f, rtmp::wire_msid, format); });
       session_.send(at, msid, frame, base::shared_chain(next->item, &image));
-      auto bytes = session_.poll_output();
-      budget -= std::min(budget, groups ? image.size() : bytes.size());
-      out.append(std::move(bytes));
+      const auto before = out.size();
+      session_.take_output(out);
+      budget -= std::min(budget, groups ? image.size() : out.size() - before);
     }
   }
   tell_losses(at);
   pumping_ = false;
-  out.append(session_.poll_output());  // notices
+  session_.take_output(out);  // notices
   if (!out.empty()) transport_->send(std::move(out));
+  out.clear();
   pull();
   watch_progress(at);
 }

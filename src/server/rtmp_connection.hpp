@@ -13,6 +13,7 @@
 #include "rtmp/session.hpp"
 #include "server/access.hpp"
 #include "server/config.hpp"
+#include "server/fan_out.hpp"
 #include "server/resume.hpp"
 
 namespace millrace::server {
@@ -24,8 +25,10 @@ struct shard_context {
   hub::directory& streams;
   failure_guard& failures;
   resume_register& resumes;
+  fan_out& viewers;
   std::function<std::uint64_t()> random;
   bool stopping = false;  // whoever connects now is refused
+  base::send_chain scratch = {};  // of one viewer at a time: memory that need not be allocated for each
 };
 
 class rtmp_connection_player;  // rtmp_connection_player.hpp

@@ -25,7 +25,8 @@ server::server(boost::asio::io_context& io, config settings)
       settings_(std::move(settings)),
       streams_(settings_.hub),
       resumes_(io, random_number, settings_.resume_window),
-      shard_{io, settings_, streams_, failures_, resumes_, random_number},
+      fan_out_(io, settings_.fan_out),
+      shard_{io, settings_, streams_, failures_, resumes_, fan_out_, random_number},
       deadline_(io) {}
 
 server::~server() {

@@ -27,6 +27,7 @@ class server {
   [[nodiscard]] std::size_t connections() const { return connections_.size(); }
   [[nodiscard]] hub::directory& streams() { return streams_; }
   [[nodiscard]] net::listener_counters counters() const;
+  [[nodiscard]] fan_out_facts viewers() const { return fan_out_.facts(); }
 
   // Asks everybody who can (E-RTMP v2 "Reconnect Request") to come back over a new connection, at `tc_url` or, when that is empty, where
   // they are. Who publishes is followed by the new connection without a gap for viewers. How many were asked.
@@ -48,6 +49,7 @@ class server {
   hub::directory streams_;
   failure_guard failures_;
   resume_register resumes_;
+  fan_out fan_out_;
   shard_context shard_;
   std::shared_ptr<const net::identity> identity_;
   std::vector<std::unique_ptr<net::listener>> listeners_;

@@ -1,0 +1,54 @@
+// How long frames are gathered before viewers get them: not at all while the shard has time, longer as it gets busy. Pure.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+
+#include "base/time.hpp"
+
+namespace millrace::server {
+
+// Waking a viewer costs about the same for one frame as for ten, so rounds that come less often cost less. Ten times a second the window
+// grows by a quarter while the shard is busier than it is meant to be, and shrinks by a tenth while it is not.
+class fan_out_pace {
+ public:
+  struct settings {
+    std::chrono::milliseconds window_max{100};
+    double load = 0.25;  // of a core
+  };
+  explicit fan_out_pace(settings s) : settings_(s) {}
+
+  // A round begins. `busy`: CPU time of the shard's thread so far.
+  void begin_round(base::instant now, base::duration busy) {
+    ++rounds_;
+    began_ = now;
+    if (measured_ == base::instant{}) {
+      measured_ = now;
+      busy_ = busy;
+    }
+    if (now - measured_ < step) return;
+    const double load = static_cast<double>((busy - busy_).count()) / static_cast<double>((now - measured_).count());
+    measured_ = now;
+    busy_ = busy;
+    if (load > settings_.load * 1.1) {
+      window_ = std::max<base::duration>(window_min, window_ + window_ / 4);
+    } else if (load < settings_.load * 0.9) {
+      window_ -= window_ / 10;
+      if (window_ < window_min) window_ = base::duration(0);
+    }
+    window_ = std::min<base::duration>(window_, settings_.window_max);
+  }
+  // Not before this.
+  [[nodiscard]] base::instant next_round() const { return began_ + window_; }
+  [[nodiscard]] base::duration window() const { return window_; }
+  [[nodiscard]] std::uint64_t rounds() const { return rounds_; }
+
+ private:
+  static constexpr base::duration step = std::chrono::milliseconds(100);
+  static constexpr base::duration window_min = std::chrono::milliseconds(2);
+  settings settings_;
+  base::instant began_{}, measured_{};
+  base::duration busy_{0}, window_{0};
+  std::uint64_t rounds_ = 0;
+};
+
+}  // namespace millrace::server
