@@ -28,6 +28,8 @@ TEST(config, the_example_is_valid_and_equals_the_defaults) {
   EXPECT_EQ(parsed->retry, defaults.retry);
   EXPECT_EQ(parsed->quic_idle_timeout, defaults.quic_idle_timeout);
   EXPECT_EQ(parsed->connections_per_address_max, defaults.connections_per_address_max);
+  EXPECT_EQ(parsed->fan_out.window_max, defaults.fan_out.window_max);
+  EXPECT_EQ(parsed->fan_out.load, defaults.fan_out.load);
   EXPECT_EQ(parsed->drain, defaults.drain);
   EXPECT_EQ(parsed->drain_to, defaults.drain_to);
   EXPECT_EQ(parsed->access.publish_allow.size(), defaults.access.publish_allow.size());
@@ -56,6 +58,16 @@ TEST(config, what_players_get) {
   EXPECT_EQ(failure("[play]\ncatch_up = 1"), "m.toml:2: play.catch_up: takes true or false");
   EXPECT_EQ(failure("[play]\ndelay_ms = 10001"), "m.toml:2: play.delay_ms: takes a whole number from 0 to 10000");
   EXPECT_EQ(failure("[play]\nwait_s = -1"), "m.toml:2: play.wait_s: takes seconds from 0 (for ever) to 86400");
+}
+
+TEST(config, when_frames_are_gathered) {
+  const auto parsed = parse_config("[play]\ngather_ms_max = 30\nload_per_cent = 12.5\n", "m.toml");
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  EXPECT_EQ(parsed->fan_out.window_max.count(), 30);
+  EXPECT_EQ(parsed->fan_out.load, 0.125);
+  EXPECT_EQ(parse_config("[play]\ngather_ms_max = 0", "m.toml")->fan_out.window_max.count(), 0);
+  EXPECT_EQ(failure("[play]\ngather_ms_max = 1001"), "m.toml:2: play.gather_ms_max: takes a whole number from 0 to 1000");
+  EXPECT_EQ(failure("[play]\nload_per_cent = 0"), "m.toml:2: play.load_per_cent: takes per cent from 1 to 100");
 }
 
 TEST(config, Q2_reads_the_drain) {
