@@ -38,7 +38,7 @@ base::byte_writer encoded(const std::vector<amf0::value>& values) {
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  return fuzz::write_seeds_if_asked(*argc, *argv, [](const fuzz::seed_folder& seeds) {
+  return millrace::fuzz::write_seeds_if_asked(*argc, *argv, [](const millrace::fuzz::seed_folder& seeds) {
     for (const auto& c : amf0::cases::all_good()) seeds.add(c.name, 0, c.bytes);
   });
 }

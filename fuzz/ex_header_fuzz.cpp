@@ -89,7 +89,7 @@ void check_compositions(base::bytes_view bytes) {
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  return fuzz::write_seeds_if_asked(*argc, *argv, [](const fuzz::seed_folder& seeds) {
+  return millrace::fuzz::write_seeds_if_asked(*argc, *argv, [](const millrace::fuzz::seed_folder& seeds) {
     const auto first = [](media::frame_kind kind) -> std::uint8_t { return kind == media::frame_kind::video ? 0 : 1; };
     for (const auto& c : media::ex_cases::all_good()) seeds.add(c.name, first(c.meaning.kind), c.bytes);
     for (const auto& c : media::ex_cases::all_bad()) seeds.add(c.name, first(c.kind), c.bytes);

@@ -26,7 +26,7 @@ bool same(const rtmp::roqr_frame& x, const rtmp::roqr_frame& y) {
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  return fuzz::write_seeds_if_asked(*argc, *argv, [](const fuzz::seed_folder& seeds) {
+  return millrace::fuzz::write_seeds_if_asked(*argc, *argv, [](const millrace::fuzz::seed_folder& seeds) {
     for (const auto& c : rtmp::roqr_cases::all_good()) seeds.add(c.name, 0, c.bytes);
     for (const auto& c : rtmp::roqr_cases::all_bad()) seeds.add(c.name, 0, c.bytes);
   });
