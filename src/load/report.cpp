@@ -51,8 +51,9 @@ std::string report_text(const run_report& r) {
     line("", "                     since: " + times(r.delay_with_guests));
   }
   if (r.server) {
-    line("server", fmt::format("{:.2f} of a core, {:.2f} CPU s per GB, memory {:.1f} MB, {:.1f} kB more per player", r.server->cpu_seconds / r.seconds,
-                               per_gigabyte(r), static_cast<double>(r.server->rss_bytes) / 1e6, rss_per_player(r) / 1e3));
+    auto text = fmt::format("{:.2f} of a core, memory {:.1f} MB", r.server->cpu_seconds / r.seconds, static_cast<double>(r.server->rss_bytes) / 1e6);
+    if (r.playing > 0) text += fmt::format("; {:.2f} CPU s per GB, {:.1f} kB more per player", per_gigabyte(r), rss_per_player(r) / 1e3);
+    line("server", text);
   }
   line("generator", fmt::format("{:.2f} of a core, frames sent at most {:.1f} ms late{}", r.generator_load, r.publisher_latest_ms,
                                 r.generator_too_slow() ? ": TOO SLOW, so these are its limits and not the server's" : ""));
@@ -92,9 +93,9 @@ std::string report_json(const run_report& r) {
   }
   if (r.server) {
     out["server"] = json::object{{"cpu_seconds", r.server->cpu_seconds},
-                                 {"cpu_seconds_per_gigabyte", per_gigabyte(r)},
+                                 {"cpu_seconds_per_gigabyte", r.playing > 0 ? json::value(per_gigabyte(r)) : json::value(nullptr)},
                                  {"rss_bytes", r.server->rss_bytes},
-                                 {"rss_bytes_per_player", rss_per_player(r)}};
+                                 {"rss_bytes_per_player", r.playing > 0 ? json::value(rss_per_player(r)) : json::value(nullptr)}};
   }
   out["generator"] = json::object{{"load", r.generator_load}, {"publisher_latest_ms", r.publisher_latest_ms}, {"too_slow", r.generator_too_slow()}};
   return json::serialize(out);
