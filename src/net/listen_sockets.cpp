@@ -32,11 +32,12 @@ base::error refused(const char* protocol, const asio::ip::address& address, std:
 }
 
 template <class Socket>
-boost::system::error_code open_and_bind(Socket& socket, const typename Socket::endpoint_type& local) {
+boost::system::error_code open_and_bind(Socket& socket, const typename Socket::endpoint_type& local, const port_group& group = {}) {
   boost::system::error_code failure;
   socket.open(local.protocol(), failure);
   if (!failure && local.address().is_v6()) socket.set_option(asio::ip::v6_only(false), failure);
-  // Not SO_REUSEPORT: a second server on the same port has to be an error, not half of the connections.
+  // Only within a group: a second server on the same port has to be an error, not half of the connections.
+  if (!failure && !group.share(socket.native_handle())) failure.assign(errno, boost::system::system_category());
   if constexpr (std::is_same_v<Socket, tcp::acceptor>) {
     if (!failure) socket.set_option(asio::socket_base::reuse_address(true), failure);
   }
@@ -46,9 +47,14 @@ boost::system::error_code open_and_bind(Socket& socket, const typename Socket::e
 
 }  // namespace
 
-base::result<tcp::acceptor> open_acceptor(asio::io_context& io, const tcp::endpoint& local, std::size_t receive_buffer) {
+base::result<tcp::acceptor> open_acceptor(asio::io_context& io, const tcp::endpoint& local, std::size_t receive_buffer,
+                                          const port_group& group) {
+  if (group.shared() && group.index == 0) {  // the group itself would share the port with any other group of this user
+    tcp::acceptor alone(io);
+    if (const auto failure = open_and_bind(alone, local); failure) return refused("tcp", local.address(), local.port(), failure);
+  }
   tcp::acceptor acceptor(io);
-  auto failure = open_and_bind(acceptor, local);
+  auto failure = open_and_bind(acceptor, local, group);
   // Before listen(): what is accepted inherits it, and offers no larger window from the start.
   if (!failure && receive_buffer > 0) {
     acceptor.set_option(asio::socket_base::receive_buffer_size(static_cast<int>(receive_buffer)), failure);

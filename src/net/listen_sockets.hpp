@@ -4,12 +4,13 @@
 #include <boost/asio/ip/tcp.hpp>
 
 #include "base/result.hpp"
+#include "net/port_group.hpp"
 
 namespace millrace::net {
 
-// Bound, listening, non-blocking; an IPv6 socket takes IPv4 too. `receive_buffer` as in listener_options.
+// Bound, listening, non-blocking; an IPv6 socket takes IPv4 too. `receive_buffer` and `group` as in listener_options.
 base::result<boost::asio::ip::tcp::acceptor> open_acceptor(boost::asio::io_context& io, const boost::asio::ip::tcp::endpoint& local,
-                                                           std::size_t receive_buffer = 0);
+                                                           std::size_t receive_buffer = 0, const port_group& group = {});
 
 // Binds a UDP socket there and closes it again: the same errors, before the QUIC side tries.
 base::result<void> probe_udp(const boost::asio::ip::address& address, std::uint16_t port);

@@ -11,7 +11,6 @@
 #include <set>
 
 #include "base/log.hpp"
-#include "net/address_table.hpp"
 #include "net/endpoint_text.hpp"
 #include "net/incoming.hpp"
 #include "net/listen_sockets.hpp"
@@ -111,7 +110,7 @@ class core : public std::enable_shared_from_this<core> {
         options_(std::move(options)),
         on_accept_(std::move(on_accept)),
         retry_(io),
-        table_(std::make_shared<address_table>(options_.connections_per_address_max)) {}
+        table_(options_.addresses ? options_.addresses : std::make_shared<address_table>(options_.connections_per_address_max)) {}
 
   base::result<void> prepare() {
     if (!options_.tls || !options_.certificate) return {};
@@ -306,15 +305,19 @@ base::result<opened> open_both(asio::io_context& io, const asio::ip::address& ad
   opened both;
   both.port = port;
   if (options.tcp || options.tls) {
-    auto acceptor = open_acceptor(io, {address, port}, options.receive_buffer);
+    auto acceptor = open_acceptor(io, {address, port}, options.receive_buffer, options.group);
     if (!acceptor) return std::move(acceptor).error();
     both.port = acceptor->local_endpoint().port();
     both.acceptor.emplace(*std::move(acceptor));
   }
   if (options.quic) {
-    if (auto free = probe_udp(address, both.port); !free) return std::move(free).error();
+    if (options.group.index == 0) {
+      if (auto free = probe_udp(address, both.port); !free) return std::move(free).error();
+    }
+    auto quic_options = options.quic_options;
+    quic_options.group = options.group;
     auto server = quic_listen(
-        io, {address, both.port}, options.certificate, options.quic_options,
+        io, {address, both.port}, options.certificate, std::move(quic_options),
         [weak = std::weak_ptr(made)](transport_ptr accepted) {
           if (const auto alive = weak.lock()) {
             alive->accepted_quic(std::move(accepted));
@@ -334,6 +337,17 @@ base::result<opened> open_both(asio::io_context& io, const asio::ip::address& ad
 }
 
 }  // namespace
+
+listener_counters& listener_counters::operator+=(const listener_counters& other) {
+  accepted_tcp += other.accepted_tcp;
+  accepted_tls += other.accepted_tls;
+  accepted_quic += other.accepted_quic;
+  refused_first_byte += other.refused_first_byte;
+  refused_handshake += other.refused_handshake;
+  refused_limit += other.refused_limit;
+  quic += other.quic;
+  return *this;
+}
 
 base::result<std::unique_ptr<listener>> listen(asio::io_context& io, listener_options options, accept_handler on_accept) {
   if (!options.tcp && !options.tls && !options.quic)

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "net/address_table.hpp"
 #include "net/identity.hpp"
+#include "net/port_group.hpp"
 #include "net/quic_options.hpp"
 #include "net/transport.hpp"
 
@@ -32,12 +34,18 @@ struct listener_options {
   std::size_t handshaking_max = 1000;
   std::size_t receive_buffer = 0;  // bytes that the kernel takes from a TCP peer before it is read; 0: as it sees fit
   std::size_t connections_per_address_max = 100;  // per IPv4 address or IPv6 /64; loopback is not counted
+  // Instead of a table of its own with that limit: for listeners that count together.
+  std::shared_ptr<address_table> addresses;
+  // One of several listeners at the same address, each on a thread of its own; opened in the order of their index. The first one finds out whether
+  // some other program has the port.
+  port_group group;
 };
 
 struct listener_counters {
   std::uint64_t accepted_tcp = 0, accepted_tls = 0, accepted_quic = 0;
   std::uint64_t refused_first_byte = 0, refused_handshake = 0, refused_limit = 0;
   quic_server_counters quic;
+  listener_counters& operator+=(const listener_counters& other);
 };
 
 // Hands over transports whose handshake is complete, not yet started. Called on the io_context's thread.

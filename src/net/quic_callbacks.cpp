@@ -19,7 +19,7 @@ struct quic_callbacks {
   static int get_new_connection_id(ngtcp2_conn*, ngtcp2_cid* id, ngtcp2_stateless_reset_token* token, std::size_t size, void* user) {
     auto& connection = self(user);
     if (connection.host_ == nullptr || size > sizeof id->data) return NGTCP2_ERR_CALLBACK_FAILURE;
-    connection.host_->random({id->data, size});
+    connection.host_->choose_id({id->data, size});
     id->datalen = size;
     connection.host_->make_reset_token(*id, *token);
     connection.host_->add_id(*id, connection);

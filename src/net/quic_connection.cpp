@@ -94,7 +94,7 @@ base::result<std::shared_ptr<quic_connection>> quic_connection::make_server(quic
   }
   ngtcp2_cid own{};
   own.datalen = quic_id_bytes;
-  host.random({own.data, quic_id_bytes});
+  host.choose_id({own.data, quic_id_bytes});
   ngtcp2_stateless_reset_token token{};
   host.make_reset_token(own, token);
   std::copy(std::begin(token.data), std::end(token.data), params.stateless_reset_token);
@@ -133,7 +133,7 @@ base::result<std::shared_ptr<quic_connection>> quic_connection::make_client(quic
   destination.datalen = 16;
   host.random({destination.data, destination.datalen});
   own.datalen = quic_id_bytes;
-  host.random({own.data, own.datalen});
+  host.choose_id({own.data, own.datalen});
   auto path = path_of(made->local_, made->remote_);
   const auto table = quic_callback_table(false);
   ngtcp2_conn* conn = nullptr;

@@ -26,8 +26,7 @@ namespace millrace::net {
 
 class quic_connection;
 
-// Length of the connection ids that we choose. All bytes are random for now; byte 0 is left for the shard's number, by
-// which a kernel filter can steer datagrams once there are several sockets.
+// Length of the connection ids that we choose: random, but for what a server with several sockets needs (port_group).
 inline constexpr std::size_t quic_id_bytes = 8;
 
 // What a connection needs from its endpoint. It outlives the connection or detaches it.
@@ -37,6 +36,8 @@ class quic_connection_host {
   // All time and all randomness that decides anything come from here. The machine's, but for a simulation.
   [[nodiscard]] virtual quic_time now() const { return quic_now(); }
   virtual void random(std::span<std::uint8_t> into) { quic_random(into); }
+  // A connection id of our own.
+  virtual void choose_id(std::span<std::uint8_t> id) { random(id); }
   // The connection wants write() in this loop turn or in the next one, and deliver() before it if touched_again is set.
   virtual void touch(quic_connection& which) = 0;
   virtual void add_id(const ngtcp2_cid& id, quic_connection& which) = 0;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "net/identity.hpp"
+#include "net/port_group.hpp"
 
 namespace millrace::net {
 
@@ -31,7 +32,8 @@ struct quic_common_options {
 enum class retry_policy : unsigned char { under_load, always, never };
 
 struct quic_server_options : quic_common_options {
-  quic_secrets secrets;
+  quic_secrets secrets;   // the same for all of a group
+  port_group group;
   retry_policy retry = retry_policy::under_load;
   std::size_t retry_above_half_open = 1000;
   std::chrono::milliseconds handshake_timeout{10'000};
@@ -48,6 +50,18 @@ struct quic_server_counters {
   std::uint64_t retries_sent = 0, stateless_resets_sent = 0, version_negotiations_sent = 0;
   std::uint64_t path_changes = 0;
   std::size_t connections = 0, half_open = 0;
+
+  quic_server_counters& operator+=(const quic_server_counters& other) {
+    datagrams_received += other.datagrams_received;
+    datagrams_sent += other.datagrams_sent;
+    retries_sent += other.retries_sent;
+    stateless_resets_sent += other.stateless_resets_sent;
+    version_negotiations_sent += other.version_negotiations_sent;
+    path_changes += other.path_changes;
+    connections += other.connections;
+    half_open += other.half_open;
+    return *this;
+  }
 };
 
 }  // namespace millrace::net

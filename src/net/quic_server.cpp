@@ -81,6 +81,10 @@ class server_endpoint final : public quic_endpoint {
   }
 
   // --- quic_connection_host
+  void choose_id(std::span<std::uint8_t> id) override {
+    random(id);
+    options_.group.claim(id);
+  }
   void add_id(const ngtcp2_cid& id, quic_connection& which) override { ids_.insert_or_assign(connection_id(id), &which); }
   void remove_id(const ngtcp2_cid& id) override { ids_.erase(connection_id(id)); }
   void on_ended(quic_connection& which) override {
@@ -226,7 +230,7 @@ void server_endpoint::send_retry(const udp_datagram& datagram, const ngtcp2_pkt_
   if (!retries_.take(quic_now())) return;
   ngtcp2_cid own{};
   own.datalen = quic_id_bytes;
-  quic_random({own.data, own.datalen});
+  choose_id({own.data, own.datalen});
   std::array<std::uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2> token{};
   const auto& secret = options_.secrets.token;
   const auto token_size =
@@ -295,7 +299,7 @@ base::result<std::unique_ptr<quic_server>> quic_listen(boost::asio::io_context& 
     secret->resize(32);
     quic_random(*secret);
   }
-  auto socket = quic_udp_socket::bind(io, local);
+  auto socket = quic_udp_socket::bind(io, local, options.group);
   if (!socket) return std::move(socket).error().within("udp " + udp_address(local).text());
   auto endpoint =
       std::make_shared<server_endpoint>(io, std::move(*credentials), std::move(options), std::move(on_accept), std::move(admit));

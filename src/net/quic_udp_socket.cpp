@@ -146,14 +146,17 @@ void add_control(msghdr& message, std::size_t capacity, int level, int type, con
 
 }  // namespace
 
-base::result<std::unique_ptr<quic_udp_socket>> quic_udp_socket::bind(asio::io_context& io, const asio::ip::udp::endpoint& local) {
+base::result<std::unique_ptr<quic_udp_socket>> quic_udp_socket::bind(asio::io_context& io, const asio::ip::udp::endpoint& local,
+                                                                     const port_group& group) {
   auto s = std::make_shared<state>(io);
   boost::system::error_code failed;
   s->socket.open(local.protocol(), failed);
   if (!failed && local.address().is_v6() && local.address().to_v6().is_unspecified()) {
     s->socket.set_option(asio::ip::v6_only(false), failed);
   }
+  if (!failed && !group.share(s->socket.native_handle())) return local_error("share the port", errno);
   if (!failed) s->socket.bind(local, failed);
+  if (!failed && !group.steer(s->socket.native_handle())) return local_error("steer by connection id", errno);
   if (!failed) s->socket.non_blocking(true, failed);
   if (failed) return local_error("bind", failed.value());
   std::unique_ptr<quic_udp_socket> made(new quic_udp_socket(std::move(s)));

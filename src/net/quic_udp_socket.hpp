@@ -14,6 +14,7 @@
 
 #include "base/result.hpp"
 #include "base/slice.hpp"
+#include "net/port_group.hpp"
 
 namespace millrace::net {
 
@@ -70,7 +71,8 @@ class quic_udp_socket {
   static constexpr std::size_t batch_bytes_max = 64'000;
 
   // Bound and unconnected (a server). "::" takes IPv4 too. The error (kind local) carries no address: the caller knows it.
-  static base::result<std::unique_ptr<quic_udp_socket>> bind(boost::asio::io_context& io, const boost::asio::ip::udp::endpoint& local);
+  static base::result<std::unique_ptr<quic_udp_socket>> bind(boost::asio::io_context& io, const boost::asio::ip::udp::endpoint& local,
+                                                             const port_group& group = {});
   // Connected to one peer (a client), so that ICMP errors come back. Error kind unreachable when there is no route.
   static base::result<std::unique_ptr<quic_udp_socket>> connect(boost::asio::io_context& io, const boost::asio::ip::udp::endpoint& remote);
   ~quic_udp_socket();
