@@ -30,7 +30,7 @@ std::optional<delivery> cursor::next(base::instant now) {
     if (c.ahead) {
       if (auto item = c.take_ahead()) {
         ++c.stats.delivered;
-        return delivery{std::move(item), true};
+        return delivery{std::move(item), true, c.publication};
       }
     }
     if (c.joining && !c.join(s, now)) {
@@ -69,7 +69,7 @@ std::optional<delivery> cursor::next(base::instant now) {
     ++c.position;
     if (!item) continue;
     ++c.stats.delivered;
-    return delivery{std::move(item), false};
+    return delivery{std::move(item), false, c.publication};
   }
 }
 

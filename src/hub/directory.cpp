@@ -1,7 +1,6 @@
 #include "hub/directory.hpp"
 
 #include <map>
-#include <mutex>
 
 namespace millrace::hub {
 
@@ -12,7 +11,6 @@ struct directory::state {
     std::weak_ptr<stream> held;
   };
   base::hub_limits limits;
-  mutable std::mutex lock;  // the one lock of the hub: names are all that shards share
   std::map<std::string, place, std::less<>> streams;
 };
 
@@ -20,7 +18,6 @@ directory::directory(const base::hub_limits& limits) : state_(std::make_shared<s
 directory::~directory() = default;
 
 std::shared_ptr<stream> directory::open(std::string_view name) {
-  const std::lock_guard guard(state_->lock);
   auto found = state_->streams.find(name);
   if (found != state_->streams.end()) {
     if (auto held = found->second.held.lock()) return held;
@@ -31,11 +28,8 @@ std::shared_ptr<stream> directory::open(std::string_view name) {
   auto made = std::unique_ptr<stream>(new stream(std::string(name), state_->limits));
   const stream* const address = made.get();
   std::shared_ptr<stream> shared(made.release(), [owner = state_](stream* gone) {
-    {
-      const std::lock_guard held(owner->lock);
-      const auto at = owner->streams.find(gone->name());
-      if (at != owner->streams.end() && at->second.address == gone) owner->streams.erase(at);
-    }
+    const auto at = owner->streams.find(gone->name());
+    if (at != owner->streams.end() && at->second.address == gone) owner->streams.erase(at);
     delete gone;
   });
   found->second = {address, shared};
@@ -43,19 +37,15 @@ std::shared_ptr<stream> directory::open(std::string_view name) {
 }
 
 std::shared_ptr<stream> directory::find(std::string_view name) const {
-  const std::lock_guard guard(state_->lock);
   const auto found = state_->streams.find(name);
   return found == state_->streams.end() ? nullptr : found->second.held.lock();
 }
 
 std::vector<std::shared_ptr<stream>> directory::all() const {
   std::vector<std::shared_ptr<stream>> out;
-  {
-    const std::lock_guard guard(state_->lock);
-    out.reserve(state_->streams.size());
-    for (const auto& [name, at] : state_->streams) {
-      if (auto held = at.held.lock()) out.push_back(std::move(held));
-    }
+  out.reserve(state_->streams.size());
+  for (const auto& [name, at] : state_->streams) {
+    if (auto held = at.held.lock()) out.push_back(std::move(held));
   }
   return out;
 }

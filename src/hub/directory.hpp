@@ -1,4 +1,4 @@
-// Names to streams. The only place that several shards will share.
+// Names to streams, of one shard.
 #pragma once
 #include <memory>
 #include <string>

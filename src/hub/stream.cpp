@@ -85,7 +85,9 @@ void stream::state::append(media::frame&& f) {
   const std::size_t size = f.payload.size();
   const base::instant arrival = f.arrival;
   added.item = std::make_shared<entry>(std::make_shared<const media::frame>(std::move(f)));
-  if (update_records(records, added.item, info, frames.end(), limits) != record_effect::pass) return;
+  const auto effect = update_records(records, added.item, info, frames.end(), limits);
+  if (effect == record_effect::consume) for_each_cursor([&added](cursor::state& c) { c.owner->on_cleared(added.item->frame()); });
+  if (effect != record_effect::pass) return;
 
   if (added.gop_start) gops.push_back(frames.end());
   payload_bytes += size;

@@ -50,12 +50,14 @@ class entry {
 };
 using entry_ptr = std::shared_ptr<const entry>;
 
-// What a viewer's owner implements. Called on the stream's thread from flush(), begin and end of a publication; must not
+// What a viewer's owner implements. Called on the stream's thread from flush(), append(), begin and end of a publication; must not
 // destroy the stream, another cursor or itself: note the fact and act after returning.
 class viewer {
  public:
   virtual ~viewer() = default;
   virtual void on_frames() = 0;             // there is something to read again
+  // A kept data message was taken away by `clear` ("@clearDataFrame"), which no viewer gets. For who passes a stream on whole.
+  virtual void on_cleared(const media::frame_ptr& clear) { static_cast<void>(clear); }
   virtual void on_publisher_gone() = 0;
   virtual void on_publisher_back() = 0;     // also for the first publisher of a stream that was waited for
 };
@@ -112,6 +114,7 @@ struct delivery {
   // True for metadata and configuration that this viewer gets ahead of its first frame, or again after a jump: stamped with the time
   // of the frame that follows, so not the ring's own entry.
   bool prelude = false;
+  std::uint32_t publication = 0;  // which one of the stream it came by, counted from 1
 };
 
 // A viewer *is* a position in the ring: constant memory whatever the backlog. Must not outlive… it keeps the stream alive itself.

@@ -27,8 +27,6 @@ IMPURE_HEADERS = re.compile(
     r"^(thread|mutex|condition_variable|future|fstream|iostream|cstdio|filesystem|random|ctime|unistd\.h|sys/.*|netinet/.*|arpa/.*|"
     r"boost/.*|openssl/.*|gnutls/.*|ngtcp2/.*|spdlog/.*|CLI/.*|toml\+\+/.*|libav.*)$")
 IMPURE_CALLS = re.compile(r"_clock::now\(|std::rand\(|\brandom_device\b|\bgetenv\(|\bsleep_for\(")
-# The one lock of the hub: names are what shards will share.
-MAY_LOCK = {"src/hub/directory.cpp"}
 # Who may see which library.
 LIBRARY_HOMES = {
     "ngtcp2/": {"net"},
@@ -92,7 +90,7 @@ def test_pure_folders_are_pure():
         text = path.read_text()
         code = re.sub(r"//[^\n]*", "", text)
         for quote, name in includes(path):
-            if quote == "<" and IMPURE_HEADERS.match(name) and not (name == "mutex" and str(path.relative_to(ROOT)) in MAY_LOCK):
+            if quote == "<" and IMPURE_HEADERS.match(name):
                 wrong.append(f"{path.relative_to(ROOT)} includes <{name}>")
         for call in IMPURE_CALLS.findall(code):
             wrong.append(f"{path.relative_to(ROOT)} calls {call}")
