@@ -24,6 +24,7 @@ namespace log = base::log;
 struct serve_options {
   std::string config_file;
   std::vector<std::string> listen;
+  std::size_t shards = 0;
   bool no_quic = false;
   bool no_tls = false;
   std::string state;
@@ -46,6 +47,7 @@ base::result<server::config> settings_from(const serve_options& o) {
     if (!address) return std::move(address).error().within("--listen");
     c.listen.push_back(*address);
   }
+  if (o.shards > 0) c.shards = o.shards;
   if (o.no_quic) c.quic = false;
   if (o.no_tls) c.tls = false;
   if (!o.state.empty()) c.state_directory = o.state;
@@ -115,6 +117,9 @@ void add_serve(CLI::App& app, int& status) {
   auto* command = app.add_subcommand("serve", "Run the media server: RTMP, RTMPS and RTMP over QUIC on one port");
   command->add_option("-c,--config", options->config_file, "Configuration file (TOML); --print-config shows every setting")->option_text("FILE");
   command->add_option("--listen", options->listen, "Address and port, TCP and UDP alike; may be given several times [[::]:1935]")->option_text("ADDR:PORT");
+  command->add_option("--shards", options->shards, "Threads, each with connections and streams of its own [one per core]")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{net::port_group::size_max}))
+      ->option_text("N");
   command->add_flag("--no-quic", options->no_quic, "TCP only: rtmp and rtmps");
   command->add_flag("--no-tls", options->no_tls, "No rtmps on the TCP port");
   command->add_option("--state", options->state, "Where the self-signed certificate and the QUIC secrets are kept")->option_text("DIR");

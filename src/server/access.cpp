@@ -102,12 +102,11 @@ bool any_contains(const std::vector<address_range>& ranges, const ip::address& a
   return std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) { return range.contains(address); });
 }
 
-// Time does not depend on where the texts differ; it may depend on the length.
+}  // namespace
+
 bool equal_in_constant_time(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
-
-}  // namespace
 
 access_decision may_publish(const access_rules& rules, const ip::address& from, std::string_view stream, std::string_view query) {
   const auto given = query_parameter(query, "key");
@@ -129,6 +128,7 @@ access_decision may_play(const access_rules& rules, const ip::address& from) {
 }
 
 bool failure_guard::locked_out(const ip::address& address, base::instant now) {
+  const std::lock_guard held(lock_);
   const auto found = records_.find(address);
   if (found == records_.end()) return false;
   auto& times = found->second.times;
@@ -141,6 +141,7 @@ bool failure_guard::locked_out(const ip::address& address, base::instant now) {
 }
 
 void failure_guard::failed(const ip::address& address, base::instant now) {
+  const std::lock_guard held(lock_);
   if (records_.size() >= addresses_max) forget_old(now);
   auto& times = records_[address].times;
   times.push_back(now);

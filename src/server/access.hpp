@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,12 +53,14 @@ struct access_decision {
 std::optional<std::string_view> query_parameter(std::string_view query, std::string_view name);
 // The query with the value of "key" replaced by "***": what may be logged.
 std::string without_secrets(std::string_view query);
+// Takes as long wherever the two differ; the length may show.
+bool equal_in_constant_time(std::string_view a, std::string_view b);
 bool matches_pattern(std::string_view pattern, std::string_view text);
 
 access_decision may_publish(const access_rules& rules, const boost::asio::ip::address& from, std::string_view stream, std::string_view query);
 access_decision may_play(const access_rules& rules, const boost::asio::ip::address& from);
 
-// Slows down guessing: after 10 refusals within a minute an address is refused unheard. One thread.
+// Slows down guessing: after 10 refusals within a minute an address is refused unheard. Any thread.
 class failure_guard {
  public:
   [[nodiscard]] bool locked_out(const boost::asio::ip::address& address, base::instant now);
@@ -71,6 +74,7 @@ class failure_guard {
     std::deque<base::instant> times;
   };
   void forget_old(base::instant now);
+  std::mutex lock_;
   std::map<boost::asio::ip::address, record> records_;
 };
 

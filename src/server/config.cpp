@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <sstream>
+#include <thread>
 
 #include "base/nearest.hpp"
 
@@ -129,6 +130,12 @@ const settings& known_settings() {
          }
          return {};
        })},
+      {"shards", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value_exact<std::int64_t>();
+         if (!value || *value < 1 || *value > net::port_group::size_max) return fmt::format("takes a whole number from 1 to {}", net::port_group::size_max);
+         c.shards = static_cast<std::size_t>(*value);
+         return {};
+       }}},
       {"state", text([](config& c, const std::string& v) { c.state_directory = v; return std::string(); })},
       {"log_level", text([](config& c, const std::string& v) -> std::string {
          if (v != "debug" && v != "info" && v != "warning" && v != "error") return "takes \"debug\", \"info\", \"warning\" or \"error\"";
@@ -266,10 +273,16 @@ base::result<std::filesystem::path> state_directory(const config& c) {
   return base::error{error_kind::local, "no place for the certificate and secrets: give --state DIR (HOME is not set)"};
 }
 
+std::size_t shard_count(const config& c) {
+  const std::size_t wanted = c.shards == 0 ? std::thread::hardware_concurrency() : c.shards;  // cores that this process may use
+  return std::clamp<std::size_t>(wanted, 1, net::port_group::size_max);
+}
+
 std::string_view example_config() {
   return R"(# millrace.toml - every setting with its default. Command-line options win over this file.
 
 listen = ["[::]:1935"]        # one TCP and one UDP port each: rtmp, rtmps and rtmpq together; [::] takes IPv4 too
+# shards = 4                  # threads, each with connections and streams of its own; default: one per core
 # state = "/var/lib/millrace" # self-signed certificate and QUIC secrets; default $STATE_DIRECTORY or ~/.local/state/millrace
 log_level = "info"            # debug, info, warning, error
 

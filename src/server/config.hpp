@@ -17,6 +17,7 @@ namespace millrace::server {
 
 struct config {
   std::vector<net::listen_address> listen;   // empty: every address, port 1935
+  std::size_t shards = 0;                    // threads, each with connections and streams of its own; 0: one per core. See shard_count
   std::filesystem::path state_directory;     // empty: $STATE_DIRECTORY (systemd), $XDG_STATE_HOME/millrace or ~/.local/state/millrace
   std::filesystem::path certificate, key;    // both or neither; neither: self-signed in the state directory
   bool quic = true;
@@ -46,6 +47,9 @@ base::result<config> load_config(const std::filesystem::path& file);
 
 // Fills what was left open from the environment. Error (kind local) when no state directory can be found.
 base::result<std::filesystem::path> state_directory(const config& c);
+
+// At least 1, at most net::port_group::size_max.
+std::size_t shard_count(const config& c);
 
 // Every key with its default and one line of help, itself a valid file: `millrace serve --print-config`.
 std::string_view example_config();

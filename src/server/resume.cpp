@@ -6,21 +6,10 @@
 
 #include "base/escape.hpp"
 #include "base/log.hpp"
+#include "server/access.hpp"
 
 namespace millrace::server {
 namespace log = base::log;
-
-namespace {
-
-// In the same time wherever they differ.
-bool equal(const std::string& a, const std::string& b) {
-  if (a.size() != b.size() || a.empty()) return false;
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned>(static_cast<unsigned char>(b[i]));
-  return difference == 0;
-}
-
-}  // namespace
 
 std::string resume_register::issue(const std::string& name, std::function<void()> let_go) {
   std::string token;
@@ -36,7 +25,7 @@ std::string resume_register::issue(const std::string& name, std::function<void()
   return token;
 }
 
-void resume_register::linger(const std::string& name, std::unique_ptr<hub::publication> publication) {
+void resume_register::linger(const std::string& name, std::unique_ptr<live_publication> publication) {
   const auto found = entries_.find(name);
   if (found == entries_.end() || found->second.token.empty() || publication->over()) return;
   auto& e = found->second;
@@ -62,12 +51,12 @@ void resume_register::wait(const std::string& name, entry& e) {
 
 void resume_register::end(const std::string& name, const std::string& token) {
   const auto found = entries_.find(name);
-  if (found != entries_.end() && equal(found->second.token, token)) entries_.erase(found);
+  if (found != entries_.end() && !token.empty() && found->second.token == token) entries_.erase(found);
 }
 
 bool resume_register::take(const std::string& name, const std::string& token) {
   const auto found = entries_.find(name);
-  if (found == entries_.end() || !equal(found->second.token, token)) return false;
+  if (token.empty() || found == entries_.end() || !equal_in_constant_time(found->second.token, token)) return false;
   auto& e = found->second;
   e.token.clear();
   if (const auto let_go = std::exchange(e.let_go, nullptr)) {

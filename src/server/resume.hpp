@@ -8,11 +8,11 @@
 #include <memory>
 #include <string>
 
-#include "hub/stream.hpp"
+#include "server/shared_streams.hpp"
 
 namespace millrace::server {
 
-// One token per published name: 256 random bits, good once, for that name only, and worth nothing without the right to publish it. One thread.
+// Of one shard. One token per published name: 256 random bits, good once, for that name only, and worth nothing without the right to publish it. One thread.
 class resume_register {
  public:
   // `random` gives 64 unpredictable bits.
@@ -22,7 +22,7 @@ class resume_register {
   // For a publication that begins. `let_go` makes the one who holds it yield; it is called at most once, and not after end() or linger().
   std::string issue(const std::string& name, std::function<void()> let_go);
   // The publisher is gone without a word: its publication waits for it. Without a token the publication just ends.
-  void linger(const std::string& name, std::unique_ptr<hub::publication> publication);
+  void linger(const std::string& name, std::unique_ptr<live_publication> publication);
   // The publication ended in order, or was taken over.
   void end(const std::string& name, const std::string& token);
   // Somebody shows a token: true if it is the one, and the name yields to its next publisher.
@@ -35,7 +35,7 @@ class resume_register {
   struct entry {
     std::string token;  // empty once it was used
     std::function<void()> let_go;
-    std::unique_ptr<hub::publication> waiting;
+    std::unique_ptr<live_publication> waiting;
     std::unique_ptr<boost::asio::steady_timer> until;
   };
   void wait(const std::string& name, entry& e);

@@ -96,7 +96,7 @@ void rtmp_connection::on_groups_flushed() {
 }
 
 void rtmp_connection::on_receive_done() {
-  for (auto& [msid, publication] : publications_) shard_.viewers.announce(publication->target());
+  for (auto& [msid, publication] : publications_) publication->announce();
   turn();
 }
 
@@ -199,8 +199,8 @@ void rtmp_connection::handle(rtmp::publish_requested& e) {
 
 void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std::string& name) {
   const auto& token = session_.peer_extension().resume;
-  if (!token.empty() && shard_.resumes.take(name, token)) log::info("#{} {}: comes back to {}", id_, remote_, escaped(name));
-  auto publication = shard_.streams.open(name)->publish();
+  if (!token.empty() && shard_.streams.take(name, token)) log::info("#{} {}: comes back to {}", id_, remote_, escaped(name));
+  auto publication = shard_.streams.publish(name);
   if (!publication) {
     log::info("#{} {}: publish {} refused: {}", id_, remote_, escaped(name), escaped(publication.error().text));
     session_.reject_publish(e.msid, {"error", "NetStream.Publish.BadName", publication.error().text});
@@ -224,8 +224,7 @@ void rtmp_connection::handle(rtmp::play_requested& e) {
     return;
   }
   // A start of 0 or more asks for a recording, of which there are none: a stream that runs is the next best, to wait for one is not.
-  const auto running = shard_.streams.find(name);
-  if (e.start >= 0 && !(running && running->published())) {
+  if (e.start >= 0 && !shard_.streams.published(name)) {
     log::info("#{} {}: play {} refused: not published, and start={} asks for a recording", id_, remote_, escaped(name), e.start);
     const auto why = "nobody publishes " + name + ", and there is no recording of it";
     session_.reject_play(e.msid, {"error", "NetStream.Play.StreamNotFound", why});
@@ -234,10 +233,24 @@ void rtmp_connection::handle(rtmp::play_requested& e) {
   const auto& settings = shard_.settings;
   const auto options = read_play_options(e.query, settings.viewers, settings.hub.viewer_age, session_.peer().multitrack());
   for (const auto& wrong : options.ignored) log::info("#{} {}: play {}: ignores {}", id_, remote_, escaped(name), wrong);
-  session_.accept_play(e.msid);
-  players_.erase(e.msid);
-  players_.emplace(e.msid, std::make_unique<player>(*this, e.msid, shard_.streams.open(name), options.policy));
-  log::info("#{} {}: plays {} over {}", id_, remote_, escaped(name), transport_ ? rtmp_scheme(transport_->kind()) : "");
+  const auto source = shard_.streams.watch(name);
+  arriving_[e.msid] = source;
+  const auto begin = [weak = weak_from_this(), msid = e.msid, policy = options.policy] {
+    const auto self = weak.lock();
+    if (!self || !self->transport_) return;
+    self->start_playing(msid, policy);
+    self->turn();
+  };
+  if (source->here(begin)) start_playing(e.msid, options.policy);
+}
+
+void rtmp_connection::start_playing(std::uint32_t msid, const hub::cursor_policy& policy) {
+  auto source = arriving_.extract(msid);
+  if (!source) return;  // the player has thought better of it
+  session_.accept_play(msid);
+  players_.erase(msid);
+  log::info("#{} {}: plays {} over {}", id_, remote_, escaped(source.mapped()->stream()->name()), transport_ ? rtmp_scheme(transport_->kind()) : "");
+  players_.emplace(msid, std::make_unique<player>(*this, msid, std::move(source.mapped()), policy));
   pump();
 }
 
@@ -270,6 +283,7 @@ void rtmp_connection::handle(rtmp::publish_ended& e) {
 
 void rtmp_connection::handle(rtmp::play_ended& e) {
   refusals_.erase(e.msid);
+  arriving_.erase(e.msid);
   stop_playing(e.msid);
 }
 
@@ -445,6 +459,7 @@ void rtmp_connection::finish(net::close_code code, const std::string& why) {
 
 // A publication that ends tells its viewers, and those may belong to this very connection: take them off the maps first.
 void rtmp_connection::drop_streams() {
+  arriving_.clear();
   auto players = std::exchange(players_, {});
   auto publications = std::exchange(publications_, {});
 }

@@ -8,13 +8,13 @@
 #include <optional>
 #include <string>
 
-#include "hub/directory.hpp"
 #include "net/transport.hpp"
 #include "rtmp/session.hpp"
 #include "server/access.hpp"
 #include "server/config.hpp"
 #include "server/fan_out.hpp"
 #include "server/resume.hpp"
+#include "server/shared_streams.hpp"
 
 namespace millrace::server {
 
@@ -22,7 +22,7 @@ namespace millrace::server {
 struct shard_context {
   boost::asio::io_context& io;
   const config& settings;
-  hub::directory& streams;
+  shared_streams& streams;
   failure_guard& failures;
   resume_register& resumes;
   fan_out& viewers;
@@ -78,6 +78,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void refuse_codec(player& viewer, std::uint32_t msid, const std::string& codec);
   void accept_publish(const rtmp::publish_requested& e, const std::string& name);
   void refuse_later(std::uint32_t msid, std::string code, std::string why, bool publishing);
+  void start_playing(std::uint32_t msid, const hub::cursor_policy& policy);
   void stop_playing(std::uint32_t msid);
   void end_waits(base::instant at);      // of players that no publisher came for
   void tell_losses(base::instant at);    // in the log and to the players
@@ -104,9 +105,10 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   std::string remote_;
   boost::asio::ip::address remote_address_;
   std::string app_;
-  std::map<std::uint32_t, std::unique_ptr<hub::publication>> publications_;
+  std::map<std::uint32_t, std::unique_ptr<live_publication>> publications_;
   std::map<std::uint32_t, std::string> resume_tokens_;  // of publications
   std::map<std::uint32_t, std::unique_ptr<player>> players_;
+  std::map<std::uint32_t, std::shared_ptr<watched_stream>> arriving_;  // plays that are accepted once the stream is on this shard
   std::map<std::uint32_t, std::shared_ptr<boost::asio::steady_timer>> refusals_;  // answers held back for a second
   bool pumping_ = false;
   std::uint64_t sent_mark_ = 0, lost_mark_ = 0;  // of the groups, when there was progress last

@@ -54,6 +54,7 @@ std::string rtmp_connection::offer_resume(std::uint32_t msid, const std::string&
     const auto self = weak.lock();
     if (self && self->publications_.contains(msid)) self->let_go(msid);
   });
+  publications_.at(msid)->offer_token(token);
   resume_tokens_[msid] = token;
   return token;
 }

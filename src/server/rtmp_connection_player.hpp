@@ -15,8 +15,8 @@ namespace millrace::server {
 // A viewer of one stream on one message stream. Notified by the hub inside the publisher's turn: pulls at once, ends nothing.
 class rtmp_connection_player final : public hub::viewer {
  public:
-  rtmp_connection_player(rtmp_connection& connection, std::uint32_t msid, std::shared_ptr<hub::stream> source, hub::cursor_policy policy)
-      : connection_(connection), msid_(msid), cursor_(std::move(source), *this, policy) {
+  rtmp_connection_player(rtmp_connection& connection, std::uint32_t msid, std::shared_ptr<watched_stream> source, hub::cursor_policy policy)
+      : connection_(connection), msid_(msid), source_(std::move(source)), cursor_(source_->stream(), *this, policy) {
     if (!cursor_.source()->published()) waiting_since_ = now();
   }
 
@@ -53,6 +53,7 @@ class rtmp_connection_player final : public hub::viewer {
   rtmp_connection& connection_;
   const std::uint32_t msid_;
   bool gone_untold_ = false;
+  std::shared_ptr<watched_stream> source_;
   hub::cursor cursor_;
   codec_gate gate_;
   loss_notice notice_;

@@ -1,52 +1,66 @@
 #include "server/server.hpp"
 
-#include <sys/random.h>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <future>
+#include <thread>
+#include <utility>
 
 #include "base/log.hpp"
 
 namespace millrace::server {
 namespace log = base::log;
 
-namespace {
+struct server::worker {
+  boost::asio::io_context io{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> busy = boost::asio::make_work_guard(io);
+  std::thread thread;
+};
 
-constexpr std::chrono::milliseconds shut_down_max{900};  // promised: 2 s from SIGTERM, the default drain included
-
-std::uint64_t random_number() {
-  std::uint64_t number = 0;
-  // getrandom of 8 bytes cannot fail or be cut short once the pool is initialised (man 2 getrandom).
-  (void)!getrandom(&number, sizeof number, 0);
-  return number;
+template <class Question>
+auto server::ask(std::size_t index, Question question) const {
+  auto& one = *shards_[index];
+  if (index == 0 || !workers_[index - 1]->thread.joinable()) return question(one);
+  std::promise<decltype(question(one))> answer;
+  boost::asio::post(one.io(), [&] { answer.set_value(question(one)); });
+  return answer.get_future().get();
 }
 
-}  // namespace
-
 server::server(boost::asio::io_context& io, config settings)
-    : io_(io),
-      settings_(std::move(settings)),
-      streams_(settings_.hub),
-      resumes_(io, random_number, settings_.resume_window),
-      fan_out_(io, settings_.fan_out),
-      shard_{io, settings_, streams_, failures_, resumes_, fan_out_, random_number},
-      deadline_(io) {}
+    : io_(io), settings_(std::move(settings)), context_{settings_, {}, {}}, drained_by_(io) {
+  const auto count = shard_count(settings_);
+  for (std::size_t index = 0; index < count; ++index) {
+    if (index > 0) workers_.push_back(std::make_unique<worker>());
+    shards_.push_back(std::make_unique<shard>(index == 0 ? io_ : workers_.back()->io, context_, index, count));
+  }
+  std::vector<shared_streams::place> places;
+  for (const auto& each : shards_) places.push_back(each->streams().here());
+  for (const auto& each : shards_) each->streams().connect(places);
+}
 
 server::~server() {
-  listeners_.clear();
-  connections_.clear();
-  resumes_.clear();
+  // Each ends what it has on its own thread, while all the others are there.
+  for (std::size_t index = 0; index < shards_.size(); ++index) ask(index, [](shard& s) { s.close(); return 0; });
+  for (const auto& each : workers_) each->io.stop();
+  for (const auto& each : workers_) {
+    if (each->thread.joinable()) each->thread.join();
+  }
+  shards_.clear();
 }
 
 base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, config settings) {
   std::unique_ptr<server> s(new server(io, std::move(settings)));
   if (auto opened = s->listen(); !opened) return std::move(opened).error();
+  s->start_threads();
   return s;
 }
 
-base::result<void> server::listen() {
+base::result<net::listener_options> server::listener_settings() {
   net::listener_options options;
   options.quic = settings_.quic;
   options.tls = settings_.tls;
   options.handshake_deadline = settings_.rtmp.connect_deadline;
-  options.connections_per_address_max = settings_.connections_per_address_max;
   if (settings_.quic || settings_.tls) {
     if (!settings_.certificate.empty()) {
       auto loaded = net::load_identity(settings_.certificate, settings_.key);
@@ -72,108 +86,120 @@ base::result<void> server::listen() {
     options.quic_options.retry = settings_.retry;
     options.quic_options.idle_timeout = settings_.quic_idle_timeout;
   }
+  return options;
+}
+
+base::result<void> server::listen() {
+  auto options = listener_settings();
+  if (!options) return std::move(options).error();
   const auto addresses = settings_.listen.empty() ? std::vector{net::listen_address{"::", 1935}} : settings_.listen;
-  for (const auto& address : addresses) {
-    options.address = address;
-    auto opened = net::listen(io_, options, [this](net::transport_ptr t) { accept(std::move(t)); });
-    if (!opened) return std::move(opened).error();
-    listeners_.push_back(std::move(*opened));
+  for (auto address : addresses) {
+    options->addresses = std::make_shared<net::address_table>(settings_.connections_per_address_max);
+    for (std::size_t index = 0; index < shards_.size(); ++index) {
+      options->address = address;
+      options->group = {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(shards_.size())};
+      if (auto opened = shards_[index]->listen(*options); !opened) return std::move(opened).error();
+      address.port = shards_[index]->listeners().back()->port();  // the first one may have chosen it
+    }
   }
   return {};
 }
 
-void server::accept(net::transport_ptr transport) {
-  const auto id = next_id_++;
-  // Posted by the connection, so it may run after this server is gone.
-  auto connection = std::make_shared<rtmp_connection>(shard_, std::move(transport), id, [weak = std::weak_ptr(alive_), id] {
-    const auto self = weak.lock();
-    if (!self) return;
-    (*self)->forget(id);
-  });
-  connections_.emplace(id, connection);
-  connection->start();
+void server::start_threads() {
+  for (const auto& each : workers_) each->thread = std::thread([&io = each->io] { io.run(); });
 }
 
 std::vector<std::string> server::addresses() const {
   std::vector<std::string> all;
-  for (const auto& one : listeners_) {
+  for (const auto& one : shards_.front()->listeners()) {
     const auto some = one->addresses();
     all.insert(all.end(), some.begin(), some.end());
   }
   return all;
 }
 
-std::uint16_t server::port() const { return listeners_.empty() ? 0 : listeners_.front()->port(); }
+std::uint16_t server::port() const {
+  const auto& listeners = shards_.front()->listeners();
+  return listeners.empty() ? 0 : listeners.front()->port();
+}
 
-net::listener_counters server::counters() const {
-  net::listener_counters sum;
-  for (const auto& one : listeners_) {
-    const auto c = one->counters();
-    sum.accepted_tcp += c.accepted_tcp;
-    sum.accepted_tls += c.accepted_tls;
-    sum.accepted_quic += c.accepted_quic;
-    sum.refused_first_byte += c.refused_first_byte;
-    sum.refused_handshake += c.refused_handshake;
-    sum.refused_limit += c.refused_limit;
-    sum.quic.connections += c.quic.connections;
-    sum.quic.half_open += c.quic.half_open;
-    sum.quic.retries_sent += c.quic.retries_sent;
-    sum.quic.path_changes += c.quic.path_changes;
-  }
+std::vector<shard_facts> server::shards() const {
+  std::vector<shard_facts> all;
+  for (std::size_t index = 0; index < shards_.size(); ++index) all.push_back(ask(index, [](const shard& s) { return s.facts(); }));
+  return all;
+}
+
+std::size_t server::connections() const {
+  std::size_t sum = 0;
+  for (const auto& each : shards()) sum += each.connections;
   return sum;
 }
 
-std::size_t server::request_reconnect(const std::string& tc_url, const std::string& why) {
-  std::size_t count = 0;
-  for (const auto& [id, connection] : connections_) {
-    if (!connection->ask_to_reconnect(tc_url, why)) continue;
-    asked_.insert(id);
-    ++count;
+net::listener_counters server::counters() const {
+  net::listener_counters sum;
+  for (std::size_t index = 0; index < shards_.size(); ++index) sum += ask(index, [](const shard& s) { return s.counters(); });
+  return sum;
+}
+
+std::optional<hub::stream_facts> server::stream(std::string_view name) const {
+  const auto holder = context_.names.holder(name);
+  std::optional<hub::stream_facts> found;
+  std::size_t viewers = 0;
+  for (std::size_t index = 0; index < shards_.size(); ++index) {
+    auto one = ask(index, [name](const shard& s) { return s.stream(name); });
+    if (!one) continue;
+    viewers += one->viewers;
+    if (!found || index == holder) found = std::move(one);
   }
-  return count;
+  if (!found) return std::nullopt;
+  found->published = holder.has_value();
+  found->viewers = viewers;
+  return found;
+}
+
+std::size_t server::request_reconnect(const std::string& tc_url, const std::string& why) {
+  std::size_t sum = 0;
+  for (std::size_t index = 0; index < shards_.size(); ++index) sum += ask(index, [&](shard& s) { return s.request_reconnect(tc_url, why); });
+  return sum;
 }
 
 void server::shut_down(std::function<void()> done) {
-  on_empty_ = std::move(done);
-  for (const auto& one : listeners_) one->stop();
-  shard_.stopping = true;
-  const auto asked = settings_.drain.count() > 0 ? request_reconnect(settings_.drain_to, "the server is shutting down") : 0;
+  on_ended_ = std::move(done);
+  // Who was asked to leave holds up the end of everybody, on whatever shard.
+  const auto one_less = [weak = std::weak_ptr(alive_)] {
+    const auto self = weak.lock();
+    if (self && (*self)->draining_ > 0 && --(*self)->draining_ == 0) (*self)->end_all();
+  };
+  std::size_t asked = 0;
+  for (std::size_t index = 0; index < shards_.size(); ++index) {
+    const auto count = ask(index, [&](shard& s) { return s.drain([one_less, &home = io_] { boost::asio::post(home, one_less); }); });
+    asked += count;
+    if (count > 0) ++draining_;
+  }
   if (asked == 0) return end_all();
-  log::info("stopping: {} of {} connections were asked to reconnect, served on for up to {:.1f} s", asked, connections_.size(),
+  log::info("stopping: {} of {} connections were asked to reconnect, served on for up to {:.1f} s", asked, connections(),
             std::chrono::duration<double>(settings_.drain).count());
-  draining_ = true;
-  deadline_.expires_after(settings_.drain);
-  deadline_.async_wait([this](boost::system::error_code failed) {
-    if (!failed && draining_) end_all();
+  drained_by_.expires_after(settings_.drain);
+  drained_by_.async_wait([weak = std::weak_ptr(alive_)](boost::system::error_code failed) {
+    const auto self = weak.lock();
+    if (!failed && self && std::exchange((*self)->draining_, 0) > 0) (*self)->end_all();
   });
 }
 
 void server::end_all() {
-  draining_ = false;
-  log::info("stopping: {} connections to end", connections_.size());
-  // Ending one connection may end others' players: walk over a copy.
-  const auto all = connections_;
-  for (const auto& [id, connection] : all) connection->shut_down("the server is shutting down");
-  deadline_.expires_after(shut_down_max);
-  deadline_.async_wait([this](boost::system::error_code failed) {
-    if (!failed && on_empty_) std::exchange(on_empty_, nullptr)();
-  });
-  finish_if_empty();
-}
-
-void server::forget(std::uint64_t id) {
-  connections_.erase(id);
-  asked_.erase(id);
-  if (draining_ && asked_.empty()) return end_all();  // who could leave has left
-  if (!draining_) finish_if_empty();
-}
-
-void server::finish_if_empty() {
-  // Transports that still flush keep themselves alive on the io_context; their own linger limit bounds that.
-  if (on_empty_ && connections_.empty()) {
-    deadline_.cancel();
-    std::exchange(on_empty_, nullptr)();
+  log::info("stopping: {} connections to end", connections());
+  drained_by_.cancel();
+  ending_ = shards_.size();
+  const auto one_less = [weak = std::weak_ptr(alive_)] {
+    const auto self = weak.lock();
+    if (self && --(*self)->ending_ == 0) std::exchange((*self)->on_ended_, nullptr)();
+  };
+  for (std::size_t index = 1; index < shards_.size(); ++index) {
+    boost::asio::post(shards_[index]->io(), [s = shards_[index].get(), one_less, &home = io_] {
+      s->end_all([one_less, &home] { boost::asio::post(home, one_less); });
+    });
   }
+  shards_.front()->end_all(one_less);
 }
 
 }  // namespace millrace::server

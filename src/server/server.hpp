@@ -1,20 +1,23 @@
-// The server: listeners, streams and connections of one process, on one io_context (one shard).
+// The server: all its shards, one thread each. The first one is on the caller's io_context and thread, the others are behind this.
 #pragma once
 #include <boost/asio/io_context.hpp>
-#include <map>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
-#include "hub/directory.hpp"
+#include "hub/stream.hpp"
 #include "net/listener.hpp"
 #include "server/config.hpp"
-#include "server/rtmp_connection.hpp"
+#include "server/shard.hpp"
 
 namespace millrace::server {
 
+// One thread: the caller's. What is said of all shards asks each on its thread and waits for the answer.
 class server {
  public:
   // Opens everything or nothing; errors (kind local, usage) say what to do. `io` outlives the server.
@@ -24,10 +27,11 @@ class server {
   [[nodiscard]] std::vector<std::string> addresses() const;
   [[nodiscard]] std::uint16_t port() const;            // of the first listener
   [[nodiscard]] const net::identity* certificate() const { return identity_.get(); }
-  [[nodiscard]] std::size_t connections() const { return connections_.size(); }
-  [[nodiscard]] hub::directory& streams() { return streams_; }
+  [[nodiscard]] std::size_t connections() const;
   [[nodiscard]] net::listener_counters counters() const;
-  [[nodiscard]] fan_out_facts viewers() const { return fan_out_.facts(); }
+  [[nodiscard]] std::vector<shard_facts> shards() const;
+  // Of a stream that somebody publishes or views: what its publisher's shard knows, with the viewers of all.
+  [[nodiscard]] std::optional<hub::stream_facts> stream(std::string_view name) const;
 
   // Asks everybody who can (E-RTMP v2 "Reconnect Request") to come back over a new connection, at `tc_url` or, when that is empty, where
   // they are. Who publishes is followed by the new connection without a gap for viewers. How many were asked.
@@ -37,28 +41,27 @@ class server {
   void shut_down(std::function<void()> done);
 
  private:
+  struct worker;
   server(boost::asio::io_context& io, config settings);
   base::result<void> listen();
-  void accept(net::transport_ptr transport);
-  void forget(std::uint64_t id);
+  base::result<net::listener_options> listener_settings();
+  void start_threads();
   void end_all();
-  void finish_if_empty();
+  // What `question` gives on the shard's own thread.
+  template <class Question>
+  auto ask(std::size_t index, Question question) const;
 
   boost::asio::io_context& io_;
-  config settings_;
-  hub::directory streams_;
-  failure_guard failures_;
-  resume_register resumes_;
-  fan_out fan_out_;
-  shard_context shard_;
+  const config settings_;
+  server_context context_;
   std::shared_ptr<const net::identity> identity_;
-  std::vector<std::unique_ptr<net::listener>> listeners_;
-  std::map<std::uint64_t, std::shared_ptr<rtmp_connection>> connections_;
-  std::set<std::uint64_t> asked_;  // connections that were asked to reconnect and have not left
-  std::uint64_t next_id_ = 1;
-  bool draining_ = false;
-  std::function<void()> on_empty_;
-  boost::asio::steady_timer deadline_;
+  std::vector<std::unique_ptr<worker>> workers_;  // of all shards but the first
+  std::vector<std::unique_ptr<shard>> shards_;
+
+  boost::asio::steady_timer drained_by_;
+  std::size_t draining_ = 0;  // shards with connections that were asked to leave
+  std::size_t ending_ = 0;    // shards that have not ended everything
+  std::function<void()> on_ended_;
   std::shared_ptr<server*> alive_ = std::make_shared<server*>(this);
 };
 

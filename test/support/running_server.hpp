@@ -21,6 +21,12 @@ struct state_directory_for_test {
   ~state_directory_for_test() { std::filesystem::remove_all(path); }
 };
 
+// One, so that a test runs all of the server by its own loop; ./x test runs the suite once more with two.
+inline std::size_t shards_of_tests() {
+  const char* const wanted = std::getenv("MILLRACE_TEST_SHARDS");
+  return wanted == nullptr ? 1 : static_cast<std::size_t>(std::atoi(wanted));
+}
+
 struct running_server {
   state_directory_for_test state;
   boost::asio::io_context io{1};
@@ -29,6 +35,7 @@ struct running_server {
 
   explicit running_server(bool quic = true, const std::function<void(server::config&)>& adjust = {}) {
     settings.listen = {{"127.0.0.1", 0}};
+    settings.shards = shards_of_tests();
     settings.state_directory = state.path;
     settings.quic = quic;
     settings.resume_window = std::chrono::milliseconds(0);  // a peer of the tests that is lost is gone

@@ -39,7 +39,7 @@ TEST_P(every_transport_notice, L9_comes_after_the_last_picture) {
   constexpr std::size_t count = 4;
   for (std::size_t i = 0; i < count; ++i) publisher.send(large_key_frame(static_cast<std::int64_t>(i) * 40));
   publisher.end();
-  ASSERT_TRUE(run_until(s.io, [&] { return !s.instance->streams().find("live/a")->published(); }));
+  ASSERT_TRUE(run_until(s.io, [&] { return !s.instance->stream("live/a")->published; }));
   player.transport()->pause_receive(false);
   ASSERT_TRUE(run_until(s.io, [&] { return player.what().streams_ended > 0; }));
   EXPECT_EQ(player.what().frames_when_ended, count);

@@ -91,7 +91,7 @@ TEST_P(every_transport, L9_viewers_wait_for_the_publisher_and_stay_when_it_leave
     } else {
       publisher.end();
     }
-    ASSERT_TRUE(run_until(s.io, [&] { return !s.instance->streams().find("live/a")->published(); }));
+    ASSERT_TRUE(run_until(s.io, [&] { return !s.instance->stream("live/a")->published; }));
   }
   EXPECT_FALSE(player.what().closed);
 }

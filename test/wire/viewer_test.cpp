@@ -66,8 +66,8 @@ TEST_P(every_viewer, L1_T12_a_late_player_starts_near_the_live_edge_unless_it_wa
     publisher.send(video(ms == 0, ms, 80, 4'000));
     publisher.send(sound(ms));
   }
-  const auto stream = s.instance->streams().find("live/a");
-  ASSERT_TRUE(run_until(s.io, [&] { return stream->facts().frames >= 129; }));
+  const auto stream = [&s] { return s.instance->stream("live/a").value(); };
+  ASSERT_TRUE(run_until(s.io, [&] { return stream().frames >= 129; }));
   peer near(s.io, client_role::play, uri(s)), wished(s.io, client_role::play, uri(s, "delay=1000")),
       original(s.io, client_role::play, uri(s, "catch_up=no"));
   const auto has_live = [](const peer& p) {
@@ -112,8 +112,8 @@ TEST_P(every_viewer, L2_fifty_players_that_join_at_once_amid_a_long_gop_all_star
   ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value(); }));
   publisher.send(make_frame(frame_kind::video, 0, {0x17, 0, 0, 0, 0, 1, 0x64, 0, 0x1f, 0xff, 0xe0, 0}));
   for (std::int64_t ms = 0; ms < 2'000; ms += 40) publisher.send(video(ms == 0, ms, 0, 4'000));
-  const auto stream = [&s] { return s.instance->streams().find("live/a"); };
-  ASSERT_TRUE(run_until(s.io, [&] { return stream() && stream()->facts().frames == 51; }));
+  const auto stream = [&s] { return s.instance->stream("live/a"); };
+  ASSERT_TRUE(run_until(s.io, [&] { return stream() && stream()->frames == 51; }));
   std::vector<std::unique_ptr<peer>> players;
   for (int i = 0; i < 50; ++i) players.push_back(std::make_unique<peer>(s.io, client_role::play, uri(s)));
   std::vector<std::optional<clock::time_point>> accepted(50), begun(50);
@@ -166,7 +166,7 @@ TEST_P(every_viewer, L3_a_recording_is_not_waited_for_but_a_running_stream_is_pl
   peer early(s.io, client_role::play, uri(s), rtmp::own_capabilities(), 0);
   ASSERT_TRUE(run_until(s.io, [&] { return early.what().rejected.has_value(); }));
   EXPECT_EQ(early.what().rejected->info.code, "NetStream.Play.StreamNotFound");
-  EXPECT_EQ(s.instance->streams().find("live/a"), nullptr) << "no stream was made for it";
+  EXPECT_FALSE(s.instance->stream("live/a")) << "no stream was made for it";
   peer publisher(s.io, client_role::publish, uri(s));
   ASSERT_TRUE(run_until(s.io, [&] { return publisher.what().started.has_value(); }));
   publisher.send(video(true, 0, 0, 100));
@@ -183,7 +183,7 @@ TEST_P(every_viewer, L3_the_wait_for_a_publisher_may_have_an_end) {
                                             : player.what().statuses.back().code;
   };
   ASSERT_TRUE(run_until(s.io, [&] { return refused() == "NetStream.Play.StreamNotFound"; })) << refused();
-  EXPECT_TRUE(run_until(s.io, [&] { return s.instance->streams().find("live/a") == nullptr; }));
+  EXPECT_TRUE(run_until(s.io, [&] { return !s.instance->stream("live/a"); }));
 }
 
 // The player stops reading while 60 MB are published, more than any socket buffer or window holds.
@@ -197,12 +197,12 @@ TEST_P(every_viewer, L10_a_slow_player_loses_whole_gops_and_is_told) {
   peer player(s.io, client_role::play, uri(s)), quick(s.io, client_role::play, uri(s, "catch_up=no"));
   ASSERT_TRUE(run_until(s.io, [&] { return player.what().started.has_value() && quick.what().started.has_value(); }));
   player.transport()->pause_receive(true);
-  const auto stream = s.instance->streams().find("live/a");
+  const auto stream = [&s] { return s.instance->stream("live/a").value(); };
   int count = 0;
   const auto publish = [&] {
     publisher.send(video(count % 10 == 0, count * 40, 0, 100'000));
     ++count;
-    return run_until(s.io, [&] { return stream->facts().frames >= static_cast<std::uint64_t>(count); });
+    return run_until(s.io, [&] { return stream().frames >= static_cast<std::uint64_t>(count); });
   };
   while (count < 600) ASSERT_TRUE(publish());
   // On a busy machine the quick one may be late too; who has missed pictures goes on at the next key frame, so that one has to come.
@@ -248,12 +248,12 @@ TEST_P(every_viewer, L10_who_takes_nothing_at_all_is_closed) {
   peer player(s.io, client_role::play, uri(s));
   ASSERT_TRUE(run_until(s.io, [&] { return player.what().started.has_value(); }));
   player.transport()->pause_receive(true);
-  const auto stream = s.instance->streams().find("live/a");
-  for (int i = 0; i < 600 && stream->facts().viewers > 0; ++i) {
+  const auto stream = [&s] { return s.instance->stream("live/a").value(); };
+  for (int i = 0; i < 600 && stream().viewers > 0; ++i) {
     publisher.send(video(true, i * 40, 0, 100'000));
-    ASSERT_TRUE(run_until(s.io, [&] { return stream->facts().frames > static_cast<std::uint64_t>(i); }));
+    ASSERT_TRUE(run_until(s.io, [&] { return stream().frames > static_cast<std::uint64_t>(i); }));
   }
-  EXPECT_TRUE(run_until(s.io, [&] { return stream->facts().viewers == 0; }));
+  EXPECT_TRUE(run_until(s.io, [&] { return stream().viewers == 0; }));
   EXPECT_FALSE(publisher.what().closed);
 }
 

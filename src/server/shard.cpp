@@ -1,0 +1,126 @@
+#include "server/shard.hpp"
+
+#include <sys/random.h>
+
+
+namespace millrace::server {
+
+namespace {
+
+constexpr std::chrono::milliseconds shut_down_max{900};  // promised: 2 s from SIGTERM, the default drain included
+
+std::uint64_t random_number() {
+  std::uint64_t number = 0;
+  // getrandom of 8 bytes cannot fail or be cut short once the pool is initialised (man 2 getrandom).
+  (void)!getrandom(&number, sizeof number, 0);
+  return number;
+}
+
+}  // namespace
+
+shard::shard(boost::asio::io_context& io, server_context& server, shard_index index, std::size_t count)
+    : io_(io),
+      settings_(server.settings),
+      index_(index),
+      count_(count),
+      streams_(settings_.hub),
+      resumes_(io, random_number, settings_.resume_window),
+      fan_out_(io, settings_.fan_out),
+      shared_(io, streams_, fan_out_, server.names, index),
+      context_{io, settings_, shared_, server.failures, resumes_, fan_out_, random_number},
+      next_id_(index + 1),
+      deadline_(io) {
+  shared_.on_token = [this](const std::string& name, const std::string& token) { resumes_.take(name, token); };
+}
+
+shard::~shard() { close(); }
+
+void shard::close() {
+  shared_.close();
+  listeners_.clear();
+  connections_.clear();
+  resumes_.clear();
+}
+
+base::result<void> shard::listen(net::listener_options options) {
+  auto opened = net::listen(io_, std::move(options), [this](net::transport_ptr t) { accept(std::move(t)); });
+  if (!opened) return std::move(opened).error();
+  listeners_.push_back(std::move(*opened));
+  return {};
+}
+
+void shard::accept(net::transport_ptr transport) {
+  const auto id = next_id_;
+  next_id_ += count_;  // so that no two shards have the same
+  // Posted by the connection, so it may run after this shard is gone.
+  auto connection = std::make_shared<rtmp_connection>(context_, std::move(transport), id, [weak = std::weak_ptr(alive_), id] {
+    const auto self = weak.lock();
+    if (!self) return;
+    (*self)->forget(id);
+  });
+  connections_.emplace(id, connection);
+  connection->start();
+}
+
+net::listener_counters shard::counters() const {
+  net::listener_counters sum;
+  for (const auto& one : listeners_) sum += one->counters();
+  return sum;
+}
+
+std::optional<hub::stream_facts> shard::stream(std::string_view name) const {
+  const auto found = streams_.find(name);
+  if (!found) return std::nullopt;
+  auto facts = found->facts();
+  facts.viewers -= shared_.feeds_of(name);
+  return facts;
+}
+
+std::size_t shard::request_reconnect(const std::string& tc_url, const std::string& why) {
+  std::size_t count = 0;
+  for (const auto& [id, connection] : connections_) {
+    if (!connection->ask_to_reconnect(tc_url, why)) continue;
+    asked_.insert(id);
+    ++count;
+  }
+  return count;
+}
+
+std::size_t shard::drain(std::function<void()> all_left) {
+  for (const auto& one : listeners_) one->stop();
+  context_.stopping = true;
+  const auto asked = settings_.drain.count() > 0 ? request_reconnect(settings_.drain_to, "the server is shutting down") : 0;
+  if (asked > 0) all_left_ = std::move(all_left);
+  return asked;
+}
+
+void shard::end_all(std::function<void()> done) {
+  all_left_ = nullptr;
+  on_empty_ = std::move(done);
+  // Ending one connection may end others' players: walk over a copy.
+  const auto all = connections_;
+  for (const auto& [id, connection] : all) connection->shut_down("the server is shutting down");
+  deadline_.expires_after(shut_down_max);
+  deadline_.async_wait([weak = std::weak_ptr(alive_)](boost::system::error_code failed) {
+    const auto self = weak.lock();
+    if (!failed && self && (*self)->on_empty_) std::exchange((*self)->on_empty_, nullptr)();
+  });
+  finish_if_empty();
+}
+
+void shard::forget(std::uint64_t id) {
+  connections_.erase(id);
+  asked_.erase(id);
+  if (asked_.empty() && all_left_) std::exchange(all_left_, nullptr)();
+  finish_if_empty();
+}
+
+void shard::finish_if_empty() {
+  // Transports that still flush keep themselves alive on the io_context; their own linger limit bounds that.
+  if (on_empty_ && connections_.empty()) {
+    deadline_.cancel();
+    std::exchange(on_empty_, nullptr)();
+  }
+}
+
+}  // namespace millrace::server

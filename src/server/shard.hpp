@@ -1,0 +1,86 @@
+// One shard of the server: a thread's io_context with listeners, connections and streams of its own.
+#pragma once
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "hub/directory.hpp"
+#include "net/listener.hpp"
+#include "server/config.hpp"
+#include "server/rtmp_connection.hpp"
+#include "server/shared_streams.hpp"
+
+namespace millrace::server {
+
+// What all shards of a server share. Outlives them.
+struct server_context {
+  const config& settings;
+  name_register names;
+  failure_guard failures;
+};
+
+struct shard_facts {
+  std::size_t connections = 0;
+  fan_out_facts viewers;
+  shared_facts streams;
+};
+
+// Everything is called on the shard's thread, but for the constructor, listen() and the destructor, which run while there is none.
+class shard {
+ public:
+  shard(boost::asio::io_context& io, server_context& server, shard_index index, std::size_t count);
+  ~shard();
+  shard(const shard&) = delete;
+  shard& operator=(const shard&) = delete;
+
+  // As net::listen.
+  base::result<void> listen(net::listener_options options);
+  [[nodiscard]] boost::asio::io_context& io() { return io_; }
+  [[nodiscard]] shared_streams& streams() { return shared_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<net::listener>>& listeners() const { return listeners_; }
+  [[nodiscard]] net::listener_counters counters() const;
+  [[nodiscard]] shard_facts facts() const { return {connections_.size(), fan_out_.facts(), shared_.facts()}; }
+  [[nodiscard]] std::optional<hub::stream_facts> stream(std::string_view name) const;
+
+  // As of server.
+  std::size_t request_reconnect(const std::string& tc_url, const std::string& why);
+  // Accepts nobody any more, and asks those who can to leave; `all_left` is called when they have, if there were any.
+  std::size_t drain(std::function<void()> all_left);
+  // Ends every connection in order. `done` is called when all are gone, at the latest after 0.9 s.
+  void end_all(std::function<void()> done);
+  // Drops everything at once. Nothing of other shards is used any more.
+  void close();
+
+ private:
+  void accept(net::transport_ptr transport);
+  void forget(std::uint64_t id);
+  void finish_if_empty();
+
+  boost::asio::io_context& io_;
+  const config& settings_;
+  const shard_index index_;
+  const std::size_t count_;
+  hub::directory streams_;
+  resume_register resumes_;
+  fan_out fan_out_;
+  shared_streams shared_;
+  shard_context context_;
+  std::vector<std::unique_ptr<net::listener>> listeners_;
+  std::map<std::uint64_t, std::shared_ptr<rtmp_connection>> connections_;
+  std::set<std::uint64_t> asked_;  // connections that were asked to reconnect and have not left
+  std::uint64_t next_id_;
+  std::function<void()> all_left_, on_empty_;
+  boost::asio::steady_timer deadline_;
+  std::shared_ptr<shard*> alive_ = std::make_shared<shard*>(this);
+};
+
+}  // namespace millrace::server
