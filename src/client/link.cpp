@@ -23,6 +23,9 @@ constexpr std::uint64_t handshake_bytes = 1 + 1536 + 1536;
 // Of media that waits in groups; a bound on memory, which only the reliable profile comes near.
 constexpr std::size_t group_bytes_max = 8u << 20;
 
+// A peer that hears nothing of a player for long takes it for dead.
+constexpr std::chrono::seconds acknowledge_counted_every{5};
+
 base::instant clock_now() { return std::chrono::steady_clock::now(); }
 
 std::string ms_text(std::chrono::microseconds t) { return fmt::format("{:.1f} ms", static_cast<double>(t.count()) / 1000.0); }
@@ -208,6 +211,19 @@ void link::pause_receive(bool paused) {
   if (transport_) transport_->pause_receive(paused);
 }
 
+bool link::count_only() {
+  if (!transport_ || !session_ || !transport_->count_only()) return false;
+  acknowledge_due_ = clock_now() + acknowledge_counted_every;
+  arm_timer();
+  return true;
+}
+
+void link::acknowledge_counted(base::instant now) {
+  const auto total = transport_->facts().bytes_received;
+  session_->skip_received(now, total - std::exchange(bytes_received_, total));
+  acknowledge_due_ = now + acknowledge_counted_every;
+}
+
 void link::end() {
   if (!session_ || ended_ || ending_) return;
   session_->end();
@@ -315,7 +331,7 @@ void link::handle(rtmp::closed& e) {
 
 void link::arm_timer() {
   if (!session_ || ended_ || ending_) return;
-  const auto due = std::min({session_->poll_timeout().value_or(base::instant::max()), start_deadline_,
+  const auto due = std::min({session_->poll_timeout().value_or(base::instant::max()), start_deadline_, acknowledge_due_,
                              merge_.poll_timeout().value_or(base::instant::max())});
   if (due == timer_due_) return;
   timer_due_ = due;
@@ -342,6 +358,7 @@ void link::on_timer() {
   if (session_->groups() && transport_) {
     if (const auto rtt = transport_->facts().rtt) session_->set_round_trip(*rtt);
   }
+  if (now >= acknowledge_due_ && transport_) acknowledge_counted(now);
   session_->on_timer(now);
   turn();
 }

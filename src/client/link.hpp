@@ -97,6 +97,9 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   void send(const media::frame& f);   // publisher, while running(); goes out with flush()
   void flush();
   void pause_receive(bool paused);
+  // Looks at nothing that comes from now on: it is counted in facts() and acknowledged now and then. RTMP over plain TCP; false: this link
+  // cannot, and goes on as before.
+  bool count_only();
   // The publication or play is over in order. The transport stays until close(), so that what is queued can take longer than a close
   // waits: call that when queued_bytes() is 0. Nothing but on_link_down is called from here on.
   void end();
@@ -118,6 +121,7 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   void hand_on_merged();
   void arm_timer();
   void on_timer();
+  void acknowledge_counted(base::instant now);
   void down(base::error reason);
   [[nodiscard]] std::string waiting_for() const;
   [[nodiscard]] std::chrono::microseconds since_open() const;
@@ -143,6 +147,7 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   base::instant timer_due_ = base::instant::max();
   base::instant opened_;
   base::instant start_deadline_ = base::instant::max();
+  base::instant acknowledge_due_ = base::instant::max();  // count_only()
   net::dial_story story_;
   link_times times_;
   std::optional<rtmp::status> refused_;

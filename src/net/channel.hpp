@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/result.hpp"
@@ -39,6 +40,8 @@ class channel {
   virtual channel_result handshake() = 0;
   // A short read means that the socket is drained, unless pending().
   virtual channel_result read(std::span<std::uint8_t> into) = 0;
+  // Like read, but what comes is thrown away where it lies. Nothing: this channel has to see its bytes.
+  virtual std::optional<channel_result> skip(std::size_t /*most*/) { return std::nullopt; }
   // May take only some of it. After want_write the same bytes come again, perhaps followed by more.
   virtual channel_result write(std::span<const iovec> parts) = 0;
   // Tells the peer that nothing follows, as far as that works without waiting.

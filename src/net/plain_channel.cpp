@@ -18,16 +18,8 @@ class plain_channel final : public channel {
 
   channel_result handshake() override { return {}; }
 
-  channel_result read(std::span<std::uint8_t> into) override {
-    for (;;) {
-      const auto got = ::recv(socket_, into.data(), into.size(), MSG_DONTWAIT);
-      if (got > 0) return {channel_status::done, static_cast<std::size_t>(got), {}};
-      if (got == 0) return {channel_status::end, 0, {}};
-      if (errno == EINTR) continue;
-      if (errno == EAGAIN) return {channel_status::want_read, 0, {}};
-      return {channel_status::failed, 0, socket_error(errno)};
-    }
-  }
+  channel_result read(std::span<std::uint8_t> into) override { return take(into.data(), into.size(), MSG_DONTWAIT); }
+  std::optional<channel_result> skip(std::size_t most) override { return take(nullptr, most, MSG_DONTWAIT | MSG_TRUNC); }
 
   channel_result write(std::span<const iovec> parts) override {
     msghdr message{};
@@ -45,6 +37,17 @@ class plain_channel final : public channel {
   void end() override {}  // the FIN says it
 
  private:
+  channel_result take(std::uint8_t* into, std::size_t most, int flags) {
+    for (;;) {
+      const auto got = ::recv(socket_, into, most, flags);
+      if (got > 0) return {channel_status::done, static_cast<std::size_t>(got), {}};
+      if (got == 0) return {channel_status::end, 0, {}};
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN) return {channel_status::want_read, 0, {}};
+      return {channel_status::failed, 0, socket_error(errno)};
+    }
+  }
+
   int socket_;
 };
 

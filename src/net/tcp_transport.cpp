@@ -115,6 +115,11 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
     if (!paused_ && handler_ != nullptr) post_read();
   }
 
+  bool count_only() override {
+    counting_ = channel_->kind() == transport_kind::tcp;
+    return counting_;
+  }
+
   void close(close_code, std::string) override {
     if (phase_ != phase::open) return;
     handler_ = nullptr;
@@ -169,6 +174,7 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
   // Reads until the socket is drained, the share is used up or the handler had enough, then tells the handler that the burst is over.
   // want_read stands for "drained" too. Afterwards handler_ may be gone.
   channel_result receive_burst(std::size_t share) {
+    if (counting_) return skip_burst(share);
     const auto buffer = read_buffer();
     std::size_t taken = 0;
     channel_result last;
@@ -184,6 +190,13 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
       if (drained || paused_) break;
     }
     if (taken != 0) handler_->on_receive_done();
+    return last;
+  }
+
+  channel_result skip_burst(std::size_t share) {
+    auto last = *channel_->skip(share);
+    bytes_received_ += last.bytes;
+    if (last.status == channel_status::done && last.bytes < share) last.status = channel_status::want_read;
     return last;
   }
 
@@ -361,7 +374,7 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
   std::uint64_t bytes_sent_ = 0, bytes_received_ = 0;
   std::optional<boost::asio::steady_timer> deadline_;  // only once it is needed
   phase phase_ = phase::open;
-  bool paused_ = false, peer_has_ended_ = false, budget_was_empty_ = false;
+  bool paused_ = false, counting_ = false, peer_has_ended_ = false, budget_was_empty_ = false;
   bool read_under_way_ = false, flush_under_way_ = false;  // a wait or a post
 };
 

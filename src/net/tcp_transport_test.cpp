@@ -102,6 +102,17 @@ TEST_P(tcp_pair, CarriesEveryByteBothWays) {
   EXPECT_EQ(server->facts().bytes_received, there.size() + 1);
 }
 
+TEST_P(tcp_pair, WhatIsOnlyCountedIsNotHandedOnUnlessItHasToBeDecrypted) {
+  EXPECT_EQ(server->count_only(), !GetParam());
+  const auto there = pattern(3'000'000);
+  client->send(cut(there));
+  server->send(chain_of("back"));
+  ASSERT_TRUE(run_until(io, [&] { return server->facts().bytes_received == there.size() + 1 && at_client.received == "back"; }));
+  EXPECT_EQ(at_server.received.size(), GetParam() ? there.size() : 0u);
+  client->close(close_code::no_error, "done");
+  ASSERT_TRUE(run_until(io, [&] { return at_server.closed.has_value(); })) << "the end is seen all the same";
+}
+
 TEST_P(tcp_pair, FactsTellWhoAndHow) {
   const auto facts = client->facts();
   EXPECT_EQ(facts.kind, GetParam() ? transport_kind::tls : transport_kind::tcp);

@@ -97,6 +97,9 @@ class transport {
   virtual void stop_stream(std::int64_t /*stream*/, std::uint64_t /*code*/) {}
   // Stops reading (the peer's window closes) / goes on.
   virtual void pause_receive(bool paused) = 0;
+  // From now on what comes is counted in facts() and thrown away, which spares copying it: no on_receive any more. False: this transport
+  // has to see its bytes, and goes on as before.
+  virtual bool count_only() { return false; }
   // No more callbacks. Flushes what is queued for at most 2 s, then ends the pipe with the code and reason.
   virtual void close(close_code code, std::string reason) = 0;
   // No more callbacks, ends at once, queued bytes are lost.

@@ -100,6 +100,15 @@ base::result<void> chunk_framing::on_control(const message& m) {
 // Once for each batch of bytes: a peer that asks for tiny windows gets one answer a batch and not more.
 void chunk_framing::acknowledge() {
   if (!ready() || bytes_received_ - acknowledged_to_peer_ < peer_window_) return;
+  acknowledge_now();
+}
+
+void chunk_framing::skip_received(base::instant now, std::size_t count) {
+  begin_receive(now, count);
+  if (ready()) acknowledge_now();
+}
+
+void chunk_framing::acknowledge_now() {
   acknowledged_to_peer_ = bytes_received_;
   write(make_control(message_type::acknowledgement, static_cast<std::uint32_t>(bytes_received_)));
 }

@@ -39,6 +39,7 @@ class chunk_framing final : public framing {
   // Acknowledgement, Window Acknowledgement Size and Set Peer Bandwidth are the framing's own.
   base::result<std::optional<message>> next(base::instant now, base::bytes_view& bytes) override;
   void acknowledge() override;
+  void skip_received(base::instant now, std::size_t count) override;
 
   void enable_pings(base::instant now, std::chrono::milliseconds after) override;
   bool on_timer(base::instant now) override;
@@ -53,6 +54,7 @@ class chunk_framing final : public framing {
 
  private:
   base::result<void> on_control(const message& m);
+  void acknowledge_now();
 
   std::variant<server_handshake, client_handshake> handshake_;
   chunk_reader reader_;

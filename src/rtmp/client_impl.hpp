@@ -25,6 +25,7 @@ class client_session::impl {
 
   // client_session.cpp
   void receive(base::instant now, base::bytes_view bytes);
+  void skip_received(base::instant now, std::size_t count);
   void receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin);
   void on_stream_reset(base::instant now, std::int64_t stream);
   void on_timer(base::instant now);

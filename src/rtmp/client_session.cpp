@@ -29,6 +29,12 @@ void client_session::impl::receive(base::instant now, base::bytes_view bytes) {
   take_messages(bytes);
 }
 
+void client_session::impl::skip_received(base::instant now, std::size_t count) {
+  if (phase_ == phase::closed) return;
+  now_ = now;
+  framing_->skip_received(now, count);
+}
+
 void client_session::impl::receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin) {
   if (phase_ == phase::closed) return;
   now_ = now;
@@ -177,6 +183,7 @@ std::uint64_t client_session::bytes_acknowledged() const { return impl_->framing
 const peer_capabilities& client_session::server() const { return impl_->server_; }
 
 void client_session::receive(base::instant now, base::bytes_view bytes) { impl_->receive(now, bytes); }
+void client_session::skip_received(base::instant now, std::size_t count) { impl_->skip_received(now, count); }
 void client_session::receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin) {
   impl_->receive_stream(now, stream, bytes, fin);
 }

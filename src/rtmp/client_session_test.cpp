@@ -388,5 +388,19 @@ TEST(client_play, A1_acknowledges) {
   EXPECT_EQ(s.got.messages.back().type, message_type::acknowledgement);
 }
 
+TEST(client_play, A1_acknowledges_at_once_what_it_only_counts) {
+  auto s = running(client_role::play);
+  const auto before = s.got.messages.size();
+  s.client.skip_received(test::at(std::chrono::seconds(1)), 700);
+  s.settle();
+  ASSERT_EQ(s.got.messages.size(), before + 1);
+  EXPECT_EQ(s.got.messages.back().type, message_type::acknowledgement);
+  s.client.skip_received(test::at(std::chrono::seconds(2)), 300);
+  s.settle();
+  ASSERT_EQ(s.got.messages.size(), before + 2);
+  const auto value = [&s](std::size_t i) { return parse_control(s.got.messages.at(i)).value(); };
+  EXPECT_EQ(value(before + 1) - value(before), 300u);
+}
+
 }  // namespace
 }  // namespace millrace::rtmp

@@ -47,6 +47,8 @@ class framing {
   // answered.
   virtual base::result<std::optional<message>> next(base::instant now, base::bytes_view& bytes) = 0;
   virtual void acknowledge() {}
+  // So many bytes came that nobody looks at: counted and acknowledged, so that the peer knows us to be alive. Nothing can be read after that.
+  virtual void skip_received(base::instant now, std::size_t count) { begin_receive(now, count); }
 
   // Only a framing on many streams has these; the others are never asked.
   // Bytes of another stream of the peer; what becomes whole comes out of next(). An error closes the connection.

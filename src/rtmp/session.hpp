@@ -242,6 +242,8 @@ class client_session {
   [[nodiscard]] const extension& server_extension() const;
 
   void receive(base::instant now, base::bytes_view bytes);
+  // Bytes came that are nothing but counted and acknowledged: from then on receive() understands nothing any more.
+  void skip_received(base::instant now, std::size_t count);
   // RoQR: bytes of another QUIC stream of the peer than the session's own, and its end.
   void receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin);
   void on_stream_reset(base::instant now, std::int64_t stream);
