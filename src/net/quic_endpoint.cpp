@@ -164,8 +164,8 @@ void quic_endpoint::turn() {
 }
 
 void quic_endpoint::write_touched() {
-  auto batch = std::exchange(touched_, {});
-  for (auto& connection : batch) {
+  writing_.swap(touched_);
+  for (auto& connection : writing_) {
     const bool again = connection->touched_again;
     connection->touched = connection->touched_again = false;
     if (blocked() || again) {
@@ -174,6 +174,7 @@ void quic_endpoint::write_touched() {
     }
     if (!blocked()) connection->write();
   }
+  writing_.clear();
 }
 
 }  // namespace millrace::net

@@ -64,7 +64,7 @@ class quic_endpoint : public quic_connection_host, public std::enable_shared_fro
   std::unique_ptr<quic_timer> timer_;
   std::deque<kept_batch> unsent_;
   bool waiting_writable_ = false;
-  std::vector<std::shared_ptr<quic_connection>> touched_;
+  std::vector<std::shared_ptr<quic_connection>> touched_, writing_;  // both keep their room from turn to turn
   bool collecting_ = false;  // a turn follows anyway
   bool turn_posted_ = false;
   int pending_error_ = 0;  // of a failed send, told at the end of the turn

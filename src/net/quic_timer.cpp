@@ -9,6 +9,10 @@ quic_time quic_now() {
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
 }
 
+namespace {
+constexpr std::size_t spare_max = 4096;  // 64 bytes each
+}
+
 struct quic_timer::waiter {
   explicit waiter(boost::asio::io_context& io) : timer(io) {}
   boost::asio::steady_timer timer;
@@ -21,22 +25,31 @@ quic_timer::~quic_timer() = default;
 
 void quic_timer::set(entry& which, quic_time due) {
   if (which.due_ == due) return;
-  if (which.due_ == quic_never) {
-    queue_.emplace(due, &which);
-  } else {
-    auto node = queue_.extract({which.due_, &which});  // the node is used again: no allocation per write
-    if (due != quic_never) {
-      node.value().first = due;
-      queue_.insert(std::move(node));
-    }
+  queue::node_type node;  // used again: no allocation per write
+  if (which.due_ != quic_never) {
+    node = queue_.extract({which.due_, &which});
+  } else if (!spare_.empty()) {
+    node = std::move(spare_.back());
+    spare_.pop_back();
   }
   which.due_ = due;
+  if (due == quic_never) return keep(std::move(node));
+  if (!node) {
+    queue_.emplace(due, &which);
+    return;
+  }
+  node.value() = {due, &which};
+  queue_.insert(std::move(node));
+}
+
+void quic_timer::keep(queue::node_type node) {
+  if (spare_.size() < spare_max) spare_.push_back(std::move(node));
 }
 
 quic_timer::entry* quic_timer::pop_due(quic_time now) {
   if (queue_.empty() || queue_.begin()->first > now) return nullptr;
   entry* const which = queue_.begin()->second;
-  queue_.erase(queue_.begin());
+  keep(queue_.extract(queue_.begin()));
   which->due_ = quic_never;
   return which;
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <vector>
 
 #include "base/time.hpp"
 
@@ -52,7 +53,10 @@ class quic_timer {
   struct waiter;
   std::unique_ptr<waiter> waiter_;
   std::function<void()> on_due_;
-  std::set<std::pair<quic_time, entry*>> queue_;
+  using queue = std::set<std::pair<quic_time, entry*>>;
+  void keep(queue::node_type node);
+  queue queue_;
+  std::vector<queue::node_type> spare_;  // of entries that were due: most are set again in the same turn
   quic_time armed_for_ = quic_never;
 };
 
