@@ -103,6 +103,8 @@ void add_bench(CLI::App& app, int& status) {
   command->add_option("--seconds", o->seconds, "What is measured [10]")->check(CLI::Range(0.5, 1e6));
   command->add_option("--settle", o->settle_s, "Seconds between the last player's start and that [3]")->check(CLI::Range(0.0, 1e6));
   command->add_option("--joins-per-second", run.joins_per_second, "How fast players come [500]")->check(CLI::Range(0.1, 1e6));
+  command->add_option("--watching", run.watching, "So many of the players look at every frame, evenly spread; the others count bytes after their first key frame,\n"
+                      "which takes less than half of the time; plain TCP only [all]");
   command->add_option("--video", o->video_mbit, "Mb/s of video; sound is 0.128 [2.45]")->option_text("MBIT")->check(CLI::Range(0.01, 1000.0));
   command->add_option("--stalled", run.stalled, "So many players read nothing for a while, from the beginning of what is measured [0]");
   command->add_option("--stall", o->stall_s, "… namely so many seconds [10]")->check(CLI::Range(0.1, 1e6));

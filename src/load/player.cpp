@@ -51,6 +51,7 @@ void player::on_link_frame(media::frame f) {
   if (f.key && !saw_key_) {
     saw_key_ = true;
     figures_.first_key.add(now - started_);
+    if (only_counts_) link_->count_only();
   }
   const auto seen = mark_of(f);
   if (!seen) return;

@@ -27,6 +27,8 @@ class player final : public client::link_handler {
          std::function<void()> done);
   ~player() override;
 
+  // Counts nothing but bytes from its first key frame on, which is cheaper; where its transport can.
+  void only_count() { only_counts_ = true; }
   // From now on delays and losses count, and bytes.
   void begin_measuring();
   // Bytes of the pipe since then.
@@ -50,7 +52,7 @@ class player final : public client::link_handler {
   state state_ = state::starting;
   std::optional<base::error> failure_;
   base::instant started_{};
-  bool saw_key_ = false, measuring_ = false;
+  bool only_counts_ = false, saw_key_ = false, measuring_ = false;
   std::uint64_t bytes_before_ = 0, bytes_at_end_ = 0;
   std::array<std::optional<std::uint32_t>, 2> last_{};  // numbers of sound and pictures
 };

@@ -37,7 +37,8 @@ std::string report_text(const run_report& r) {
     line("players", fmt::format("{} play, {} failed{}", r.playing, r.failed, r.first_failure.empty() ? "" : " (the first: " + base::escaped(r.first_failure) + ")"));
     line("rate", fmt::format("middle {:.2f} Mb/s, least {:.2f} Mb/s{}", r.bits_per_second_middle / 1e6, r.bits_per_second_least / 1e6,
                              r.stream_bits_per_second > 0 ? fmt::format("; {} held the stream's {:.2f} Mb/s", r.held, r.stream_bits_per_second / 1e6) : ""));
-    line("frames", fmt::format("{} came, {} lost", r.all.frames, r.all.lost));
+    line("frames", fmt::format("{} came, {} lost{}", r.all.frames, r.all.lost,
+                               r.watching < r.players ? fmt::format("; these and the delay: of {} players that look at their frames", r.watching) : ""));
     line("delay", times(r.all.delay));
     line("start", "to play: " + times(r.all.connect));
     line("", "from there to a key frame: " + times(r.all.first_key));
@@ -74,6 +75,7 @@ std::string report_json(const run_report& r) {
                                 {"bits_per_second_middle", r.bits_per_second_middle},
                                 {"bits_per_second_least", r.bits_per_second_least},
                                 {"bytes", r.bytes},
+                                {"watching", r.watching},
                                 {"frames", r.all.frames},
                                 {"frames_lost", r.all.lost},
                                 {"delay_ms", times_value(r.all.delay)},
@@ -92,11 +94,15 @@ std::string report_json(const run_report& r) {
                                  {"others_delay_since_ms", times_value(r.delay_with_guests)}};
   }
   if (r.server) {
+    json::array threads;
+    for (const auto& [thread, cpu] : r.server->thread_cpu_seconds) threads.push_back(cpu);
     out["server"] = json::object{{"cpu_seconds", r.server->cpu_seconds},
+                                 {"cpu_seconds_of_threads", std::move(threads)},
                                  {"cpu_seconds_per_gigabyte", r.playing > 0 ? json::value(per_gigabyte(r)) : json::value(nullptr)},
                                  {"rss_bytes", r.server->rss_bytes},
                                  {"rss_bytes_per_player", r.playing > 0 ? json::value(rss_per_player(r)) : json::value(nullptr)}};
   }
+  out["core_busy"] = json::array(r.core_busy.begin(), r.core_busy.end());
   out["generator"] = json::object{{"load", r.generator_load}, {"publisher_latest_ms", r.publisher_latest_ms}, {"too_slow", r.generator_too_slow()}};
   return json::serialize(out);
 }

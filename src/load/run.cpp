@@ -22,6 +22,7 @@ double seconds(base::duration d) { return std::chrono::duration<double>(d).count
 run::run(boost::asio::io_context& io, run_options options, std::function<void(base::result<run_report>)> done)
     : io_(io), options_(std::move(options)), done_(std::move(done)), timer_(io), guest_timer_(io), stall_timer_(io), tick_timer_(io) {
   options_.stalled = std::min(options_.stalled, options_.players);
+  options_.watching = std::min(options_.watching, options_.players);
 }
 
 run::~run() = default;
@@ -57,6 +58,12 @@ void run::on_publisher() {
   after(options_.media.key_every, &run::join);
 }
 
+// Spread evenly: whoever comes last is served last.
+bool run::watches(unsigned player) const {
+  const auto before = [this](std::uint64_t i) { return i * options_.watching / options_.players; };
+  return player < options_.stalled || before(player) != before(player + 1);
+}
+
 void run::join() {
   if (phase_ != phase::joining || players_.empty()) {
     phase_ = phase::joining;
@@ -77,6 +84,7 @@ void run::join() {
     auto& figures = index < options_.stalled ? stalled_figures_ : figures_;
     players_.push_back(std::make_unique<player>(io_, target_of(index % options_.streams, rtmp::client_role::play), options_.link, figures,
                                                 [this] { on_player(); }));
+    if (!watches(index)) players_.back()->only_count();
   }
   if (players_.size() < options_.players) after(join_step, &run::join);
 }
@@ -94,6 +102,7 @@ void run::begin_measuring() {
   for (auto& one : publishers_) static_cast<void>(one->take_latest());
   for (auto& one : players_) one->begin_measuring();
   cpu_before_ = thread_cpu_seconds();
+  cores_before_ = core_busy_seconds();
   if (!options_.pids.empty()) {
     auto figures = figures_of(options_.pids);
     if (!figures) return give_up(figures.error());
@@ -172,16 +181,18 @@ void run::finish() {
   guest_timer_.cancel();
   auto& r = report_;
   r.seconds = seconds(clock_now() - phase_began_);
+  r.core_busy = core_busy_seconds();
+  for (std::size_t i = 0; i < r.core_busy.size() && i < cores_before_.size(); ++i) r.core_busy[i] = (r.core_busy[i] - cores_before_[i]) / r.seconds;
   r.generator_load = (thread_cpu_seconds() - cpu_before_) / r.seconds;
   if (server_before_) {
     auto figures = figures_of(options_.pids);
     if (!figures) return done_(figures.error());
-    r.server = *figures;
-    r.server->cpu_seconds -= server_before_->cpu_seconds;
+    r.server = since(*server_before_, std::move(*figures));
   }
   r.url = options_.target.display(true);
   r.streams = options_.streams;
   r.players = options_.players;
+  r.watching = options_.watching;
   if (options_.publish) r.stream_bits_per_second = 8 * media_source::bytes_per_second(options_.media);
   for (auto& one : publishers_) r.publisher_latest_ms = std::max(r.publisher_latest_ms, 1e3 * seconds(one->take_latest()));
   std::vector<double> rates;

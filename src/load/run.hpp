@@ -3,6 +3,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@ struct run_options {
   unsigned streams = 1;         // players are spread over them
   bool publish = true;          // false: somebody else does
   unsigned players = 1;
+  unsigned watching = std::numeric_limits<unsigned>::max();  // of the players: they look at every frame, the others count bytes
   double joins_per_second = 500;
   media_settings media;
   std::chrono::milliseconds settle{3'000};     // from the last player's start to what is measured
@@ -45,12 +47,14 @@ struct run_report {
   player_figures all;          // but the stalled ones and guests
   histogram delay_before_guests, delay_with_guests;
   player_figures stalled, guests;
+  unsigned watching = 0;       // of the players: delays and losses are theirs
   unsigned stalled_players = 0, guests_come = 0, guests_failed = 0;
   double bits_per_second_least = 0, bits_per_second_middle = 0;  // of a player, on the pipe
   std::uint64_t bytes = 0;     // of all of them, in the time
   std::optional<process_figures> server;  // CPU in the time; memory at its end
   std::optional<std::uint64_t> rss_before_players;
   double generator_load = 0;   // share of one core
+  std::vector<double> core_busy;  // of this machine's cores, whoever used them: share of the time
   double publisher_latest_ms = 0;
   [[nodiscard]] bool generator_too_slow() const { return generator_load > 0.9 || publisher_latest_ms > 50; }
 };
@@ -75,6 +79,7 @@ class run {
   };
   [[nodiscard]] client::link_target target_of(unsigned stream, rtmp::client_role role) const;
   void on_publisher();
+  [[nodiscard]] bool watches(unsigned player) const;
   void join();
   void on_player();
   void begin_measuring();
@@ -98,6 +103,7 @@ class run {
   base::instant phase_began_{}, joined_from_{};
   unsigned guests_come_ = 0;
   double cpu_before_ = 0;
+  std::vector<double> cores_before_;
   std::optional<process_figures> server_before_;
   run_report report_;
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // an expiry may be under way when its timer goes

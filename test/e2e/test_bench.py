@@ -31,6 +31,20 @@ def test_players_hold_the_rate_and_lose_nothing(procs, server, tmp_path, form):
         server.wait_publisher(name)
 
 
+def test_players_that_only_count_hold_the_rate_too(procs, server, tmp_path):
+    status, report, _ = bench(procs, tmp_path, server.url("rtmp", "live/load"), "--video", "0.5", "-n", "8", "--watching", "2", "--pid", server.process.popen.pid,
+                              seconds=4)
+    assert status == 0
+    players = report["players"]
+    assert (players["watching"], players["playing"], players["failed"], players["held"], players["frames_lost"]) == (2, 8, 0, 8, 0)
+    frames_of_one = 4 * (30 + 46.875)
+    assert 1.7 * frames_of_one < players["frames"] < 2.3 * frames_of_one, "two of eight look at their frames"
+    assert players["bytes"] * 8 / 8 / report["seconds"] > 0.9 * report["stream_bits_per_second"]
+    assert players["first_key_ms"]["count"] == 8
+    used = report["server"]
+    assert abs(sum(used["cpu_seconds_of_threads"]) - used["cpu_seconds"]) < 0.1
+
+
 def test_a_stalled_player_and_guests_leave_the_others_alone(procs, server, tmp_path):
     status, report, _ = bench(procs, tmp_path, server.url("rtmp", "live/load"), "--video", "0.5", "-n", "6", "--stalled", "1", "--stall", "1", "--guests-per-second", "10",
                               "--guest-stays", "0.5", seconds=3)
