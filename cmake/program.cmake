@@ -19,6 +19,12 @@ if(MILLRACE_TESTS AND wire_tests)
   millrace_test(millrace_wire_test ${wire_tests})
   target_link_libraries(millrace_wire_test PRIVATE millrace::server millrace::client millrace::conform)
 endif()
+# A program of its own: it replaces operator new.
+file(GLOB allocation_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/test/allocation/*_test.cpp)
+if(MILLRACE_TESTS AND allocation_tests)
+  millrace_test(millrace_allocation_test ${allocation_tests})
+  target_link_libraries(millrace_allocation_test PRIVATE millrace::server millrace::client)
+endif()
 if(MILLRACE_TESTS)
   # The link of bench/wan is a measuring instrument: its arithmetic is tested even where the benchmarks are not built.
   millrace_test(millrace_wan_test ${PROJECT_SOURCE_DIR}/bench/wan/link_model_test.cpp)
