@@ -1,9 +1,12 @@
 """How a row is measured: one function per kind, each returns a Measured. The load generator has a core of its own."""
+import contextlib
 import dataclasses
 import json
+import os
 import re
 import shutil
 import subprocess
+import time
 
 from rows import STREAM_BYTES
 from servers import FLOOR_PORT, LOAD_CORE, RTMP_PORT, SERVER_CORE, SYSTEMS, has_shards, millrace, pinned
@@ -101,13 +104,29 @@ def most(options, row, system, players, folder):
     return Measured(best or 0, runs[best or worst], {"players": best or 0}, note, list(runs.values()))
 
 
+@contextlib.contextmanager
+def publisher_alone(options):
+    """In a process of its own that the players cannot hold up, or their delays would be the generator's: it is what guests keep busy."""
+    words = [options.millrace, "-q", "bench", f"rtmp://127.0.0.1:{RTMP_PORT}/live/a", "-n", 0, "--seconds", 3600]
+    process = subprocess.Popen([str(word) for word in words], stderr=subprocess.DEVNULL, preexec_fn=pinned(LOAD_CORE))
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, -10)
+    try:
+        time.sleep(3)  # a key frame has to be there
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 def join(options, row, system, players, folder):
     """Guests come in the second half of what is measured."""
-    measured = plain(options, row, system, players, folder)
+    with start(options, row, system, folder) as server, publisher_alone(options):
+        measured = Measured(players, load(options, row, players, server, "--no-publish"))
     if not measured.run.get("failed"):
         guests = measured.run["guests"]
         before, since = guests["others_delay_before_ms"]["p99"], guests["others_delay_since_ms"]["p99"]
-        measured.more = {"delay_more": since - before}
+        measured.more = {"delay_more": since - before, "held": None}  # not known to who does not publish
         measured.note = f"p99 {before:.0f} ms before, {since:.0f} with guests; {guests['came']} came, {guests['failed']} failed"
     return measured
 

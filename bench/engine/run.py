@@ -63,7 +63,7 @@ def measure_row(options, name):
         figures = figures_of(done, row)
         result["measured"][system], result["figures"][system] = done, figures
         shown = ", ".join(f"{FIGURES[key][0]} {value:.{FIGURES[key][1]}f}" for key, value in figures.items()
-                          if key in ("cpu_gb", "load", "held", "lost", "delay_p99", "cpu_in_gb", *done.more))
+                          if value is not None and key in ("cpu_gb", "load", "held", "lost", "delay_p99", "cpu_in_gb", *done.more))
         say(f"{row.what}, {system}: {shown or done.run.get('failed', 'done')}" + (f" ({done.note})" if done.note else ""))
     if row.floor_ms:
         result["floor"] = measure.floor_of(options, row, players)
