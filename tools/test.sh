@@ -95,22 +95,27 @@ test_unit() {
 }
 
 # Whole programs, the long ones in slices: a process for each of the 1500 tests would spend most of its time on starting.
+# The wire tests run once with a server of one shard and once with two.
 test_unit_whole() {
-  local program name slices slice shown
+  local program name slices slice server_shards shown
   local -a runs=()
   rm -f "$logs"/unit-*.log
   for program in "build/$preset"/millrace_*_test; do
     name=$(basename "$program" _test) name=${name#millrace_} slices=1
     case $name in wire) slices=6 ;; net) slices=3 ;; client | rtmp | server | sim) slices=2 ;; esac
-    for ((slice = 0; slice < slices; slice++)); do runs+=("$name $slices $slice"); done
+    for server_shards in 1 2; do
+      ((server_shards == 1)) || [[ $name == wire ]] || continue
+      for ((slice = 0; slice < slices; slice++)); do runs+=("$name $slices $slice $server_shards"); done
+    done
   done
   # One more than there are cores: many tests wait for a peer's deadline. The longest come first.
   printf '%s\n' "${runs[@]}" | sort -k2,2nr | xargs -P "$((jobs + 1))" -L 1 bash -c '
-    GTEST_TOTAL_SHARDS=$3 GTEST_SHARD_INDEX=$4 timeout 600 "build/$0/millrace_$2_test" --gtest_color=no >"$1/unit-$2-$4.log" 2>&1
-    echo "exit status $?" >>"$1/unit-$2-$4.log"' "$preset" "$logs" || true
+    GTEST_TOTAL_SHARDS=$3 GTEST_SHARD_INDEX=$4 MILLRACE_TEST_SHARDS=$5 \
+      timeout 600 "build/$0/millrace_$2_test" --gtest_color=no >"$1/unit-$2-$5-$4.log" 2>&1
+    echo "exit status $?" >>"$1/unit-$2-$5-$4.log"' "$preset" "$logs" || true
   for shown in "${runs[@]}"; do
-    read -r name slices slice <<<"$shown"
-    add_gtest "$logs/unit-$name-$slice.log"
+    read -r name slices slice server_shards <<<"$shown"
+    add_gtest "$logs/unit-$name-$server_shards-$slice.log"
   done
   list_conformance
 }
