@@ -50,7 +50,7 @@ struct amf_limits {
 struct hub_limits {
   // A viewer whose position is older than this jumps to the newest key frame.
   std::chrono::milliseconds viewer_age{2'000};
-  // What one stream keeps: by age, by bytes, by count; the newest GOP is kept within the byte limit only.
+  // What one stream keeps at most of what viewers may want: by age, by bytes, by count; the newest GOP is kept within the byte limit only.
   std::chrono::milliseconds ring_age{20'000};
   std::size_t ring_bytes = 64u << 20;
   std::size_t ring_frames = 8192;

@@ -38,7 +38,8 @@ std::optional<delivery> cursor::next(base::instant now) {
       return std::nullopt;
     }
     if (c.position < s.frames.first()) {
-      c.jump(s, s.newest_start(c.policy.video_track).value_or(s.frames.end()), loss::ring_overrun, now);
+      const auto why = c.position < s.overrun_end ? loss::ring_overrun : loss::viewer_too_slow;
+      c.jump(s, s.newest_start(c.policy.video_track).value_or(s.frames.end()), why, now);
     }
     if (c.position == s.frames.end()) {
       c.age_allowed = c.policy.age_max;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "hub/stream_state.hpp"
 #include "media/composition.hpp"
@@ -18,6 +19,7 @@ stream::~stream() = default;
 const std::string& stream::name() const noexcept { return state_->name; }
 bool stream::published() const noexcept { return state_->published; }
 void stream::flush() { state_->flush(); }
+bool stream::claim_flush() { return state_->claim_flush(); }
 
 stream_facts stream::facts() const {
   const auto& s = *state_;
@@ -89,7 +91,10 @@ void stream::state::append(media::frame&& f) {
   if (effect == record_effect::consume) for_each_cursor([&added](cursor::state& c) { c.owner->on_cleared(added.item->frame()); });
   if (effect != record_effect::pass) return;
 
-  if (added.gop_start) gops.push_back(frames.end());
+  if (added.gop_start) {
+    gops.push_back(frames.end());
+    look_at_ages();
+  }
   payload_bytes += size;
   frames.push(std::move(added));
   appended = true;
@@ -123,15 +128,32 @@ void stream::state::note_codec(const media::frame& f, const media::tag_info& inf
   if (codec.empty() || (f.config && !info.metadata && !info.multichannel)) codec = media::codec_name(f.kind, info);
 }
 
+// The oldest of the key frames that somebody may start at or jump to: each track has its own. Nothing if there is none at all.
+std::optional<std::uint64_t> stream::state::oldest_start() const {
+  if (gops.empty()) return std::nullopt;
+  auto oldest = gops.back();
+  for (const auto& [track, sequence] : newest_key) {
+    if (sequence >= frames.first()) oldest = std::min(oldest, sequence);
+  }
+  return oldest;
+}
+
 void stream::state::evict(base::instant newest) {
   while (!frames.empty()) {
+    const auto first = frames.first();
+    const auto age = newest - frames.at(first).arrival;
+    // Ahead of the key frames that viewers start at there is nothing for who comes, and for who is there only what is younger than its
+    // limit: with anything older it would jump to such a key frame.
+    const auto start = oldest_start();
+    const bool of_no_use = start && first < *start && (attached == 0 || age > viewers_age);
     const bool too_large = payload_bytes + frames.size() * slot_overhead_bytes > limits.ring_bytes;
     // The newest GOP is what late viewers start with: age and count stop before it.
-    const bool may_age = gops.empty() || frames.first() < gops.back();
-    const bool too_old = may_age && (frames.size() > limits.ring_frames || newest - frames.at(frames.first()).arrival > limits.ring_age);
-    if (!too_large && !too_old) return;
-    if (!gops.empty() && gops.front() == frames.first()) gops.pop_front();
-    payload_bytes -= frames.at(frames.first()).item->frame()->payload.size();
+    const bool may_age = gops.empty() || first < gops.back();
+    const bool too_old = may_age && (frames.size() > limits.ring_frames || age > limits.ring_age);
+    if (!of_no_use && !too_large && !too_old) return;
+    if (!of_no_use) overrun_end = first + 1;
+    if (!gops.empty() && gops.front() == first) gops.pop_front();
+    payload_bytes -= frames.at(first).item->frame()->payload.size();
     frames.pop();
   }
 }
@@ -196,6 +218,15 @@ void stream::state::attach(cursor::state& c) {
   c.place = cursors.size();
   cursors.push_back(&c);
   ++attached;
+  viewers_age = std::max(viewers_age, c.policy.age_max);
+}
+
+// Those who have left count no more. Now and then will do: it costs a look at every viewer.
+void stream::state::look_at_ages() {
+  viewers_age = {};
+  for (const auto* c : cursors) {
+    if (c) viewers_age = std::max(viewers_age, c->policy.age_max);
+  }
 }
 
 void stream::state::detach(cursor::state& c) {
@@ -215,7 +246,10 @@ void stream::state::close_gaps() {
   for (std::size_t i = 0; i < cursors.size(); ++i) cursors[i]->place = i;
 }
 
+bool stream::state::claim_flush() { return appended && attached > 0 && !std::exchange(flush_claimed, true); }
+
 void stream::state::flush() {
+  flush_claimed = false;
   if (!appended) return;
   appended = false;
   for_each_cursor([this](cursor::state& c) {

@@ -1,4 +1,5 @@
-// A live stream: one ring of frames, one publisher at most, any number of viewers.
+// A live stream: one ring of frames, one publisher at most, any number of viewers. The ring keeps what somebody may still want: the newest
+// group of pictures for who comes, and what is young enough for those who are there; without key frames all that its limits allow.
 // Pure and single-threaded: a stream belongs to its publisher's shard.
 #pragma once
 #include <array>
@@ -176,6 +177,8 @@ class stream : public std::enable_shared_from_this<stream> {
 
   // Tells waiting viewers of what was appended since the last time. The caller keeps the stream alive.
   void flush();
+  // True when viewers are to be told something and nobody has undertaken that yet: the caller has then. Once for each flush().
+  [[nodiscard]] bool claim_flush();
   // Error kind busy when somebody publishes already and does not yield, or has a successor already.
   base::result<std::unique_ptr<publication>> publish();
 

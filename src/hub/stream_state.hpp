@@ -32,6 +32,7 @@ struct stream::state {
   std::deque<std::uint64_t> gops;  // numbers of the slots with gop_start, oldest first
   std::map<std::uint8_t, std::uint64_t> newest_key;  // by track, for viewers with a picked one; the slot may be gone
   std::size_t payload_bytes = 0;   // of what the ring holds
+  std::uint64_t overrun_end = 0;   // what lies below went for the ring's limits although a viewer may have wanted it
   record_set_ptr records = std::make_shared<record_set>();
   std::uint64_t frames_total = 0;
   std::uint64_t bytes_total = 0;
@@ -56,7 +57,9 @@ struct stream::state {
   std::vector<cursor::state*> cursors;
   std::size_t attached = 0;
   unsigned walking = 0;
-  bool appended = false;  // since the last flush
+  std::chrono::milliseconds viewers_age{0};  // no viewer wants frames that are older, if there is a key frame behind them
+  bool appended = false;       // since the last flush
+  bool flush_claimed = false;  // likewise
 
   static constexpr std::uint16_t no_track = 0x100;
 
@@ -73,6 +76,7 @@ struct stream::state {
     }
     if (--walking == 0) close_gaps();
   }
+  bool claim_flush();
   void flush();
   // The key frame that a viewer starts at, by its picked track.
   [[nodiscard]] std::optional<std::uint64_t> newest_start(std::optional<std::uint8_t> picked) const;
@@ -84,7 +88,9 @@ struct stream::state {
   [[nodiscard]] std::uint64_t sound_of_last(std::chrono::milliseconds delay, std::uint64_t lowest) const;
 
  private:
+  [[nodiscard]] std::optional<std::uint64_t> oldest_start() const;
   void evict(base::instant newest);
+  void look_at_ages();
   void close_gaps();
   void note_codec(const media::frame& f, const media::tag_info& info);
   void note_video(slot& added, const media::tag_info& info);

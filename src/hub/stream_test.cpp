@@ -124,6 +124,7 @@ TEST(stream, limits_by_age_and_count_stop_before_the_newest_gop) {
   limits.ring_frames = 10;
   auto s = make_stream(limits);
   auto p = std::move(*s->publish());
+  const watcher patient(s, std::chrono::milliseconds(60'000));  // wants all that there is
   append(*p, {key(0)});
   for (int ms = 40; ms < 2000; ms += 40) append(*p, {inter(ms)});
   EXPECT_EQ(s->facts().ring_frames, 50u);

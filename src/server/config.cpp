@@ -322,7 +322,7 @@ idle_connection_s = 30        # neither publishing nor playing
 publisher_silence_s = 30      # then the name is free again
 media_message_bytes = 16777215
 viewer_age_s = 2              # a viewer further behind jumps to the newest key frame
-ring_s = 20                   # what one stream keeps
+ring_s = 20                   # what one stream keeps at most, while viewers may want it
 ring_bytes = 67108864
 connections_per_address = 100 # loopback is not counted
 )";

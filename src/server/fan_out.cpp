@@ -1,6 +1,5 @@
 #include "server/fan_out.hpp"
 
-#include <algorithm>
 #include <ctime>
 
 namespace millrace::server {
@@ -15,7 +14,8 @@ base::duration thread_busy() {
 }  // namespace
 
 void fan_out::announce(const std::shared_ptr<hub::stream>& stream) {
-  if (std::find(waiting_.begin(), waiting_.end(), stream) == waiting_.end()) waiting_.push_back(stream);
+  if (!stream->claim_flush()) return;
+  waiting_.push_back(stream);
   if (armed_) return;
   const auto now = std::chrono::steady_clock::now();
   const auto due = pace_.next_round();
