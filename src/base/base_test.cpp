@@ -1,10 +1,13 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/bytes.hpp"
 #include "base/escape.hpp"
 #include "base/nearest.hpp"
 #include "base/result.hpp"
 #include "base/send_chain.hpp"
+#include "base/slice_buffer.hpp"
 
 namespace millrace::base {
 namespace {
@@ -48,6 +51,24 @@ TEST(slice, shares_the_buffer_and_clamps_parts) {
   }
   EXPECT_EQ(part.size(), 3U);
   EXPECT_EQ(part.data(), where + 1) << "the part must outlive the whole without a copy";
+}
+
+TEST(slice_buffer, becomes_a_slice_where_it_lies_and_wastes_nothing) {
+  slice_buffer gathered;
+  EXPECT_TRUE(gathered.take().empty());
+  const std::vector<std::uint8_t> piece(1000, 7);
+  for (int i = 0; i < 10; ++i) gathered.append(piece, 10'000);
+  EXPECT_EQ(gathered.size(), 10'000U);
+  const auto all = gathered.take();
+  EXPECT_EQ(all.size(), 10'000U);
+  EXPECT_EQ(std::count(all.data(), all.data() + all.size(), 7), 10'000);
+  gathered.append(as_bytes("next"), 4);
+  EXPECT_EQ(as_text(gathered.take()), "next");
+  EXPECT_EQ(all.view()[0], 7) << "not written over";
+  gathered.append(as_bytes("given up"), 100);
+  gathered.clear();
+  gathered.append(as_bytes("ab"), 1);
+  EXPECT_EQ(as_text(gathered.take()), "ab") << "more than was said is no matter";
 }
 
 TEST(send_chain, keeps_order_and_size_and_leaves_out_empty_parts) {

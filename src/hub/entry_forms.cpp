@@ -8,17 +8,18 @@
 namespace millrace::hub {
 
 entry_ptr entry_forms::single_track(const entry_ptr& item, std::uint8_t track) {
-  auto& made = item->tracks_;
+  auto& made = item->made().tracks;
   const auto found = std::find_if(made.begin(), made.end(), [track](const entry::form& f) { return f.key == track; });
   if (found != made.end()) return found->item;
-  auto frame = media::single_track(item->frame(), track);
-  made.push_back({track, frame ? std::make_shared<const entry>(std::move(frame)) : nullptr});
+  auto frame = media::single_track(*item->frame(), track);
+  made.push_back({track, frame ? std::make_shared<const entry>(std::move(*frame)) : nullptr});
   return made.back().item;
 }
 
 entry_ptr entry_forms::stamped(const entry_ptr& item, const catch_up& with) {
   const auto& frame = *item->frame();
-  if (item->stamped_.key == with.number) return item->stamped_.item ? item->stamped_.item : item;
+  auto& stamped = item->made().stamped;
+  if (stamped.key == with.number) return stamped.item ? stamped.item : item;
   const auto time = with.time_of(frame.kind, frame.dts_ms);
   bool differs = time != frame.dts_ms;
   std::vector<media::composition> compositions;
@@ -30,14 +31,14 @@ entry_ptr entry_forms::stamped(const entry_ptr& item, const catch_up& with) {
       c.ms = moved;
     }
   }
-  item->stamped_ = {with.number, nullptr};
+  stamped = {with.number, nullptr};
   if (!differs) return item;
 
-  auto changed = std::make_shared<media::frame>(frame);
-  changed->dts_ms = time;
-  changed->head = media::head_with(frame.payload, compositions);
-  item->stamped_.item = std::make_shared<const entry>(std::move(changed));
-  return item->stamped_.item;
+  auto changed = frame;
+  changed.dts_ms = time;
+  changed.head = media::head_with(frame.payload, compositions);
+  stamped.item = std::make_shared<const entry>(std::move(changed));
+  return stamped.item;
 }
 
 }  // namespace millrace::hub

@@ -105,8 +105,8 @@ void replace_config(record_set& set, record&& added, bool is_start, const base::
 // comes late gets nothing that does not hold any more.
 entry_ptr alone(const entry_ptr& item, const media::ex_walk& walk, const media::ex_track& track) {
   if (walk.head().form == media::ex_form::one_track) return item;
-  auto frame = std::make_shared<media::frame>(*item->frame());
-  frame->payload = walk.as_one_track(track);
+  auto frame = *item->frame();
+  frame.payload = walk.as_one_track(track);
   return std::make_shared<const entry>(std::move(frame));
 }
 

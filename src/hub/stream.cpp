@@ -86,9 +86,9 @@ void stream::state::append(media::frame&& f) {
   added.before = records;
   const std::size_t size = f.payload.size();
   const base::instant arrival = f.arrival;
-  added.item = std::make_shared<entry>(std::make_shared<const media::frame>(std::move(f)));
+  added.item = std::make_shared<entry>(std::move(f));
   const auto effect = update_records(records, added.item, info, frames.end(), limits);
-  if (effect == record_effect::consume) for_each_cursor([&added](cursor::state& c) { c.owner->on_cleared(added.item->frame()); });
+  if (effect == record_effect::consume) for_each_cursor([&added](cursor::state& c) { c.owner->on_cleared(added.item); });
   if (effect != record_effect::pass) return;
 
   if (added.gop_start) {
@@ -165,9 +165,9 @@ prelude_ptr stream::state::prelude_of(std::uint64_t sequence, std::int64_t time_
   auto list = std::make_shared<prelude_list>();
   list->reserve(at.before->records.size());
   for (const auto& kept : at.before->records) {
-    auto stamped = std::make_shared<media::frame>(*kept.item->frame());
-    stamped->dts_ms = kept.kind == media::frame_kind::audio ? audio_time_ms : time_ms;
-    stamped->arrival = at.arrival;
+    auto stamped = *kept.item->frame();
+    stamped.dts_ms = kept.kind == media::frame_kind::audio ? audio_time_ms : time_ms;
+    stamped.arrival = at.arrival;
     list->push_back(std::make_shared<entry>(std::move(stamped)));
   }
   cached = {sequence, time_ms, audio_time_ms, std::move(list)};

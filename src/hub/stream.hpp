@@ -26,15 +26,15 @@ class cursor;
 // An entry of the ring: the frame and its wire images, encoded at most once each and shared by all viewers.
 class entry {
  public:
-  explicit entry(media::frame_ptr f) : frame_(std::move(f)) {}
-  [[nodiscard]] const media::frame_ptr& frame() const noexcept { return frame_; }
+  explicit entry(media::frame f) : frame_(std::move(f)) {}
+  [[nodiscard]] const media::frame* frame() const noexcept { return &frame_; }
   // Wire formats that outputs know. The hub does not encode: the first viewer that needs an image makes it.
   enum class format : unsigned char { rtmp_chunks, roqr, roqr_group, flv_tag, count };
   template <class Encode>  // base::send_chain encode(const media::frame&)
   const base::send_chain& image(format f, Encode&& encode) const {
-    auto& slot = images_[static_cast<std::size_t>(f)];
-    if (!slot) slot = encode(*frame_);
-    return *slot;
+    auto& image = made().images[static_cast<std::size_t>(f)];
+    if (!image) image = encode(frame_);
+    return *image;
   }
 
  private:
@@ -44,10 +44,17 @@ class entry {
     std::uint64_t key = 0;
     std::shared_ptr<const entry> item;
   };
-  media::frame_ptr frame_;
-  mutable std::array<std::optional<base::send_chain>, static_cast<std::size_t>(format::count)> images_;
-  mutable std::vector<form> tracks_;  // single tracks of a multitrack message, by id
-  mutable form stamped_;              // with the times of the newest catch-up, by its number; null: that changes nothing
+  struct made_of_it {
+    std::array<std::optional<base::send_chain>, static_cast<std::size_t>(format::count)> images;
+    std::vector<form> tracks;  // single tracks of a multitrack message, by id
+    form stamped;              // with the times of the newest catch-up, by its number; null: that changes nothing
+  };
+  made_of_it& made() const {
+    if (!made_) made_ = std::make_unique<made_of_it>();
+    return *made_;
+  }
+  media::frame frame_;
+  mutable std::unique_ptr<made_of_it> made_;  // null until a viewer wants some of it: most streams have none
 };
 using entry_ptr = std::shared_ptr<const entry>;
 
@@ -58,7 +65,7 @@ class viewer {
   virtual ~viewer() = default;
   virtual void on_frames() = 0;             // there is something to read again
   // A kept data message was taken away by `clear` ("@clearDataFrame"), which no viewer gets. For who passes a stream on whole.
-  virtual void on_cleared(const media::frame_ptr& clear) { static_cast<void>(clear); }
+  virtual void on_cleared(const entry_ptr& clear) { static_cast<void>(clear); }
   virtual void on_publisher_gone() = 0;
   virtual void on_publisher_back() = 0;     // also for the first publisher of a stream that was waited for
 };

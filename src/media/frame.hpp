@@ -1,7 +1,6 @@
 // The value that crosses the seam between protocols and the hub: one RTMP media or data message.
 #pragma once
 #include <cstdint>
-#include <memory>
 
 #include "base/slice.hpp"
 #include "base/time.hpp"
@@ -30,8 +29,5 @@ struct frame {
   // When the last byte of it reached this process: what queue ages are measured from.
   base::instant arrival{};
 };
-
-// Immutable once shared; crosses threads.
-using frame_ptr = std::shared_ptr<const frame>;
 
 }  // namespace millrace::media

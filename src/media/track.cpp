@@ -28,14 +28,14 @@ std::optional<base::slice> single_track(frame_kind kind, const base::slice& payl
   return walk.as_single(*wanted);
 }
 
-frame_ptr single_track(const frame_ptr& f, std::uint8_t id) {
-  if (f->kind == frame_kind::data) return f;
-  auto payload = single_track(f->kind, f->payload, id);
-  if (!payload) return nullptr;
-  if (payload->data() == f->payload.data()) return f;
-  auto alone = std::make_shared<frame>(*f);
-  alone->payload = std::move(*payload);
-  classify(*alone);
+std::optional<frame> single_track(const frame& f, std::uint8_t id) {
+  if (f.kind == frame_kind::data) return f;
+  auto payload = single_track(f.kind, f.payload, id);
+  if (!payload) return std::nullopt;
+  auto alone = f;
+  if (payload->data() == f.payload.data()) return alone;
+  alone.payload = std::move(*payload);
+  classify(alone);
   return alone;
 }
 

@@ -19,8 +19,7 @@ track_set tracks_of(frame_kind kind, base::bytes_view payload);
 // track, and for a multitrack message that is unreadable: to such a peer it would be rubbish. Of a track that is in it twice, the first.
 std::optional<base::slice> single_track(frame_kind kind, const base::slice& payload, std::uint8_t id);
 
-// The same for a frame, times kept and flags set: the frame itself where its payload stays, null for nothing. Data frames belong to no
-// track and always stay.
-frame_ptr single_track(const frame_ptr& f, std::uint8_t id);
+// The same for a frame, times kept and flags set. Data frames belong to no track and always stay as they are.
+std::optional<frame> single_track(const frame& f, std::uint8_t id);
 
 }  // namespace millrace::media

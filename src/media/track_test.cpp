@@ -78,26 +78,25 @@ TEST(track, R3_an_unreadable_multitrack_message_is_for_nobody_who_wants_one_trac
 }
 
 TEST(track, R5_frames_keep_their_times_and_get_flags_of_their_own) {
-  auto f = std::make_shared<frame>();
-  f->kind = frame_kind::video;
-  f->dts_ms = 77;
-  f->arrival = base::instant(std::chrono::seconds(5));
-  f->payload = base::slice(bytes_of("96 11 'hvc1' 00 000004 000005 09 01 000005 fffffb 0908"));
-  classify(*f);
-  const frame_ptr shared = f;
-  const auto alone = single_track(shared, 1);
+  frame f;
+  f.kind = frame_kind::video;
+  f.dts_ms = 77;
+  f.arrival = base::instant(std::chrono::seconds(5));
+  f.payload = base::slice(bytes_of("96 11 'hvc1' 00 000004 000005 09 01 000005 fffffb 0908"));
+  classify(f);
+  const auto alone = single_track(f, 1);
   ASSERT_TRUE(alone);
   EXPECT_EQ(alone->dts_ms, 77);
-  EXPECT_EQ(alone->arrival, f->arrival);
+  EXPECT_EQ(alone->arrival, f.arrival);
   EXPECT_TRUE(alone->key);
   EXPECT_EQ(inspect_video(alone->payload).composition_ms, -5);
-  EXPECT_FALSE(single_track(shared, 9));
-  auto plain = std::make_shared<frame>(*f);
-  plain->payload = base::slice(bytes_of("17 01 000000 09"));
-  EXPECT_EQ(single_track(frame_ptr(plain), 0), plain) << "the very frame";
-  auto data = std::make_shared<frame>();
-  data->payload = base::slice(bytes_of("02 0001 'x'"));
-  EXPECT_EQ(single_track(frame_ptr(data), 7), data) << "data belongs to no track";
+  EXPECT_FALSE(single_track(f, 9));
+  auto plain = f;
+  plain.payload = base::slice(bytes_of("17 01 000000 09"));
+  EXPECT_EQ(single_track(plain, 0)->payload.data(), plain.payload.data()) << "no copy";
+  frame data;
+  data.payload = base::slice(bytes_of("02 0001 'x'"));
+  EXPECT_EQ(single_track(data, 7)->payload.data(), data.payload.data()) << "data belongs to no track";
 }
 
 // For each track of every readable message: its own message says the same, in both forms.

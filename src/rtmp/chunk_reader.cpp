@@ -25,14 +25,6 @@ bool starts_like(const std::uint8_t* bytes, std::size_t count, std::uint32_t val
   return true;
 }
 
-// What the unread part of an unfinished message needs: geometric, so that appending stays linear, and never more than the message
-// itself, so that a kept frame wastes nothing.
-void grow(std::vector<std::uint8_t>& payload, std::size_t count, std::size_t length) {
-  const auto needed = payload.size() + count;
-  if (needed <= payload.capacity()) return;
-  payload.reserve(std::min(length, std::max(needed, payload.capacity() * 2)));
-}
-
 }  // namespace
 
 chunk_reader::chunk_reader(const base::rtmp_limits& limits, std::size_t partial_limit) : limits_(limits), partial_limit_(partial_limit) {}
@@ -206,8 +198,7 @@ chunk_reader::step_result chunk_reader::on_payload(base::bytes_view& in) {
   if (partial_bytes_ + kept > partial_limit_) {
     return failure(base::error_kind::limit, "unfinished messages hold more than " + std::to_string(partial_limit_) + " bytes");
   }
-  grow(s.payload, kept, kept_of(s));
-  s.payload.insert(s.payload.end(), in.begin(), in.begin() + static_cast<std::ptrdiff_t>(kept));
+  s.payload.append(in.first(kept), kept_of(s));
   in = in.subspan(count);
   partial_bytes_ += kept;
   s.have += static_cast<std::uint32_t>(count);
@@ -231,8 +222,7 @@ chunk_reader::step_result chunk_reader::finish_message() {
   m.csid = s.csid;
   m.timestamp = s.timestamp;
   partial_bytes_ -= s.payload.size();
-  if (!s.payload.empty()) m.payload = base::slice(std::move(s.payload));
-  s.payload = {};
+  m.payload = s.payload.take();
   s.have = 0;
   s.in_message = false;
   stage_ = stage::basic_header;
@@ -261,7 +251,7 @@ base::result<void> chunk_reader::apply_abort(base::bytes_view body) {
   for (auto& s : streams_) {
     if (s.csid != csid) continue;
     partial_bytes_ -= s.payload.size();
-    s.payload = {};
+    s.payload.clear();
     s.have = 0;
     s.in_message = false;
   }

@@ -7,7 +7,7 @@
 
 #include "base/limits.hpp"
 #include "base/result.hpp"
-#include "base/slice.hpp"
+#include "base/slice_buffer.hpp"
 #include "rtmp/message.hpp"
 
 namespace millrace::rtmp {
@@ -45,7 +45,7 @@ class chunk_reader {
     std::uint8_t type = 0;
     bool extended = false;    // the last header had the extended field
     bool in_message = false;  // begun and not whole
-    std::vector<std::uint8_t> payload;
+    base::slice_buffer payload;
   };
   enum class stage : std::uint8_t { basic_header, message_header, extended_time, repeated_time, payload };
   using step_result = base::result<std::optional<message>>;

@@ -146,7 +146,7 @@ void watched_stream::take(frame_batch&& batch) {
     }
   }
   auto& into = *mirror_->into;
-  for (const auto& frame : batch.frames) into.append(media::frame(*frame));
+  for (const auto& each : batch.frames) into.append(media::frame(*each->frame()));
   tell_who_waits();
   if (into.over()) return let_go();
   if (!into.waiting()) before_.reset();

@@ -9,8 +9,8 @@ namespace {
 
 // Memory that a shard may owe another one. The frames themselves are shared with the ring they come from.
 constexpr std::size_t under_way_max = 16u << 20;
-// A shard that is behind by more has stood still.
-constexpr std::chrono::seconds age_max{10};
+// As for most viewers: the ring keeps no more for another shard than for them.
+constexpr std::chrono::seconds age_max{2};
 
 }  // namespace
 
@@ -29,7 +29,7 @@ void stream_feed::pull(bool all, bool even_nothing) {
       batch.begins = true;
     }
     batch.bytes += next->item->frame()->payload.size();
-    batch.frames.push_back(next->item->frame());
+    batch.frames.push_back(next->item);
   }
   ended_ = batch.end = all;
   if (!batch.frames.empty() || batch.end || even_nothing) hand_over(std::move(batch));
@@ -49,7 +49,7 @@ void stream_feed::taken(std::size_t bytes) {
 void stream_feed::finish() { pull(true); }
 
 // The message takes a kept one away from late viewers, there as well as here, and no viewer gets it.
-void stream_feed::on_cleared(const media::frame_ptr& clear) {
+void stream_feed::on_cleared(const hub::entry_ptr& clear) {
   if (ended_) return;
   pull(false);
   deliver_({{clear}, 0, false, false});

@@ -12,7 +12,7 @@ namespace millrace::server {
 
 // What one shard hands to another at once: everything new since the last time, whoever views it there.
 struct frame_batch {
-  std::vector<media::frame_ptr> frames;
+  std::vector<hub::entry_ptr> frames;  // of which the other shard reads the frame and nothing else
   std::size_t bytes = 0;
   bool begins = false;  // another publication, which followed the one before
   bool end = false;     // all after this comes from another shard, if at all
@@ -35,7 +35,7 @@ class stream_feed final : public hub::viewer {
   [[nodiscard]] const hub::cursor_stats& stats() const noexcept { return cursor_.stats(); }
 
   void on_frames() override { pull(false); }
-  void on_cleared(const media::frame_ptr& clear) override;
+  void on_cleared(const hub::entry_ptr& clear) override;
   void on_publisher_gone() override { finish(); }
   void on_publisher_back() override {}
 
