@@ -4,6 +4,7 @@
 
 #include "base/bytes.hpp"
 #include "base/escape.hpp"
+#include "base/fifo.hpp"
 #include "base/nearest.hpp"
 #include "base/result.hpp"
 #include "base/send_chain.hpp"
@@ -51,6 +52,50 @@ TEST(slice, shares_the_buffer_and_clamps_parts) {
   }
   EXPECT_EQ(part.size(), 3U);
   EXPECT_EQ(part.data(), where + 1) << "the part must outlive the whole without a copy";
+}
+
+TEST(give_back, leaves_no_memory_behind) {
+  std::vector<int> some(1000);
+  give_back(some);
+  EXPECT_EQ(some.capacity(), 0U);
+}
+
+TEST(fifo, keeps_the_order_however_it_grows_and_shrinks) {
+  fifo<std::shared_ptr<int>> queue;
+  int in = 0, out = 0;
+  for (int round = 0; round < 1000; ++round) {
+    for (int i = round * 7 % 13; i > 0; --i) queue.push_back(std::make_shared<int>(in++));
+    for (int i = round * 5 % 13; i > 0 && !queue.empty(); --i) {
+      ASSERT_EQ(*queue.front(), out++);
+      const std::weak_ptr<int> first = queue.front();
+      queue.pop_front();
+      ASSERT_TRUE(first.expired()) << "what is gone holds nothing";
+    }
+    ASSERT_EQ(queue.size(), static_cast<std::size_t>(in - out));
+    for (std::size_t i = 0; i < queue.size(); ++i) ASSERT_EQ(*queue[i], out + static_cast<int>(i));
+  }
+}
+
+TEST(fifo, takes_nothing_while_it_never_held_anything_and_little_once_it_is_empty) {
+  fifo<int> queue;
+  EXPECT_EQ(queue.memory(), 0U);
+  for (int i = 0; i < 10'000; ++i) queue.push_back(i);
+  while (!queue.empty()) queue.pop_front();
+  EXPECT_EQ(queue.memory(), 0U);
+  for (int i = 0; i < 10; ++i) queue.push_back(i);
+  while (!queue.empty()) queue.pop_front();
+  EXPECT_GT(queue.memory(), 0U) << "the next few need no new memory";
+  queue.clear();
+  EXPECT_EQ(queue.memory(), 0U);
+}
+
+TEST(fifo, elements_leave_from_amid) {
+  fifo<int> queue;
+  for (int i = 0; i < 10; ++i) queue.push_back(i);
+  queue.pop_front();
+  queue.erase(queue.begin() + 1);
+  queue.erase_if([](int i) { return i % 2 == 0; });
+  EXPECT_EQ(std::vector<int>(queue.begin(), queue.end()), (std::vector<int>{1, 3, 5, 7, 9}));
 }
 
 TEST(slice_buffer, becomes_a_slice_where_it_lies_and_wastes_nothing) {

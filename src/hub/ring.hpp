@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/fifo.hpp"
 #include "hub/records.hpp"
 #include "media/track.hpp"
 
@@ -40,7 +41,7 @@ class ring {
   // Numbers go on; the memory goes back.
   void clear() {
     first_ = end_;
-    slots_ = {};
+    base::give_back(slots_);
   }
 
  private:

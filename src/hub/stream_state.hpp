@@ -2,7 +2,6 @@
 #pragma once
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <limits>
 #include <map>
 #include <memory>
@@ -10,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fifo.hpp"
 #include "hub/entry_forms.hpp"
 #include "hub/ring.hpp"
 #include "hub/stream.hpp"
@@ -29,7 +29,7 @@ struct stream::state {
   base::hub_limits limits;
 
   ring frames;
-  std::deque<std::uint64_t> gops;  // numbers of the slots with gop_start, oldest first
+  base::fifo<std::uint64_t> gops;  // numbers of the slots with gop_start, oldest first
   std::map<std::uint8_t, std::uint64_t> newest_key;  // by track, for viewers with a picked one; the slot may be gone
   std::size_t payload_bytes = 0;   // of what the ring holds
   std::uint64_t overrun_end = 0;   // what lies below went for the ring's limits although a viewer may have wanted it

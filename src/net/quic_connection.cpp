@@ -186,7 +186,7 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
     local_ = local;
     last_path_change_ = now;
     ++path_changes_;
-    guard_.reset();
+    if (guard_) guard_->reset();
     if (repeats_) repeats_->reset();
     if (host_ != nullptr) host_->on_path_change();
     if (application_) {
@@ -251,7 +251,7 @@ base::result<void> quic_connection::migrate(const udp_address& local, migration 
   local_ = local;
   last_path_change_ = last_ts_;
   ++path_changes_;
-  guard_.reset();
+  if (guard_) guard_->reset();
   if (repeats_) repeats_->reset();
   if (host_ != nullptr) host_->on_path_change();
   return {};
@@ -304,6 +304,10 @@ void quic_connection::credit(std::int64_t stream, std::uint64_t bytes) {
 void quic_connection::set_deadline(quic_time when) {
   application_deadline_ = when;
   retime();
+}
+
+void quic_connection::guard_queue() {
+  if (!guard_) guard_ = std::make_unique<queue_guard>();
 }
 
 void quic_connection::retime() {

@@ -70,6 +70,9 @@ struct quic_offer {
   bool urgent = false;  // small and worth more than the rest: sound, and what the session itself says
 };
 
+// Room for the parts of an offer, which need not outlive the next one: one for all connections of a thread.
+std::span<ngtcp2_vec> offer_space();
+
 // The owner of the streams. The first group is called from inside ngtcp2: it may only take notes.
 class quic_application {
  public:
@@ -149,6 +152,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   void stop_reading(std::int64_t stream, std::uint64_t code);
   void credit(std::int64_t stream, std::uint64_t bytes);  // the application consumed so much
   void set_deadline(quic_time when);                      // on_deadline then; quic_never cancels
+  void guard_queue();                                     // from now on room_for_bulk() is watched over
   base::result<void> move_to_fresh_socket();
 
   // Without a host time stands still: nothing waits for it any more.
@@ -209,7 +213,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   bool foreign_stream_ = false, no_alpn_ = false, stateless_reset_ = false;
   std::uint32_t path_changes_ = 0;
 
-  queue_guard guard_;
+  std::unique_ptr<queue_guard> guard_;                // where something may be held back
   std::uint64_t bulk_room_ = queue_guard::no_limit;    // bytes, in this write pass
   std::optional<quic_repeats> repeats_;               // unless redundancy is off
   bool batch_carries_ = false, batch_urgent_ = false;  // stream data is in the batch that is being built; urgent data is

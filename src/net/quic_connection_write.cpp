@@ -1,5 +1,6 @@
 // The write pass of a connection: packets out of what the application offers, and the repetition of some of them.
 #include <algorithm>
+#include <array>
 
 #include "net/quic_connection.hpp"
 
@@ -15,6 +16,11 @@ std::vector<std::uint8_t>& write_space() {
 }
 
 }  // namespace
+
+std::span<ngtcp2_vec> offer_space() {
+  static thread_local std::array<ngtcp2_vec, 64> space;
+  return space;
+}
 
 // Called by ngtcp2 for each packet of a batch.
 ngtcp2_ssize quic_connection::write_one(ngtcp2_conn* conn, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* into, std::size_t size,
@@ -99,7 +105,7 @@ void quic_connection::look_at_path(quic_time now) {
   ngtcp2_conn_get_conn_info2(conn_, &info);
   if (info.min_rtt == UINT64_MAX) return;  // no sample yet
   if (repeats_) repeats_->observe(now, info, left_waiting_);
-  bulk_room_ = guard_.update(microseconds_of(now), {bytes_delivered(info), info.bytes_in_flight, microseconds_of(info.latest_rtt)});
+  if (guard_) bulk_room_ = guard_->update(microseconds_of(now), {bytes_delivered(info), info.bytes_in_flight, microseconds_of(info.latest_rtt)});
 }
 
 void quic_connection::keep_for_repeat(const udp_batch& batch, quic_time now) {

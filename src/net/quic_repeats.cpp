@@ -28,7 +28,7 @@ void quic_repeats::observe(quic_time now, const ngtcp2_conn_info& info, bool wai
   if (waiting) s.waited = microseconds_of(now - waiting_since_);
   if (!policy_.update(microseconds_of(now), s)) return clear();
   if (!policy_.suspended()) return;
-  std::erase_if(copies_, [this](const copy& each) {
+  copies_.erase_if([this](const copy& each) {
     if (!each.urgent) kept_bytes_ -= each.bytes.size();
     return !each.urgent;
   });

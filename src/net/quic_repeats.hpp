@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <vector>
 
+#include "base/fifo.hpp"
 #include "net/quic_timer.hpp"
 #include "net/quic_udp_socket.hpp"
 #include "net/repeat_policy.hpp"
@@ -54,7 +54,7 @@ class quic_repeats {
   };
 
   repeat_policy policy_;
-  std::deque<copy> copies_;
+  base::fifo<copy> copies_;
   std::size_t kept_bytes_ = 0;
   std::vector<std::uint8_t> going_;  // what poll_due() handed out
   quic_time observe_next_ = 0, waiting_since_ = quic_never;

@@ -1,8 +1,8 @@
 // What one QUIC stream has to send: slices that stay in place until the peer acknowledged them.
 #pragma once
 #include <cstdint>
-#include <deque>
 
+#include "base/fifo.hpp"
 #include "base/send_chain.hpp"
 #include "base/time.hpp"
 
@@ -48,7 +48,7 @@ class quic_send_queue {
     base::slice bytes;
     base::instant queued_at;
   };
-  std::deque<entry> entries_;
+  base::fifo<entry> entries_;
   std::uint64_t front_begin_ = 0;  // stream offset of entries_[0]
   std::uint64_t acknowledged_ = 0, sent_ = 0, end_ = 0;
   std::size_t next_ = 0;          // entry that holds sent_

@@ -29,6 +29,12 @@ base::duration quic_side_streams::oldest_queued_age(base::instant at) const {
   return oldest;
 }
 
+// Only a source can hold its pictures back; the rest of the world has nothing to guard.
+void quic_side_streams::pull_from(base::group_source* source) {
+  source_ = source;
+  if (source_ != nullptr) connection_->guard_queue();
+}
+
 void quic_side_streams::stop(std::int64_t stream, std::uint64_t code) { connection_->stop_reading(stream, code); }
 
 // ---- what the peer sends ------------------------------------------------------------------------------------------
@@ -154,10 +160,11 @@ quic_offer quic_side_streams::offer(bool fresh) {
     return {};
   }
   const auto stream = groups_.at(best->number);
-  const std::size_t count = best->queue.peek(parts_.data(), parts_.size());
+  const auto parts = offer_space();
+  const std::size_t count = best->queue.peek(parts.data(), parts.size());
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < count; ++i) bytes += parts_[i].len;
-  return {stream, parts_.data(), count, best->end && bytes == best->queue.unsent_bytes(), best->urgency <= urgency_of_sound};
+  for (std::size_t i = 0; i < count; ++i) bytes += parts[i].len;
+  return {stream, parts.data(), count, best->end && bytes == best->queue.unsent_bytes(), best->urgency <= urgency_of_sound};
 }
 
 void quic_side_streams::on_taken(std::int64_t stream, std::uint64_t bytes, bool fin) {

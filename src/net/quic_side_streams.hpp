@@ -1,14 +1,13 @@
 // The streams of a RoQR connection beside the session's own: what the peer opened, and the groups that we send. Internal to quic_*.cpp.
 #pragma once
-#include <array>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "base/fifo.hpp"
 #include "base/group_source.hpp"
 #include "net/quic_connection.hpp"
 #include "net/quic_send_queue.hpp"
@@ -26,7 +25,7 @@ class quic_side_streams {
   [[nodiscard]] base::duration oldest_queued_age(base::instant now) const;
   [[nodiscard]] std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
   [[nodiscard]] std::uint64_t bytes_received() const noexcept { return bytes_received_; }
-  void pull_from(base::group_source* source) { source_ = source; }
+  void pull_from(base::group_source* source);
   void stop(std::int64_t stream, std::uint64_t code);
   // Nothing of ours is under way any more.
   [[nodiscard]] bool flushed() const { return groups_.empty() && !waiting_; }
@@ -88,8 +87,7 @@ class quic_side_streams {
   std::map<std::uint64_t, std::int64_t> groups_;  // group number to its stream, while that lives
   std::map<std::int64_t, group> by_stream_;
   std::optional<base::group_piece> waiting_;      // for a stream that the peer does not allow yet
-  std::array<ngtcp2_vec, 64> parts_{};            // of the current offer
-  std::deque<incoming> arrived_;                  // in the order of their first bytes of this turn
+  base::fifo<incoming> arrived_;                  // in the order of their first bytes of this turn
   bool flushed_ = false;
   bool pulled_ = false;  // since something was under way last
   bool handed_ = false;  // by the source, since it was dry last

@@ -178,10 +178,11 @@ quic_offer quic_stream_transport::offer(bool fresh) {
     if (other.stream >= 0 || !mine) return other;
     return finishing_ ? quic_offer{stream_, nullptr, 0, true, true} : quic_offer{};
   }
-  const std::size_t count = queue_.peek(parts_.data(), parts_.size());
+  const auto parts = offer_space();
+  const std::size_t count = queue_.peek(parts.data(), parts.size());
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < count; ++i) bytes += parts_[i].len;
-  return {stream_, parts_.data(), count, finishing_ && bytes == queue_.unsent_bytes(), side_.has_value()};
+  for (std::size_t i = 0; i < count; ++i) bytes += parts[i].len;
+  return {stream_, parts.data(), count, finishing_ && bytes == queue_.unsent_bytes(), side_.has_value()};
 }
 
 void quic_stream_transport::on_taken(std::int64_t stream, std::uint64_t bytes, bool fin) {

@@ -1,7 +1,6 @@
 // Stream 0 of a QUIC connection as a net::transport: all of the byte-stream mapping, and the session's own stream in RoQR, whose other
 // streams are quic_side_streams. Internal to quic_*.cpp.
 #pragma once
-#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -104,7 +103,6 @@ class quic_stream_transport final : public transport, public quic_application, p
 
   quic_send_queue queue_;
   std::optional<quic_side_streams> side_;  // RoQR
-  std::array<ngtcp2_vec, 64> parts_{};  // of the current offer
   std::uint64_t bytes_received_ = 0;
 };
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/fifo.hpp"
 #include "net/endpoint_text.hpp"
 #include "net/tcp_facts.hpp"
 
@@ -23,7 +24,6 @@ constexpr std::size_t read_buffer_size = 64u << 10;
 constexpr std::size_t read_per_turn = 512u << 10;  // then the other connections of this thread get their turn
 constexpr std::size_t last_words_max = 1u << 20;   // read after a failed write: the peer's reason may lie there
 constexpr std::size_t slices_per_write = 64;
-constexpr std::size_t queue_kept_max = 256;  // slices: a viewer that was slow once gives its memory back
 constexpr int unsent_in_kernel = 64 << 10;
 constexpr std::chrono::seconds flush_deadline{2};
 constexpr std::chrono::seconds linger_deadline{1};
@@ -83,8 +83,8 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
   [[nodiscard]] std::size_t queued_bytes() const override { return queued_bytes_; }
 
   [[nodiscard]] base::duration oldest_queued_age(base::instant now) const override {
-    if (queue_empty() || now <= queue_[first_].since) return base::duration::zero();
-    return now - queue_[first_].since;
+    if (queue_.empty() || now <= queue_.front().since) return base::duration::zero();
+    return now - queue_.front().since;
   }
 
   [[nodiscard]] std::size_t send_budget() const override {
@@ -226,7 +226,7 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
   void flush() {
     flush_under_way_ = false;
     if (phase_ != phase::open && phase_ != phase::flushing) return;
-    while (!queue_empty()) {
+    while (!queue_.empty()) {
       std::array<iovec, slices_per_write> parts{};
       const auto sent = channel_->write({parts.data(), gather(parts)});
       if (sent.status == channel_status::failed || sent.status == channel_status::end) return write_failed(sent.error);
@@ -236,7 +236,7 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
       }
       take_from_queue(sent.bytes);
     }
-    if (phase_ == phase::flushing) return queue_empty() ? flushed() : void();
+    if (phase_ == phase::flushing) return queue_.empty() ? flushed() : void();
     if (budget_was_empty_ && queued_bytes_ < tcp_high_water) {
       budget_was_empty_ = false;
       if (handler_ != nullptr) handler_->on_writable();
@@ -252,7 +252,7 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
   std::size_t gather(std::span<iovec> parts) const {
     std::size_t count = 0;
     std::size_t skip = front_taken_;
-    for (std::size_t i = first_; i < queue_.size() && count < parts.size(); ++i) {
+    for (std::size_t i = 0; i < queue_.size() && count < parts.size(); ++i) {
       const auto& entry = queue_[i];
       // iovec has no const, writing does not change the bytes.
       parts[count++] = {const_cast<std::uint8_t*>(entry.bytes.data()) + skip, entry.bytes.size() - skip};
@@ -265,20 +265,14 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
     bytes_sent_ += bytes;
     queued_bytes_ -= bytes;
     while (bytes != 0) {
-      const std::size_t left = queue_[first_].bytes.size() - front_taken_;
+      const std::size_t left = queue_.front().bytes.size() - front_taken_;
       if (bytes < left) {
         front_taken_ += bytes;
         break;
       }
       bytes -= left;
       front_taken_ = 0;
-      queue_[first_++].bytes = {};
-    }
-    // What is gone leaves the front when that is cheap: nothing is left, or at least as much as is left.
-    if (2 * first_ >= queue_.size()) {
-      queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(first_));
-      first_ = 0;
-      if (queue_.empty() && queue_.capacity() > queue_kept_max) queue_ = {};
+      queue_.pop_front();
     }
   }
 
@@ -354,10 +348,8 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
     socket_.close(ignored);
   }
 
-  [[nodiscard]] bool queue_empty() const { return first_ == queue_.size(); }
   void drop_queue() {
-    queue_ = {};
-    first_ = 0;
+    queue_.clear();
     queued_bytes_ = 0;
     front_taken_ = 0;
   }
@@ -367,8 +359,7 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
   const int descriptor_ = socket_.native_handle();
   tcp::endpoint local_, remote_;
   transport_handler* handler_ = nullptr;
-  std::vector<queued_slice> queue_;  // from first_ on; keeps its memory, so that a viewer's frames need no new one
-  std::size_t first_ = 0;
+  base::fifo<queued_slice> queue_;
   std::size_t front_taken_ = 0;  // bytes of the front slice already written
   std::size_t queued_bytes_ = 0;
   std::uint64_t bytes_sent_ = 0, bytes_received_ = 0;

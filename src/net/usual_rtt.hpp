@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 namespace millrace::net {
 
@@ -34,18 +35,22 @@ class usual_rtt {
 
  private:
   void close_slot() {
-    slots_[next_++ % slots_max] = least_;
+    slots_[next_++ % slots_max] = std::chrono::duration_cast<short_duration>(least_);
     count_ = std::min(count_ + 1, slots_max);
     least_ = duration(0);
     if (!known()) return;
     auto sorted = slots_;
     const auto end = sorted.begin() + static_cast<std::ptrdiff_t>(count_);
-    std::sort(sorted.begin(), end);
-    middle_ = sorted[(count_ - 1) / 2];
-    spread_ = sorted[(count_ - 1) * 9 / 10] - middle_;
+    const auto high = sorted.begin() + static_cast<std::ptrdiff_t>((count_ - 1) * 9 / 10);
+    const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>((count_ - 1) / 2);
+    std::nth_element(sorted.begin(), high, end);
+    if (middle != high) std::nth_element(sorted.begin(), middle, high);
+    middle_ = *middle;
+    spread_ = *high - middle_;
   }
 
-  std::array<duration, slots_max> slots_{};
+  using short_duration = std::chrono::duration<std::uint32_t, std::micro>;  // an hour will do
+  std::array<short_duration, slots_max> slots_{};
   std::size_t count_ = 0, next_ = 0;
   duration slot_began_{0}, least_{0};
   duration middle_{0}, spread_{0};

@@ -1,9 +1,9 @@
 // The inside of client_session: client_session.cpp (life, time, media), client_commands.cpp (the dialogue).
 #pragma once
-#include <deque>
 #include <memory>
 #include <string>
 
+#include "base/fifo.hpp"
 #include "rtmp/framing.hpp"
 #include "rtmp/command.hpp"
 #include "rtmp/media_message.hpp"
@@ -36,7 +36,7 @@ class client_session::impl {
 
   phase phase_ = phase::handshaking;
   std::uint32_t msid_ = 0;
-  std::deque<client_event> events_;
+  base::fifo<client_event> events_;
   std::unique_ptr<framing> framing_;
   peer_capabilities server_;
   extension extension_;  // the server's

@@ -4,11 +4,11 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
 
+#include "base/fifo.hpp"
 #include "base/limits.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
@@ -91,7 +91,7 @@ class group_receiver {
     roqr_reader reader;
     std::uint64_t flow_id = session_flow;
     rtmp::group_receiver::flow* of = nullptr;  // null: unknown yet
-    std::deque<held_message> messages;         // whole, and not its turn yet
+    base::fifo<held_message> messages;         // whole, and not its turn yet
     bool begun = false;
     bool ended = false;                        // nothing more comes, or is wanted
     bool at_head = true;                       // nothing but configurations was released
@@ -129,7 +129,7 @@ class group_receiver {
   std::uint64_t top_ = 0;            // every stream below it exists
   std::uint64_t first_unknown_ = 0;  // no stream below it has an unknown flow
   std::size_t held_ = 0;
-  std::deque<message> released_;
+  base::fifo<message> released_;
   std::set<std::uint64_t> stops_;
   group_receiver_counters counters_;
 };

@@ -4,10 +4,10 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <vector>
 
+#include "base/fifo.hpp"
 #include "base/group_source.hpp"
 #include "base/time.hpp"
 #include "media/frame.hpp"
@@ -93,7 +93,7 @@ class group_sender final : public base::group_source {
   struct group {
     std::uint64_t order = 0;          // of all groups and items
     std::optional<std::uint64_t> id;  // once something of it was handed out
-    std::deque<item> items;
+    base::fifo<item> items;
     std::int64_t dts_begin_ms = 0;
     bool only_configs = true;  // so far, whether handed out or not
     bool closed = false;       // nothing will be added
@@ -113,7 +113,7 @@ class group_sender final : public base::group_source {
   };
   struct flow {
     media::frame_kind kind = media::frame_kind::data;
-    std::deque<group> groups;  // oldest first; those with a number are in front
+    base::fifo<group> groups;  // oldest first; those with a number are in front
     std::vector<config> configs;
     bool wait_for_key = false;  // the present group was given up …
     group_loss why = group_loss::cut;  // … for this
@@ -157,7 +157,7 @@ class group_sender final : public base::group_source {
   std::uint64_t groups_ = 0;
   std::uint64_t groups_closed_ = 0;
   std::uint64_t bytes_sent_ = 0;
-  std::deque<std::uint64_t> resets_;
+  base::fifo<std::uint64_t> resets_;
   group_counters counters_;
 };
 

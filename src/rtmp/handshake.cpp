@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/fifo.hpp"
 #include "rtmp/handshake_digest.hpp"
 #include "rtmp/sha256.hpp"
 
@@ -129,8 +130,8 @@ base::result<std::size_t> server_handshake::receive(base::instant now, base::byt
     // H5: many senders answer with anything, and a C2 proves nothing, so a wrong one is only noted. In the digest form a signed C2
     // and a plain echo are both in use.
     echo_mismatch_ = !echoes(in_, s1_) && !(digest_ && digest::signs(in_, s1_, digest::side::client));
-    in_ = {};
-    s1_ = {};
+    base::give_back(in_);
+    base::give_back(s1_);
     done_ = true;
   }
   return offered - bytes.size();
@@ -193,8 +194,8 @@ base::result<std::size_t> client_handshake::receive(base::instant now, base::byt
   if (s1_done_ && !done_ && gather(in_, bytes)) {
     const bool signed_well = server_digest_ && digest::signs(in_, c1_, digest::side::server);
     echo_mismatch_ = !signed_well && !echoes(in_, c1_);
-    in_ = {};
-    c1_ = {};
+    base::give_back(in_);
+    base::give_back(c1_);
     done_ = true;
   }
   return offered - bytes.size();

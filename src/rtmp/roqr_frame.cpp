@@ -10,8 +10,6 @@ namespace millrace::rtmp {
 namespace {
 
 constexpr std::uint64_t varint_max = (std::uint64_t{1} << 62) - 1;
-// A payload's first room: most frames of live media fit, and a length that is merely announced costs no more than this.
-constexpr std::size_t first_room = 16u << 10;
 
 // RFC 9000 section 16, in the shortest form.
 void write_varint(base::byte_writer& to, std::uint64_t value) {
@@ -107,7 +105,6 @@ base::result<bool> roqr_reader::read_header(base::bytes_view& bytes) {
                                                     " > limit " + std::to_string(message_limit())};
   }
   length_ = static_cast<std::size_t>(*length);
-  payload_.reserve(std::min(length_, first_room));
   header_whole_ = true;
   return true;
 }
@@ -124,17 +121,13 @@ base::result<std::optional<roqr_frame>> roqr_reader::next(base::bytes_view& byte
     if (!*whole) return std::optional<roqr_frame>{};
   }
   const auto part = std::min(bytes.size(), length_ - payload_.size());
-  // Grows twofold, but never past the message.
-  if (payload_.size() + part > payload_.capacity()) {
-    payload_.reserve(std::min(length_, std::max(payload_.size() + part, 2 * payload_.capacity())));
-  }
-  payload_.insert(payload_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(part));
+  payload_.append(bytes.first(part), length_);
   bytes = bytes.subspan(part);
   if (payload_.size() < length_) return std::optional<roqr_frame>{};
   header_have_ = 0;
   header_whole_ = false;
   auto whole = std::move(frame_);
-  whole.message.payload = base::slice(std::exchange(payload_, {}));
+  whole.message.payload = payload_.take();
   frame_ = {};
   return std::optional<roqr_frame>(std::move(whole));
 }

@@ -3,11 +3,11 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "base/limits.hpp"
 #include "base/result.hpp"
 #include "base/send_chain.hpp"
+#include "base/slice_buffer.hpp"
 #include "rtmp/message.hpp"
 
 namespace millrace::rtmp {
@@ -71,7 +71,7 @@ class roqr_reader {
   bool header_whole_ = false;
   roqr_frame frame_;
   std::size_t length_ = 0;
-  std::vector<std::uint8_t> payload_;
+  base::slice_buffer payload_;
 };
 
 }  // namespace millrace::rtmp

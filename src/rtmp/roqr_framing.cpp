@@ -183,7 +183,7 @@ base::result<std::optional<message>> roqr_framing::next(base::instant, base::byt
 void roqr_framing::refuse_flow() {
   if (last_stream_ == control_stream || refused_.contains(last_stream_)) return;
   if (streams_.erase(last_stream_) != 0) refused_.insert(last_stream_);  // else it has ended already
-  std::erase_if(whole_, [this](const whole& each) { return each.stream == last_stream_; });
+  whole_.erase_if([this](const whole& each) { return each.stream == last_stream_; });
   stops_.push_back({last_stream_, roqr_error::unknown_flow_id});
 }
 

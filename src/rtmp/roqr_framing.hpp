@@ -1,11 +1,11 @@
 // RoQR under a session: whole messages in frames on QUIC streams (RoQR draft; live profile for the groups).
 #pragma once
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
 
+#include "base/fifo.hpp"
 #include "base/limits.hpp"
 #include "rtmp/framing.hpp"
 #include "rtmp/group_receiver.hpp"
@@ -78,11 +78,11 @@ class roqr_framing final : public framing {
   std::size_t partial_limit_;
   roqr_reader control_;
   std::map<std::int64_t, roqr_reader> streams_;  // the peer's others that are not at their end
-  std::deque<whole> whole_;                      // of these, in the order in which they became whole
+  base::fifo<whole> whole_;                      // of these, in the order in which they became whole
   std::int64_t last_stream_ = 0;                 // of the message that next() gave last
   bool overtaking_ = false;                      // that message did not come on the session's own stream
   std::set<std::int64_t> refused_;               // streams whose bytes are thrown away until they end
-  std::deque<stream_stop> stops_;
+  base::fifo<stream_stop> stops_;
 
   // Live profile.
   bool decided_ = false;
@@ -91,7 +91,7 @@ class roqr_framing final : public framing {
   std::optional<base::error> failed_;          // what came before was wrong
   std::optional<group_sender> sender_;
   std::optional<group_receiver> receiver_;
-  std::deque<message> behind_;                 // must not overtake the groups that are under way
+  base::fifo<message> behind_;                 // must not overtake the groups that are under way
 
   base::send_chain out_;
   std::size_t reply_bytes_ = 0;

@@ -1,13 +1,13 @@
 // The inside of server_session, shared by the files that implement it by concern: server_session.cpp (life, time), server_connect.cpp
 // (connection commands), server_stream.cpp (publish, play, media).
 #pragma once
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/fifo.hpp"
 #include "rtmp/framing.hpp"
 #include "rtmp/command.hpp"
 #include "rtmp/media_message.hpp"
@@ -58,7 +58,7 @@ class server_session::impl {
   void send(base::instant now, std::uint32_t msid, const media::frame& frame, const base::shared_chain& wire);
 
   phase phase_ = phase::handshaking;
-  std::deque<server_event> events_;
+  base::fifo<server_event> events_;
   std::unique_ptr<framing> framing_;
   std::uint64_t media_dropped_ = 0;
   peer_capabilities peer_;
@@ -120,7 +120,7 @@ class server_session::impl {
   // One request waits for the driver at a time, so that answers cannot be mistaken; what must come after it waits here.
   bool request_pending_ = false;
   bool draining_ = false;
-  std::deque<message> held_;
+  base::fifo<message> held_;
   std::size_t held_bytes_ = 0;
   // RoQR: media on streams of its own may overtake the publish that it belongs to.
   std::vector<message> early_;
