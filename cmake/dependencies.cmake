@@ -41,7 +41,8 @@ else()
     set(ENABLE_STATIC_LIB ON CACHE BOOL "" FORCE)
     set(BUILD_TESTING OFF CACHE BOOL "" FORCE)
     # ngtcp2 wants optimisation in every preset: an unoptimised QUIC stack distorts every timing around it.
-    set(CMAKE_C_FLAGS "${CMAKE_C_FLAGS} -O2")
+    # NOMEMPOOL: its pools take blocks of 16 for each kind of object and connection, most of which a viewer never needs: 20 kB of each.
+    set(CMAKE_C_FLAGS "${CMAKE_C_FLAGS} -O2 -DNOMEMPOOL")
     add_subdirectory(${MILLRACE_NGTCP2_SOURCE} ${CMAKE_BINARY_DIR}/ngtcp2 EXCLUDE_FROM_ALL SYSTEM)
   endfunction()
   millrace_add_ngtcp2()
