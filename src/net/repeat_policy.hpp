@@ -27,9 +27,10 @@ namespace millrace::net {
 class repeat_policy {
  public:
   using duration = std::chrono::microseconds;
-  struct sample {
-    // So far, repetitions not included.
+  struct counts {
     std::uint64_t packets_sent = 0, packets_lost = 0, bytes_sent = 0, bytes_delivered = 0;
+  };
+  struct sample : counts {  // so far, repetitions not included
     duration rtt{0};     // smoothed
     duration waited{0};  // how long media has been ready and not been let go
   };
@@ -59,7 +60,7 @@ class repeat_policy {
  private:
   struct entry {
     duration at;
-    sample s;
+    counts s;
   };
   void remember(duration now, const sample& s);
   [[nodiscard]] const entry* loss_from() const;
