@@ -1,9 +1,15 @@
 #include "server/fan_out.hpp"
 
+#include <chrono>
 #include <ctime>
+
+#include "base/log.hpp"
 
 namespace millrace::server {
 namespace {
+
+constexpr std::chrono::milliseconds worth_telling{10};
+constexpr std::chrono::seconds log_pause{10};
 
 base::duration thread_busy() {
   timespec now{};
@@ -29,8 +35,23 @@ void fan_out::announce(const std::shared_ptr<hub::stream>& stream) {
   });
 }
 
+// Whether frames are late because of us, and by how much, but not each time that the window moves.
+void fan_out::tell_operator(base::instant now) {
+  const bool gathering = pace_.window() >= worth_telling;
+  if (gathering == told_gathering_ || now - told_ < log_pause) return;
+  told_ = now;
+  told_gathering_ = gathering;
+  if (gathering) {
+    base::log::info("shard {}: busy: frames are gathered for {} ms before viewers get them (play.load_per_cent, play.gather_ms_max)", shard_,
+                    std::chrono::duration_cast<std::chrono::milliseconds>(pace_.window()).count());
+  } else {
+    base::log::info("shard {}: frames go out at once again", shard_);
+  }
+}
+
 void fan_out::round(base::instant now) {
   pace_.begin_round(now, thread_busy());
+  tell_operator(now);
   going_.swap(waiting_);
   for (const auto& stream : going_) stream->flush();
   going_.clear();

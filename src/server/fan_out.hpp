@@ -18,7 +18,7 @@ struct fan_out_facts {
 // One per shard, on its thread: streams with new frames wait here for the next round, all of them together.
 class fan_out {
  public:
-  fan_out(boost::asio::io_context& io, fan_out_pace::settings settings) : pace_(settings), timer_(io) {}
+  fan_out(boost::asio::io_context& io, fan_out_pace::settings settings, std::size_t shard = 0) : pace_(settings), shard_(shard), timer_(io) {}
 
   // The stream has something new: now, or in the next round.
   void announce(const std::shared_ptr<hub::stream>& stream);
@@ -26,8 +26,12 @@ class fan_out {
 
  private:
   void round(base::instant now);
+  void tell_operator(base::instant now);
 
   fan_out_pace pace_;
+  const std::size_t shard_;
+  base::instant told_{};
+  bool told_gathering_ = false;
   boost::asio::steady_timer timer_;
   bool armed_ = false;
   std::vector<std::shared_ptr<hub::stream>> waiting_, going_;

@@ -25,7 +25,7 @@ shard::shard(boost::asio::io_context& io, server_context& server, shard_index in
       count_(count),
       streams_(settings_.hub),
       resumes_(io, random_number, settings_.resume_window),
-      fan_out_(io, settings_.fan_out),
+      fan_out_(io, settings_.fan_out, index),
       shared_(io, streams_, fan_out_, server.names, index),
       context_{io, settings_, shared_, server.failures, resumes_, fan_out_, random_number},
       next_id_(index + 1),
