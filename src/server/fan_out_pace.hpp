@@ -8,7 +8,9 @@
 namespace millrace::server {
 
 // Waking a viewer costs about the same for one frame as for ten, so rounds that come less often cost less. Ten times a second the window
-// grows by a quarter while the shard is busier than it is meant to be, and shrinks by a tenth while it is not.
+// grows by a quarter while the shard is busier than it is meant to be, and shrinks by a tenth while it is not. What a round takes is a delay too,
+// for whoever comes last: as rounds get long the window gives way, so that both together stay within a fifth above the bound. A
+// shard that is nearly full cannot afford that, since shorter windows cost more.
 class fan_out_pace {
  public:
   struct settings {
@@ -35,7 +37,7 @@ class fan_out_pace {
       window_ -= window_ / 10;
       if (window_ < window_min) window_ = base::duration(0);
     }
-    window_ = std::min<base::duration>(window_, settings_.window_max);
+    window_ = std::min(window_, window_most(load));
   }
   // Not before this.
   [[nodiscard]] base::instant next_round() const { return began_ + window_; }
@@ -45,6 +47,14 @@ class fan_out_pace {
  private:
   static constexpr base::duration step = std::chrono::milliseconds(100);
   static constexpr base::duration window_min = std::chrono::milliseconds(2);
+  // `load`, of the time since the round before, is what a round takes of it.
+  [[nodiscard]] base::duration window_most(double load) const {
+    constexpr double busy = 0.5, full = 0.9;
+    double share = std::min(1.0, 1.2 / (1 + std::min(load, busy)));
+    if (load > busy) share += (1 - share) * std::min(1.0, (load - busy) / (full - busy));
+    return std::chrono::duration_cast<base::duration>(settings_.window_max * share);
+  }
+
   settings settings_;
   base::instant began_{}, measured_{};
   base::duration busy_{0}, window_{0};

@@ -52,8 +52,25 @@ TEST_F(fan_out_pace_test, but_not_past_its_bound) {
   fan_out_pace pace({40ms, 0.25});
   run(5s, 1000, pace);
   run(10s, 1000, pace);
-  EXPECT_EQ(pace.window(), 40ms);
+  EXPECT_LE(pace.window(), 40ms);
+  EXPECT_GT(pace.window(), 30ms);
   EXPECT_GT(rounds_, 180);
+}
+
+TEST_F(fan_out_pace_test, and_leaves_room_for_what_a_round_takes) {
+  fan_out_pace pace({100ms, 0.25});
+  run(5s, 900, pace);
+  run(5s, 900, pace);
+  ASSERT_GT(load_, 0.3);
+  EXPECT_LT(pace.window(), 92ms);
+  EXPECT_NEAR(std::chrono::duration<double>(pace.window() * (1 + load_)).count(), 0.12, 0.005);
+}
+
+TEST_F(fan_out_pace_test, unless_the_core_is_full) {
+  fan_out_pace pace({100ms, 0.25});
+  run(5s, 2500, pace);
+  run(5s, 2500, pace);
+  EXPECT_EQ(pace.window(), 100ms);
 }
 
 TEST_F(fan_out_pace_test, it_shrinks_again) {
