@@ -4,8 +4,11 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <future>
+#include <stdexcept>
 #include <thread>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "base/log.hpp"
 
@@ -50,10 +53,16 @@ server::~server() {
 }
 
 base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, config settings) {
-  std::unique_ptr<server> s(new server(io, std::move(settings)));
-  if (auto opened = s->listen(); !opened) return std::move(opened).error();
-  s->start_threads();
-  return s;
+  const auto count = shard_count(settings);
+  try {  // loops and threads come with descriptors and stacks, and say by exceptions that there are none left
+    std::unique_ptr<server> s(new server(io, std::move(settings)));
+    if (auto opened = s->listen(); !opened) return std::move(opened).error();
+    s->start_threads();
+    return s;
+  } catch (const std::runtime_error& none_left) {
+    return base::error{base::error_kind::local, fmt::format("{} threads cannot be started: {}: raise the limits (ulimit -n, ulimit -u) or take fewer with --shards N",
+                                                            count, none_left.what())};
+  }
 }
 
 base::result<net::listener_options> server::listener_settings() {

@@ -4,6 +4,8 @@ import socket
 
 import pytest
 
+from process import MILLRACE
+
 OK, INTERNAL, USAGE, INPUT, NETWORK, CERTIFICATE, REFUSED, LOCAL = range(8)
 
 
@@ -65,6 +67,14 @@ def test_second_server_on_one_port(server, procs, tmp_path):
     status, process = procs.run_millrace("serve", "--listen", f"127.0.0.1:{server.port}", "--state", tmp_path / "other")
     assert status == LOCAL, process.text
     one_clear_line(process, str(server.port), "--listen")
+
+
+def test_more_threads_than_descriptors(procs, tmp_path):
+    # The sanitizer's own need some, and the hard limit cannot be raised.
+    argv = ["/usr/bin/prlimit", "--nofile=40:40", MILLRACE, "serve", "--listen", "127.0.0.1:0", "--state", tmp_path / "state", "--shards", 32]
+    process = procs.start("serve", argv)
+    assert process.wait(10) == LOCAL, process.text
+    one_clear_line(process, "--shards", "ulimit -n")
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate\n", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
