@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <utility>
 
 namespace millrace::net {
 namespace {
@@ -9,6 +10,9 @@ namespace {
 // Bounds of one turn, so that other sockets and timers of the thread get theirs.
 constexpr std::size_t datagrams_per_turn = 512;
 constexpr int rounds_per_turn = 4;
+// A round for some hundred viewers takes tens of milliseconds. Who comes meanwhile (a handshake, a new viewer's acknowledgements) does not wait for
+// all of it: a turn writes for so many that were touched last, and for so many of those that wait.
+constexpr std::size_t writes_per_turn = 32, later_writes_per_turn = 16;
 
 }  // namespace
 
@@ -36,6 +40,7 @@ void quic_endpoint::close_sockets() {
   sockets_.clear();
   unsent_.clear();
   touched_.clear();
+  later_.clear();
   if (timer_) timer_->cancel();
 }
 
@@ -155,26 +160,45 @@ void quic_endpoint::turn() {
     if (blocked()) break;  // on_writable goes on
     write_touched();
   }
+  write_later();
   collecting_ = false;
   if (!open()) return;
   if (const int error = std::exchange(pending_error_, 0); error != 0) on_socket_error(error);
   if (!open()) return;
-  if (!touched_.empty() && !blocked()) post_turn();
+  if (!(touched_.empty() && later_.empty()) && !blocked()) post_turn();
   if (!blocked()) timer().arm();
 }
 
 void quic_endpoint::write_touched() {
   writing_.swap(touched_);
+  std::size_t written = 0;
   for (auto& connection : writing_) {
-    const bool again = connection->touched_again;
-    connection->touched = connection->touched_again = false;
-    if (blocked() || again) {
-      // Full: its write waits. Again: something was handed to it after its delivery; deliver it in the next round.
-      touch(*connection);
+    if (written++ < writes_per_turn) {
+      write(*connection);
+    } else {
+      later_.push_back(std::move(connection));
     }
-    if (!blocked()) connection->write();
   }
   writing_.clear();
+}
+
+void quic_endpoint::write_later() {
+  for (std::size_t written = 0; written < later_writes_per_turn && !later_.empty() && !blocked() && open(); ++written) {
+    const auto connection = std::move(later_.front());
+    later_.pop_front();
+    if (std::exchange(connection->touched_again, false)) connection->deliver();
+    if (open()) write(*connection);
+  }
+}
+
+void quic_endpoint::write(quic_connection& which) {
+  const bool again = which.touched_again;
+  which.touched = which.touched_again = false;
+  if (blocked() || again) {
+    // Full: its write waits. Again: something was handed to it after its delivery; deliver it in the next round.
+    touch(which);
+  }
+  if (!blocked()) which.write();
 }
 
 }  // namespace millrace::net

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/fifo.hpp"
 #include "net/quic_connection.hpp"
 #include "net/quic_timer.hpp"
 #include "net/quic_udp_socket.hpp"
@@ -58,13 +59,15 @@ class quic_endpoint : public quic_connection_host, public std::enable_shared_fro
   void post_turn();
   void turn();
   void write_touched();
-
+  void write_later();
+  void write(quic_connection& which);
   boost::asio::io_context& io_;
   std::vector<std::shared_ptr<quic_udp_socket>> sockets_;
   std::unique_ptr<quic_timer> timer_;
   std::deque<kept_batch> unsent_;
   bool waiting_writable_ = false;
   std::vector<std::shared_ptr<quic_connection>> touched_, writing_;  // both keep their room from turn to turn
+  base::fifo<std::shared_ptr<quic_connection>> later_;           // touched and delivered, but there were too many for one turn
   bool collecting_ = false;  // a turn follows anyway
   bool turn_posted_ = false;
   int pending_error_ = 0;  // of a failed send, told at the end of the turn
