@@ -2,32 +2,17 @@
 
 #include <cstdint>
 
+#include "base/utf8.hpp"
+
 namespace millrace::rtmp {
 namespace {
-
-// The next code point of well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms), or nothing. `at` moves past it.
-std::optional<std::uint32_t> next_code_point(std::string_view text, std::size_t& at) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(text[i])); };
-  const auto first = byte(at);
-  const std::size_t length = first < 0x80 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : first >> 3 == 30 ? 4 : 0;
-  if (length == 0 || length > text.size() - at) return std::nullopt;
-  std::uint32_t point = length == 1 ? first : first & (0x7Fu >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    if (byte(at + i) >> 6 != 2) return std::nullopt;
-    point = point << 6 | (byte(at + i) & 0x3F);
-  }
-  constexpr std::uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-  if (point < least[length] || point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF)) return std::nullopt;
-  at += length;
-  return point;
-}
 
 std::optional<std::string> bad_text(std::string_view what, std::string_view text, std::size_t bytes_max) {
   if (text.size() > bytes_max) {
     return std::string(what) + " of " + std::to_string(text.size()) + " bytes is longer than " + std::to_string(bytes_max);
   }
   for (std::size_t at = 0; at < text.size();) {
-    const auto point = next_code_point(text, at);
+    const auto point = base::next_code_point(text, at);
     if (!point) return "invalid " + std::string(what) + ": not UTF-8";
     if (*point < 0x20 || (*point >= 0x7F && *point < 0xA0)) return "invalid " + std::string(what) + ": control character";
   }
