@@ -29,6 +29,7 @@ stream_facts stream::facts() const {
   facts.viewers = s.attached;
   facts.frames = s.frames_total;
   facts.bytes = s.bytes_total;
+  facts.pictures = s.pictures_total;
   facts.ring_frames = s.frames.size();
   facts.ring_bytes = s.payload_bytes;
   facts.gop_count = s.gops.size();
@@ -41,6 +42,18 @@ stream_facts stream::facts() const {
   facts.video_codec = s.video_codec;
   facts.audio_codec = s.audio_codec;
   return facts;
+}
+
+std::vector<frame_facts> stream::newest_group(std::size_t most) const {
+  const auto& s = *state_;
+  auto at = std::max(s.newest_start(std::nullopt).value_or(s.frames.first()), s.frames.first());
+  if (s.frames.end() - at > most) at = s.frames.end() - most;
+  std::vector<frame_facts> out;
+  for (; at < s.frames.end(); ++at) {
+    const auto& f = *s.frames.at(at).item->frame();
+    out.push_back({f.kind, f.key, f.disposable, f.config, f.dts_ms, f.payload.size()});
+  }
+  return out;
 }
 
 void stream::state::begin_publication() {
@@ -82,7 +95,10 @@ void stream::state::append(media::frame&& f) {
   added.kind = f.kind;
   added.config = f.config;
   added.key = f.key;
-  if (f.kind == media::frame_kind::video) note_video(added, info);
+  if (f.kind == media::frame_kind::video) {
+    note_video(added, info);
+    if (!f.config) ++pictures_total;
+  }
   added.before = records;
   const std::size_t size = f.payload.size();
   const base::instant arrival = f.arrival;

@@ -28,7 +28,7 @@ class entry {
   explicit entry(media::frame f) : frame_(std::move(f)) {}
   [[nodiscard]] const media::frame* frame() const noexcept { return &frame_; }
   // Wire formats that outputs know. The hub does not encode: the first viewer that needs an image makes it.
-  enum class format : unsigned char { rtmp_chunks, roqr, roqr_group, flv_tag, count };
+  enum class format : unsigned char { rtmp_chunks, roqr, roqr_group, flv_tag, flv_message, count };
   template <class Encode>  // base::send_chain encode(const media::frame&)
   const base::send_chain& image(format f, Encode&& encode) const {
     auto& image = made().images[static_cast<std::size_t>(f)];
@@ -163,6 +163,7 @@ struct stream_facts {
   std::size_t viewers = 0;
   std::uint64_t frames = 0;      // appended since the stream object exists
   std::uint64_t bytes = 0;
+  std::uint64_t pictures = 0;    // of frames: video that is no configuration
   // Messages of the newest publication whose header has a fault (media::header_fault), and what is wrong with the last of them.
   std::uint64_t malformed = 0;
   std::string malformed_text;
@@ -170,6 +171,14 @@ struct stream_facts {
   std::size_t ring_bytes = 0;    // payload
   std::size_t gop_count = 0;
   std::string video_codec, audio_codec;
+};
+
+// One frame of the newest group of pictures, for who looks at its structure.
+struct frame_facts {
+  media::frame_kind kind = media::frame_kind::data;
+  bool key = false, disposable = false, config = false;
+  std::int64_t dts_ms = 0;
+  std::size_t bytes = 0;
 };
 
 class stream : public std::enable_shared_from_this<stream> {
@@ -180,6 +189,8 @@ class stream : public std::enable_shared_from_this<stream> {
   [[nodiscard]] const std::string& name() const noexcept;
   [[nodiscard]] bool published() const noexcept;
   [[nodiscard]] stream_facts facts() const;
+  // What the ring has from its newest key frame on, or the last `most` frames of that.
+  [[nodiscard]] std::vector<frame_facts> newest_group(std::size_t most) const;
 
   // Tells waiting viewers of what was appended since the last time. The caller keeps the stream alive.
   void flush();

@@ -36,6 +36,7 @@ struct stream::state {
   record_set_ptr records = std::make_shared<record_set>();
   std::uint64_t frames_total = 0;
   std::uint64_t bytes_total = 0;
+  std::uint64_t pictures_total = 0;
   std::uint64_t malformed_total = 0;
   struct {
     media::frame_kind kind;

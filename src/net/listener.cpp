@@ -372,8 +372,8 @@ base::result<std::unique_ptr<listener>> listen(asio::io_context& io, listener_op
 
   std::vector<std::string> addresses;
   const auto at = endpoint_text(address, both->port);
-  if (options.tcp) addresses.push_back("rtmp://" + at);
-  if (options.tls && options.certificate) addresses.push_back("rtmps://" + at);
+  if (options.tcp) addresses.push_back(options.plain_scheme + "://" + at);
+  if (options.tls && options.certificate) addresses.push_back(options.tls_scheme + "://" + at);
   if (options.quic) addresses.push_back("rtmpq://" + at);
   if (both->acceptor) made->take(*std::move(both->acceptor));
   if (both->quic) made->take_quic(std::move(both->quic));

@@ -26,6 +26,7 @@ base::result<listen_address> parse_listen_address(std::string_view text);
 struct listener_options {
   listen_address address;
   bool tcp = true;  // plain RTMP accepted on TCP
+  std::string plain_scheme = "rtmp", tls_scheme = "rtmps";  // what addresses() calls them; what is spoken over them is the accept handler's matter
   bool tls = true;  // TLS accepted on the same TCP port
   bool quic = true;
   std::shared_ptr<const identity> certificate;  // needed for tls and quic

@@ -34,6 +34,10 @@ transport_facts quic_stream_transport::facts() const {
   return out;
 }
 
+traffic quic_stream_transport::traffic_so_far() const {
+  return {queue_.sent_offset() + (side_ ? side_->bytes_sent() : 0), bytes_received_ + (side_ ? side_->bytes_received() : 0)};
+}
+
 base::duration quic_stream_transport::oldest_queued_age(base::instant now) const {
   const auto own = queue_.oldest_unsent_age(now);
   return side_ ? std::max(own, side_->oldest_queued_age(now)) : own;

@@ -87,6 +87,7 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
     return now - queue_.front().since;
   }
 
+  [[nodiscard]] traffic traffic_so_far() const override { return {bytes_sent_, bytes_received_}; }
   [[nodiscard]] std::size_t send_budget() const override {
     if (phase_ != phase::open || queued_bytes_ >= tcp_high_water) return 0;
     return tcp_high_water - queued_bytes_;

@@ -45,6 +45,11 @@ struct transport_facts {
   std::string peer_certificate;                    // clients: subject, names, validity, one line
 };
 
+// Bytes of the pipe so far.
+struct traffic {
+  std::uint64_t sent = 0, received = 0;
+};
+
 // Called on the shard's thread, never from inside a call into the transport, and never after close() or abort().
 // A handler may call close/abort and drop its shared_ptr from inside any of these.
 class transport_handler {
@@ -76,6 +81,11 @@ class transport {
 
   [[nodiscard]] virtual transport_kind kind() const = 0;
   [[nodiscard]] virtual transport_facts facts() const = 0;
+  // Of facts(), cheap enough to ask thousands of transports once a second.
+  [[nodiscard]] virtual traffic traffic_so_far() const {
+    const auto all = facts();
+    return {all.bytes_sent, all.bytes_received};
+  }
   // Bytes taken by send() and not yet handed to the kernel (TCP) or put into a packet (QUIC).
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
   // Age of the oldest of them; zero when there are none.

@@ -1,0 +1,91 @@
+#include "http/request_reader.hpp"
+
+#include <algorithm>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <cctype>
+
+namespace millrace::http {
+
+namespace beast = boost::beast;
+using parser = beast::http::request_parser<beast::http::string_body>;
+
+struct request_reader::state {
+  std::string bytes;
+  std::optional<parser> reading;
+  bool broken = false;
+};
+
+request_reader::request_reader() : state_(std::make_unique<state>()) {}
+request_reader::~request_reader() = default;
+
+void request_reader::receive(base::bytes_view bytes) { state_->bytes.append(base::as_text(bytes)); }
+std::size_t request_reader::waiting_bytes() const noexcept { return state_->bytes.size(); }
+std::string request_reader::take_rest() { return std::exchange(state_->bytes, {}); }
+
+namespace {
+
+request taken(parser& from) {
+  auto message = from.release();
+  request out;
+  out.method = message.method_string();
+  out.keep_alive = message.keep_alive();
+  for (const auto& field : message.base()) {
+    std::string name(field.name_string());
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    out.headers.emplace_back(std::move(name), std::string(field.value()));
+  }
+  const std::string target(message.target());
+  if (!read_target(target, out)) out.path.clear();
+  out.body = std::move(message.body());
+  return out;
+}
+
+request_reader::failure explained(const beast::error_code& what) {
+  using beast::http::error;
+  if (what == error::header_limit) return {431, "the header is longer than " + std::to_string(request_reader::header_bytes_max) + " bytes"};
+  if (what == error::body_limit) return {413, "the body is longer than " + std::to_string(request_reader::body_bytes_max) + " bytes"};
+  if (what == error::bad_version) return {505, "only HTTP/1.0 and HTTP/1.1 are spoken here"};
+  return {400, what.message()};
+}
+
+}  // namespace
+
+std::optional<request> request_reader::poll(std::optional<failure>& failed) {
+  auto& s = *state_;
+  if (s.broken) return std::nullopt;
+  if (!s.reading) {
+    // Some clients send an empty line behind a body (RFC 9112 section 2.2).
+    const auto begin = std::min(s.bytes.find_first_not_of("\r\n"), s.bytes.size());
+    s.bytes.erase(0, begin);
+    if (s.bytes.empty()) return std::nullopt;
+    s.reading.emplace();
+    s.reading->header_limit(header_bytes_max);
+    s.reading->body_limit(body_bytes_max);
+    s.reading->eager(true);
+  }
+  beast::error_code error;
+  std::size_t used = 0;
+  if (!s.bytes.empty() && !s.reading->is_done()) used = s.reading->put(boost::asio::buffer(s.bytes), error);
+  s.bytes.erase(0, used);
+  if (error == beast::http::error::need_more) error = {};
+  if (!error && !s.reading->is_done() && s.reading->is_header_done() && s.reading->content_length_remaining().value_or(0) > body_bytes_max) {
+    error = beast::http::error::body_limit;
+  }
+  if (error) {
+    s.broken = true;
+    failed = explained(error);
+    return std::nullopt;
+  }
+  if (!s.reading->is_done()) return std::nullopt;
+  auto out = taken(*s.reading);
+  s.reading.reset();
+  if (out.path.empty()) {
+    s.broken = true;
+    failed = failure{400, "the request target is neither a path nor a URL, or has a broken escape"};
+    return std::nullopt;
+  }
+  return out;
+}
+
+}  // namespace millrace::http
