@@ -23,7 +23,8 @@ namespace log = base::log;
 
 struct serve_options {
   std::string config_file;
-  std::vector<std::string> listen;
+  std::vector<std::string> listen, http;
+  bool no_http = false;
   std::size_t shards = 0;
   bool no_quic = false;
   bool no_tls = false;
@@ -36,8 +37,11 @@ struct serve_options {
 
 base::result<server::config> settings_from(const serve_options& o) {
   server::config c;
+  // Unless something else is said; a second server on this machine goes without.
+  c.web.listen = {{"127.0.0.1", 8080}};
+  c.web.optional = true;
   if (!o.config_file.empty()) {
-    auto loaded = server::load_config(o.config_file);
+    auto loaded = server::load_config(o.config_file, std::move(c));
     if (!loaded) return std::move(loaded).error();
     c = std::move(*loaded);
   }
@@ -46,6 +50,16 @@ base::result<server::config> settings_from(const serve_options& o) {
     auto address = net::parse_listen_address(text);
     if (!address) return std::move(address).error().within("--listen");
     c.listen.push_back(*address);
+  }
+  if (o.no_http && !o.http.empty()) return base::error{base::error_kind::usage, "--http and --no-http contradict each other"};
+  if (o.no_http || !o.http.empty()) {
+    c.web.listen.clear();
+    c.web.optional = false;
+  }
+  for (const auto& text : o.http) {
+    auto address = net::parse_listen_address(text);
+    if (!address) return std::move(address).error().within("--http");
+    c.web.listen.push_back(*address);
   }
   if (o.shards > 0) c.shards = o.shards;
   if (o.no_quic) c.quic = false;
@@ -117,6 +131,8 @@ void add_serve(CLI::App& app, int& status) {
   auto* command = app.add_subcommand("serve", "Run the media server: RTMP, RTMPS and RTMP over QUIC on one port");
   command->add_option("-c,--config", options->config_file, "Configuration file (TOML); --print-config shows every setting")->option_text("FILE");
   command->add_option("--listen", options->listen, "Address and port, TCP and UDP alike; may be given several times [[::]:1935]")->option_text("ADDR:PORT");
+  command->add_option("--http", options->http, "Address and port of HTTP and HTTPS: players, API, metrics [127.0.0.1:8080]")->option_text("ADDR:PORT");
+  command->add_flag("--no-http", options->no_http, "No HTTP");
   command->add_option("--shards", options->shards, "Threads, each with connections and streams of its own [one per core]")
       ->check(CLI::Range(std::size_t{1}, std::size_t{net::port_group::size_max}))
       ->option_text("N");

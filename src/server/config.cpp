@@ -192,6 +192,26 @@ const settings& known_settings() {
          c.resume_window = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
          return {};
        }}},
+      {"http.listen", texts([](config& c, const std::vector<std::string>& values) -> std::string {
+         c.web.listen.clear();
+         c.web.optional = false;
+         for (const auto& one : values) {
+           auto address = net::parse_listen_address(one);
+           if (!address) return std::move(address).error().text;
+           c.web.listen.push_back(*address);
+         }
+         return {};
+       })},
+      {"http.cors", text([](config& c, const std::string& v) -> std::string {
+         if (v.find_first_of("\r\n") != std::string::npos) return "takes \"*\", an origin such as \"https://example.com\", or \"\"";
+         c.web.cors = v;
+         return {};
+       })},
+      {"http.admin_allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.web.admin_allow, v); })},
+      {"http.admin_hosts", texts([](config& c, const std::vector<std::string>& v) -> std::string {
+         c.web.admin_hosts = v;
+         return {};
+       })},
       {"drain.to", text([](config& c, const std::string& v) { c.drain_to = v; return std::string(); })},
       {"limits.connect_s", seconds(&config::rtmp, &base::rtmp_limits::connect_deadline)},
       {"limits.idle_connection_s", seconds(&config::rtmp, &base::rtmp_limits::idle_connection)},
@@ -235,8 +255,7 @@ std::string read_table(config& c, const toml::table& table, const std::string& p
 
 }  // namespace
 
-base::result<config> parse_config(std::string_view toml_text, std::string_view file_name) {
-  config c;
+base::result<config> parse_config(std::string_view toml_text, std::string_view file_name, config c) {
   toml::table table;
   try {  // start-up only: the library reports syntax errors this way
     table = toml::parse(toml_text, file_name);
@@ -254,7 +273,7 @@ base::result<config> parse_config(std::string_view toml_text, std::string_view f
   return c;
 }
 
-base::result<config> load_config(const std::filesystem::path& file) {
+base::result<config> load_config(const std::filesystem::path& file, config c) {
   std::ifstream in(file, std::ios::binary);
   if (!in) {
     return base::error{error_kind::local, fmt::format("configuration file {}: {}", file.string(), std::strerror(errno))};
@@ -262,7 +281,7 @@ base::result<config> load_config(const std::filesystem::path& file) {
   std::ostringstream text;
   text << in.rdbuf();
   if (!in) return base::error{error_kind::local, fmt::format("configuration file {}: cannot be read", file.string())};
-  return parse_config(text.str(), file.string());
+  return parse_config(text.str(), file.string(), std::move(c));
 }
 
 base::result<std::filesystem::path> state_directory(const config& c) {
@@ -311,6 +330,12 @@ delay_ms = 200                # how far behind the live edge then; NAME?delay=MS
 gather_ms_max = 100           # while a core is busier than load_per_cent, frames are gathered for so long at most before viewers get them:
 load_per_cent = 25            # cheaper, and later; below that every frame goes out at once
 wait_s = 0                    # for a publisher that is not there (0: for ever); then NetStream.Play.StreamNotFound
+
+[http]                        # HTTP and HTTPS on one port: /APP/NAME.flv (also as a WebSocket), /api/v1, /metrics, /healthz
+listen = ["127.0.0.1:8080"]   # []: none. Players of other hosts need ":8080"; the API stays with admin_allow
+cors = "*"                    # Access-Control-Allow-Origin of media; "": none
+admin_allow = ["loopback"]    # who may use the API and read the metrics
+# admin_hosts = ["live.example.com"]            # names by which, beside addresses and localhost
 
 [drain]
 seconds = 1                   # on SIGTERM: for clients that can reconnect by themselves (E-RTMP); without any it takes no time

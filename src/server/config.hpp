@@ -12,6 +12,7 @@
 #include "server/access.hpp"
 #include "server/fan_out_pace.hpp"
 #include "server/play_options.hpp"
+#include "server/web_settings.hpp"
 
 namespace millrace::server {
 
@@ -32,6 +33,7 @@ struct config {
   base::amf_limits amf;
   base::hub_limits hub;
   viewer_settings viewers;                   // what players get that ask for nothing else
+  web_settings web;
   fan_out_pace::settings fan_out;            // how long frames are gathered for viewers
   std::size_t connections_per_address_max = 100;
   // On SIGTERM, peers that can (E-RTMP "Reconnect Request") are asked to reconnect and served on for this long, or until they left.
@@ -42,8 +44,9 @@ struct config {
 };
 
 // Errors (kind usage) name file, line, key and what the key takes; an unknown key is an error that suggests the nearest one.
-base::result<config> parse_config(std::string_view toml, std::string_view file_name);
-base::result<config> load_config(const std::filesystem::path& file);
+// What the file says nothing about stays as it is in `c`.
+base::result<config> parse_config(std::string_view toml, std::string_view file_name, config c = {});
+base::result<config> load_config(const std::filesystem::path& file, config c = {});
 
 // Fills what was left open from the environment. Error (kind local) when no state directory can be found.
 base::result<std::filesystem::path> state_directory(const config& c);

@@ -10,10 +10,11 @@ constexpr std::chrono::seconds notice_gap{10};
 
 std::uint64_t total(const hub::cursor_stats& stats) { return std::accumulate(stats.lost.begin(), stats.lost.end(), std::uint64_t{0}); }
 
-std::string_view sentence_of_most(const hub::cursor_stats& stats) {
-  const auto most = std::max_element(stats.lost.begin(), stats.lost.end());
-  return hub::sentence(static_cast<hub::loss>(most - stats.lost.begin()));
+hub::loss most_of(const hub::cursor_stats& stats) {
+  return static_cast<hub::loss>(std::max_element(stats.lost.begin(), stats.lost.end()) - stats.lost.begin());
 }
+
+std::string_view sentence_of_most(const hub::cursor_stats& stats) { return hub::sentence(most_of(stats)); }
 
 }  // namespace
 
@@ -43,7 +44,7 @@ hub::cursor_stats loss_notice::gate::take(const hub::cursor_stats& stats, base::
 std::optional<loss_notice::text> loss_notice::for_log(const hub::cursor_stats& stats, base::instant now) {
   if (total(stats) == total(log_.told) || !log_.open(now)) return std::nullopt;
   const auto since = log_.take(stats, now);
-  return text{losses_text(since) + ". " + std::string(sentence_of_most(since)), since.dropped_slow() > 0};
+  return text{losses_text(since) + ". " + std::string(sentence_of_most(since)), since.dropped_slow() > 0, most_of(since)};
 }
 
 std::optional<std::string> loss_notice::for_player(const hub::cursor_stats& stats, base::instant now) {

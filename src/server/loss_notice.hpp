@@ -17,6 +17,7 @@ class loss_notice {
   struct text {
     std::string what;         // the counts since the last time, and a sentence on the most frequent reason
     bool too_slow = false;    // the viewer is to blame and not its wish (a pause, a late start)
+    hub::loss most = hub::loss::count;  // the most frequent reason
   };
   // For the log. Call it after reading from the cursor, and now and then.
   std::optional<text> for_log(const hub::cursor_stats& stats, base::instant now);

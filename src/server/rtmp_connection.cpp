@@ -19,6 +19,7 @@ namespace {
 constexpr std::chrono::seconds refusal_delay{1};
 // Media of one connection that waits in groups: a bound on memory, shared with other viewers as it is.
 constexpr std::size_t group_bytes_max = 8u << 20;
+constexpr std::size_t agent_bytes_max = 128;  // of flashVer is kept to be shown
 
 base::instant now() { return std::chrono::steady_clock::now(); }
 
@@ -106,7 +107,8 @@ void rtmp_connection::on_writable() {
 }
 
 void rtmp_connection::on_closed(const net::close_info& info) {
-  transport_.reset();
+  drop_transport();
+  note_end(info.reason);
   leave_publications();
   log::debug("#{} {}: transport closed: {}", id_, remote_, escaped(info.reason.text));
   session_.on_transport_closed(info.reason);
@@ -115,6 +117,7 @@ void rtmp_connection::on_closed(const net::close_info& info) {
 
 void rtmp_connection::on_path_changed(const std::string& remote, std::chrono::milliseconds gap) {
   log::info("#{} path changed: {} is now {}, silent for {} ms before", id_, remote_, remote, gap.count());
+  note_all(reason::path_changed, fmt::format("{} is now {}, silent for {} ms before", remote_, remote, gap.count()));
   remote_ = remote;
   remote_address_ = address_of(remote);
   // A rule about addresses has to hold for the new address too (protocol.md 7: IP-bound policy is checked again).
@@ -131,8 +134,10 @@ void rtmp_connection::on_timer() {
   const auto progress_limit = shard_.settings.viewers.progress;
   if (!players_.empty() && blocked_since_ && at - *blocked_since_ > progress_limit) {
     log::info("#{} {}: takes no data for {} ms, closed", id_, remote_, progress_limit.count());
+    for (const auto& [msid, viewer] : players_) note(viewer->cursor().source()->name(), reason::viewer_stuck, {});
+    end_noted_ = true;
     transport_->abort();
-    transport_.reset();
+    drop_transport();
     session_.on_transport_closed({base::error_kind::timeout, "no progress in writing"});
     handle_events();
     return;
@@ -162,6 +167,7 @@ void rtmp_connection::handle_events() {
 
 void rtmp_connection::handle(rtmp::connect_requested& e) {
   app_ = e.app;
+  agent_ = e.flash_ver.substr(0, agent_bytes_max);
   log::debug("#{} rtmp connect app=\"{}\" tcUrl=\"{}\" flashVer=\"{}\" transport={}", id_, escaped(e.app), escaped(e.tc_url, 2048),
              escaped(e.flash_ver), transport_ ? rtmp_scheme(transport_->kind()) : "");
   if (shard_.stopping) {
@@ -184,6 +190,7 @@ void rtmp_connection::handle(rtmp::publish_requested& e) {
   log::debug("#{} rtmp publish app=\"{}\" name=\"{}\" query=\"{}\"", id_, escaped(app_), escaped(e.name), escaped(without_secrets(e.query), 1024));
   const auto at = now();
   if (shard_.failures.locked_out(remote_address_, at)) {
+    note(name, reason::publish_refused, "too many refused attempts from this address");
     refuse_later(e.msid, "NetStream.Publish.Denied", "too many refused attempts from this address: wait a minute", true);
     return;
   }
@@ -191,6 +198,7 @@ void rtmp_connection::handle(rtmp::publish_requested& e) {
   if (!decision.allowed) {
     shard_.failures.failed(remote_address_, at);
     log::warning("#{} {}: publish {} refused: {}", id_, remote_, escaped(name), decision.why);
+    note(name, reason::publish_refused, decision.why);
     refuse_later(e.msid, "NetStream.Publish.Denied", decision.why, true);
     return;
   }
@@ -199,10 +207,14 @@ void rtmp_connection::handle(rtmp::publish_requested& e) {
 
 void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std::string& name) {
   const auto& token = session_.peer_extension().resume;
-  if (!token.empty() && shard_.streams.take(name, token)) log::info("#{} {}: comes back to {}", id_, remote_, escaped(name));
+  if (!token.empty() && shard_.streams.take(name, token)) {
+    log::info("#{} {}: comes back to {}", id_, remote_, escaped(name));
+    note(name, reason::publish_resumed, {});
+  }
   auto publication = shard_.streams.publish(name);
   if (!publication) {
     log::info("#{} {}: publish {} refused: {}", id_, remote_, escaped(name), escaped(publication.error().text));
+    note(name, reason::publish_refused, publication.error().text);
     session_.reject_publish(e.msid, {"error", "NetStream.Publish.BadName", publication.error().text});
     return;
   }
@@ -212,6 +224,7 @@ void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std
   if (asked_to_leave_) let_go(e.msid);
   if (waits) log::info("#{} {}: {} will be taken over from its earlier connection at the next key frame", id_, remote_, escaped(name));
   log::info("#{} {}: publishes {} over {}", id_, remote_, escaped(name), transport_ ? rtmp_scheme(transport_->kind()) : "");
+  note(name, reason::publish_began, transport_ ? "over " + std::string(rtmp_scheme(transport_->kind())) : "");
 }
 
 void rtmp_connection::handle(rtmp::play_requested& e) {
@@ -220,6 +233,7 @@ void rtmp_connection::handle(rtmp::play_requested& e) {
   const auto decision = may_play(shard_.settings.access, remote_address_);
   if (!decision.allowed) {
     log::warning("#{} {}: play {} refused: {}", id_, remote_, escaped(name), decision.why);
+    note(name, reason::play_refused, decision.why);
     refuse_later(e.msid, "NetStream.Play.Failed", decision.why, false);
     return;
   }
@@ -250,6 +264,7 @@ void rtmp_connection::start_playing(std::uint32_t msid, const hub::cursor_policy
   session_.accept_play(msid);
   players_.erase(msid);
   log::info("#{} {}: plays {} over {}", id_, remote_, escaped(source.mapped()->stream()->name()), transport_ ? rtmp_scheme(transport_->kind()) : "");
+  note(source.mapped()->stream()->name(), reason::play_began, transport_ ? "over " + std::string(rtmp_scheme(transport_->kind())) : "");
   players_.emplace(msid, std::make_unique<player>(*this, msid, std::move(source.mapped()), policy));
   pump();
 }
@@ -276,6 +291,7 @@ void rtmp_connection::handle(rtmp::publish_ended& e) {
   if (found == publications_.end()) return;
   const auto facts = found->second->target()->facts();
   log::info("#{} {}: unpublishes {}", id_, remote_, escaped(facts.name));
+  note(facts.name, reason::publish_ended, {});
   if (facts.malformed > 0) log::warning("#{} {}: {} malformed messages, the last: {}", id_, remote_, facts.malformed, facts.malformed_text);
   if (const auto token = resume_tokens_.extract(e.msid)) shard_.resumes.end(facts.name, token.mapped());
   publications_.erase(found);
@@ -294,6 +310,7 @@ void rtmp_connection::stop_playing(std::uint32_t msid) {
   const auto losses = losses_text(stats);
   log::info("#{} {}: stops playing {}: {} frames sent, {}, {} times too slow", id_, remote_, escaped(found->second->cursor().source()->name()),
             stats.delivered, losses.empty() ? "none lost" : losses, stats.jumps);
+  if (!end_noted_) note(found->second->cursor().source()->name(), reason::play_ended, losses);
   players_.erase(found);
 }
 
@@ -307,6 +324,7 @@ void rtmp_connection::end_waits(base::instant at) {
   for (const auto msid : over) {
     const auto& name = players_.at(msid)->cursor().source()->name();
     const auto why = "nobody published " + name + " for " + std::to_string(limit.count()) + " ms";
+    note(name, reason::publisher_missing, why);
     session_.end_play(msid, {"error", "NetStream.Play.StreamNotFound", why});
     stop_playing(msid);
   }
@@ -339,6 +357,7 @@ void rtmp_connection::handle(rtmp::closed& e) {
   } else {
     log::info("#{} {}: closed: {}: {}", id_, remote_, base::name(e.reason.kind), escaped(e.reason.text));
   }
+  note_end(e.reason);
   flush();
   finish(orderly ? net::close_code::no_error : net::close_code::general_error, e.reason.text);
 }
@@ -366,6 +385,7 @@ void rtmp_connection::pump() {
       }
       more = true;
       const auto& frame = *next->item->frame();
+      if (!next->prelude) viewer->delay().handed_over(at, frame.arrival);
       if (const auto codec = viewer->gate().refuses(session_.peer(), frame)) {
         refuse_codec(*viewer, msid, *codec);
         continue;
@@ -393,6 +413,7 @@ void rtmp_connection::tell_losses(base::instant at) {
     if (const auto text = viewer->notice().for_log(stats, at)) {
       const auto line = fmt::format("#{} {}: plays {}: {}", id_, remote_, escaped(viewer->cursor().source()->name()), text->what);
       if (text->too_slow) log::info("{}", line); else log::debug("{}", line);
+      if (const auto why = reason_of(text->most)) note(viewer->cursor().source()->name(), *why, text->what);
     }
     if (auto text = viewer->notice().for_player(stats, at)) {
       session_.notify_play(msid, {"warning", "NetStream.Play.InsufficientBW", std::move(*text)});
@@ -451,7 +472,7 @@ void rtmp_connection::finish(net::close_code code, const std::string& why) {
   drop_streams();
   if (transport_) {
     transport_->close(code, why);
-    transport_.reset();
+    drop_transport();
   }
   // Posted: the owner destroys this object, and we may be deep inside its own callbacks.
   if (on_done_) boost::asio::post(shard_.io, std::exchange(on_done_, nullptr));

@@ -12,9 +12,12 @@
 #include "rtmp/session.hpp"
 #include "server/access.hpp"
 #include "server/config.hpp"
+#include "server/facts.hpp"
 #include "server/fan_out.hpp"
+#include "server/reasons.hpp"
 #include "server/resume.hpp"
 #include "server/shared_streams.hpp"
+#include "server/stream_history.hpp"
 
 namespace millrace::server {
 
@@ -24,6 +27,7 @@ struct shard_context {
   const config& settings;
   shared_streams& streams;
   failure_guard& failures;
+  reason_log& reasons;
   resume_register& resumes;
   fan_out& viewers;
   std::function<std::uint64_t()> random;
@@ -47,6 +51,13 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   // Asks the peer to come back over a new connection; what it publishes may be taken over by that. False: it cannot do so.
   bool ask_to_reconnect(const std::string& tc_url, const std::string& why);
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+  [[nodiscard]] connection_facts facts(base::instant at) const;
+  // Once a second: little enough to be asked of thousands.
+  void sample(base::instant at, stream_history& history) const;
+  void count(std::map<std::string, protocol_count, std::less<>>& protocols) const;
+  [[nodiscard]] net::traffic traffic() const { return transport_ ? transport_->traffic_so_far() : traffic_; }
+  // An operator wants it gone.
+  void kick();
 
  private:
   friend class rtmp_connection_player;
@@ -85,10 +96,15 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void watch_progress(base::instant at);
   void pump();              // frames from cursors to the transport, as far as its budget reaches
   void flush();
+  void drop_transport();    // with its bytes remembered
   void pull();              // live profile: the transport is told that there is something
   void arm_timer();
   void on_timer();
   void finish(net::close_code code, const std::string& why);
+  // For the log of reasons: one stream, or all that this connection has to do with.
+  void note(const std::string& stream, reason why, std::string detail) const;
+  void note_all(reason why, const std::string& detail) const;
+  void note_end(const base::error& why);
   std::string offer_resume(std::uint32_t msid, const std::string& name);
   void leave_publications();
   void drop_streams();
@@ -104,7 +120,10 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   std::optional<base::instant> blocked_since_;  // the transport takes no more: slow readers are closed after a while of that
   std::string remote_;
   boost::asio::ip::address remote_address_;
-  std::string app_;
+  std::string app_, agent_;
+  const std::chrono::system_clock::time_point since_ = std::chrono::system_clock::now();
+  bool end_noted_ = false;
+  net::traffic traffic_;      // of a transport that is gone
   std::map<std::uint32_t, std::unique_ptr<live_publication>> publications_;
   std::map<std::uint32_t, std::string> resume_tokens_;  // of publications
   std::map<std::uint32_t, std::unique_ptr<player>> players_;

@@ -10,8 +10,17 @@ namespace millrace::server {
 namespace log = base::log;
 using base::escaped;
 
+void rtmp_connection::kick() {
+  if (!transport_) return;
+  log::info("#{} {}: closed by an operator", id_, remote_);
+  note_all(reason::kicked, {});
+  end_noted_ = true;
+  shut_down("closed by an operator");
+}
+
 void rtmp_connection::shut_down(const std::string& why) {
   if (!transport_) return;
+  if (!std::exchange(end_noted_, true)) note_all(reason::shutting_down, {});
   if (!session_.connected()) session_.reject_connect({"error", "NetConnection.Connect.AppShutdown", why});
   for (auto& [msid, viewer] : players_) session_.end_play(msid, {"status", "NetStream.Play.Stop", why});
   for (auto& [msid, publication] : publications_) session_.end_publish(msid, {"status", "NetStream.Unpublish.Success", why});
@@ -41,6 +50,7 @@ void rtmp_connection::on_taken_over(std::uint32_t msid) {
   const auto found = publications_.find(msid);
   if (!transport_ || found == publications_.end() || !found->second->over()) return;
   log::info("#{} {}: {} was taken over by its new connection", id_, remote_, escaped(found->second->target()->name()));
+  note(found->second->target()->name(), reason::publish_taken_over, {});
   session_.end_publish(msid, {"status", "NetStream.Unpublish.Success", "taken over by the new connection"});
   resume_tokens_.erase(msid);
   publications_.erase(found);
@@ -74,6 +84,7 @@ void rtmp_connection::refuse_codec(player& viewer, std::uint32_t msid, const std
   viewer.set_over();
   const auto& name = viewer.cursor().source()->name();
   log::info("#{} {}: play {} ended: the stream is {}, which connect did not announce", id_, remote_, escaped(name), escaped(codec));
+  note(name, reason::codec_refused, codec);
   session_.end_play(msid, {"error", "NetStream.Play.Failed", "this stream is " + codec + ", which the player did not announce in connect"});
   boost::asio::post(shard_.io, [weak = weak_from_this(), msid] {
     const auto self = weak.lock();

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "hub/delay_watch.hpp"
 #include "hub/stream.hpp"
 #include "server/codec_gate.hpp"
 #include "server/loss_notice.hpp"
@@ -39,6 +40,9 @@ class rtmp_connection_player final : public hub::viewer {
     if (std::exchange(gone_untold_, false)) connection_.session_.notify_unpublish(msid_);
   }
   hub::cursor& cursor() { return cursor_; }
+  [[nodiscard]] const hub::cursor& cursor() const { return cursor_; }
+  hub::delay_watch& delay() { return delay_; }
+  [[nodiscard]] const hub::delay_watch& delay() const { return delay_; }
   codec_gate& gate() { return gate_; }
   loss_notice& notice() { return notice_; }
   // Since when there is no publisher.
@@ -57,6 +61,7 @@ class rtmp_connection_player final : public hub::viewer {
   hub::cursor cursor_;
   codec_gate gate_;
   loss_notice notice_;
+  hub::delay_watch delay_;
   std::optional<base::instant> waiting_since_;
   bool over_ = false;
 };

@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <future>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -31,7 +32,7 @@ auto server::ask(std::size_t index, Question question) const {
 }
 
 server::server(boost::asio::io_context& io, config settings)
-    : io_(io), settings_(std::move(settings)), context_{settings_, {}, {}}, drained_by_(io) {
+    : io_(io), settings_(std::move(settings)), context_{settings_, {}, {}, {}}, drained_by_(io) {
   const auto count = shard_count(settings_);
   for (std::size_t index = 0; index < count; ++index) {
     if (index > 0) workers_.push_back(std::make_unique<worker>());
@@ -40,6 +41,52 @@ server::server(boost::asio::io_context& io, config settings)
   std::vector<shared_streams::place> places;
   for (const auto& each : shards_) places.push_back(each->streams().here());
   for (const auto& each : shards_) each->streams().connect(places);
+  take_control();
+}
+
+// What the API asks is asked of each shard on its own thread; who asked hears of it on theirs.
+void server::take_control() {
+  auto& control = context_.control;
+  control.ready = [this] { return !stopping_; };
+  control.collect = [this](boost::asio::io_context& asker, look_at what, std::function<void(snapshot&&)> done) {
+    struct gathering {
+      std::mutex lock;
+      snapshot all;
+      std::size_t missing;
+    };
+    auto sum = std::make_shared<gathering>();
+    sum->all.shards.resize(shards_.size());
+    sum->all.at = std::chrono::system_clock::now();
+    sum->missing = shards_.size();
+    auto told = std::make_shared<std::function<void(snapshot&&)>>(std::move(done));
+    for (std::size_t index = 0; index < shards_.size(); ++index) {
+      boost::asio::post(shards_[index]->io(), [s = shards_[index]->weak(), sum, told, what, index, &asker] {
+        const auto one = s.lock();
+        if (!one) return;
+        auto facts = (*one)->look(what);
+        const std::lock_guard held(sum->lock);
+        sum->all.shards[index] = std::move(facts);
+        if (--sum->missing > 0) return;
+        boost::asio::post(asker, [sum, told] { (*told)(std::move(sum->all)); });
+      });
+    }
+  };
+  control.kick = [this](boost::asio::io_context& asker, std::uint64_t id, std::function<void(bool)> done) {
+    // Ids run through the shards (shard::accept), so one look at the number tells which it is.
+    const auto index = static_cast<std::size_t>(id == 0 ? 0 : (id - 1) / 2) % shards_.size();
+    boost::asio::post(shards_[index]->io(), [s = shards_[index]->weak(), id, done = std::move(done), &asker] {
+      const auto one = s.lock();
+      boost::asio::post(asker, [done, found = one && (*one)->kick(id)] { done(found); });
+    });
+  };
+  control.newest_group = [this](boost::asio::io_context& asker, std::string name, std::function<void(std::vector<hub::frame_facts>&&)> done) {
+    const auto index = context_.names.holder(name).value_or(0);
+    boost::asio::post(shards_[index]->io(), [s = shards_[index]->weak(), name = std::move(name), done = std::move(done), &asker]() mutable {
+      const auto one = s.lock();
+      auto frames = one ? (*one)->newest_group(name) : std::vector<hub::frame_facts>();
+      boost::asio::post(asker, [done = std::move(done), frames = std::move(frames)]() mutable { done(std::move(frames)); });
+    });
+  };
 }
 
 server::~server() {
@@ -111,10 +158,34 @@ base::result<void> server::listen() {
       address.port = shards_[index]->listeners().back()->port();  // the first one may have chosen it
     }
   }
+  return listen_http(*options);
+}
+
+base::result<void> server::listen_http(const net::listener_options& common) {
+  auto options = common;
+  options.quic = false;
+  options.tcp = true;
+  options.tls = settings_.tls && options.certificate != nullptr;
+  options.plain_scheme = "http";
+  options.tls_scheme = "https";
+  for (auto address : settings_.web.listen) {
+    options.addresses = std::make_shared<net::address_table>(settings_.connections_per_address_max);
+    for (std::size_t index = 0; index < shards_.size(); ++index) {
+      options.address = address;
+      options.group = {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(shards_.size())};
+      if (auto opened = shards_[index]->web().listen(options); !opened) {
+        if (!settings_.web.optional || index > 0) return std::move(opened).error().within("http");
+        log::warning("no HTTP: {} (another --http ADDR:PORT, or --no-http)", opened.error().text);
+        break;
+      }
+      address.port = shards_[index]->web().listeners().back()->port();
+    }
+  }
   return {};
 }
 
 void server::start_threads() {
+  for (const auto& each : shards_) each->every_second();
   for (const auto& each : workers_) each->thread = std::thread([&io = each->io] { io.run(); });
 }
 
@@ -124,7 +195,16 @@ std::vector<std::string> server::addresses() const {
     const auto some = one->addresses();
     all.insert(all.end(), some.begin(), some.end());
   }
+  for (const auto& one : shards_.front()->web().listeners()) {
+    const auto some = one->addresses();
+    all.insert(all.end(), some.begin(), some.end());
+  }
   return all;
+}
+
+std::uint16_t server::http_port() const {
+  const auto& listeners = shards_.front()->web().listeners();
+  return listeners.empty() ? 0 : listeners.front()->port();
 }
 
 std::uint16_t server::port() const {
@@ -174,6 +254,7 @@ std::size_t server::request_reconnect(const std::string& tc_url, const std::stri
 
 void server::shut_down(std::function<void()> done) {
   on_ended_ = std::move(done);
+  stopping_ = true;
   // Who was asked to leave holds up the end of everybody, on whatever shard.
   const auto one_less = [weak = std::weak_ptr(alive_)] {
     const auto self = weak.lock();

@@ -2,6 +2,7 @@
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -26,6 +27,7 @@ class server {
 
   [[nodiscard]] std::vector<std::string> addresses() const;
   [[nodiscard]] std::uint16_t port() const;            // of the first listener
+  [[nodiscard]] std::uint16_t http_port() const;       // of the first HTTP listener; 0: none
   [[nodiscard]] const net::identity* certificate() const { return identity_.get(); }
   [[nodiscard]] std::size_t connections() const;
   [[nodiscard]] net::listener_counters counters() const;
@@ -44,7 +46,9 @@ class server {
   struct worker;
   server(boost::asio::io_context& io, config settings);
   base::result<void> listen();
+  base::result<void> listen_http(const net::listener_options& common);
   base::result<net::listener_options> listener_settings();
+  void take_control();
   void start_threads();
   void end_all();
   // What `question` gives on the shard's own thread.
@@ -59,6 +63,7 @@ class server {
   std::vector<std::unique_ptr<shard>> shards_;
 
   boost::asio::steady_timer drained_by_;
+  std::atomic<bool> stopping_ = false;
   std::size_t draining_ = 0;  // shards with connections that were asked to leave
   std::size_t ending_ = 0;    // shards that have not ended everything
   std::function<void()> on_ended_;

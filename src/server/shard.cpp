@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 
+#include <ctime>
 
 namespace millrace::server {
 
@@ -27,17 +28,22 @@ shard::shard(boost::asio::io_context& io, server_context& server, shard_index in
       resumes_(io, random_number, settings_.resume_window),
       fan_out_(io, settings_.fan_out, index),
       shared_(io, streams_, fan_out_, server.names, index),
-      context_{io, settings_, shared_, server.failures, resumes_, fan_out_, random_number},
-      next_id_(index + 1),
+      context_{io, settings_, shared_, server.failures, server.reasons, resumes_, fan_out_, random_number},
+      web_(context_, server, 2 * index + 2, 2 * count),
+      second_(io),
+      next_id_(2 * index + 1),
       deadline_(io) {
+  web_.on_empty = [this] { finish_if_empty(); };
   shared_.on_token = [this](const std::string& name, const std::string& token) { resumes_.take(name, token); };
 }
 
 shard::~shard() { close(); }
 
 void shard::close() {
+  second_.cancel();
   shared_.close();
   listeners_.clear();
+  web_.close();
   connections_.clear();
   resumes_.clear();
 }
@@ -51,7 +57,7 @@ base::result<void> shard::listen(net::listener_options options) {
 
 void shard::accept(net::transport_ptr transport) {
   const auto id = next_id_;
-  next_id_ += count_;  // so that no two shards have the same
+  next_id_ += 2 * count_;  // so that no two shards have the same, nor HTTP connections
   // Posted by the connection, so it may run after this shard is gone.
   auto connection = std::make_shared<rtmp_connection>(context_, std::move(transport), id, [weak = std::weak_ptr(alive_), id] {
     const auto self = weak.lock();
@@ -88,6 +94,7 @@ std::size_t shard::request_reconnect(const std::string& tc_url, const std::strin
 
 std::size_t shard::drain(std::function<void()> all_left) {
   for (const auto& one : listeners_) one->stop();
+  web_.stop();
   context_.stopping = true;
   const auto asked = settings_.drain.count() > 0 ? request_reconnect(settings_.drain_to, "the server is shutting down") : 0;
   if (asked > 0) all_left_ = std::move(all_left);
@@ -100,6 +107,7 @@ void shard::end_all(std::function<void()> done) {
   // Ending one connection may end others' players: walk over a copy.
   const auto all = connections_;
   for (const auto& [id, connection] : all) connection->shut_down("the server is shutting down");
+  web_.end_all();
   deadline_.expires_after(shut_down_max);
   deadline_.async_wait([weak = std::weak_ptr(alive_)](boost::system::error_code failed) {
     const auto self = weak.lock();
@@ -109,7 +117,12 @@ void shard::end_all(std::function<void()> done) {
 }
 
 void shard::forget(std::uint64_t id) {
-  connections_.erase(id);
+  if (const auto at = connections_.find(id); at != connections_.end()) {
+    const auto all = at->second->traffic();
+    gone_.sent += all.sent;
+    gone_.received += all.received;
+    connections_.erase(at);
+  }
   asked_.erase(id);
   if (asked_.empty() && all_left_) std::exchange(all_left_, nullptr)();
   finish_if_empty();
@@ -117,7 +130,7 @@ void shard::forget(std::uint64_t id) {
 
 void shard::finish_if_empty() {
   // Transports that still flush keep themselves alive on the io_context; their own linger limit bounds that.
-  if (on_empty_ && connections_.empty()) {
+  if (on_empty_ && connections_.empty() && web_.empty()) {
     deadline_.cancel();
     std::exchange(on_empty_, nullptr)();
   }

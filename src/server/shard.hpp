@@ -17,7 +17,10 @@
 #include "net/listener.hpp"
 #include "server/config.hpp"
 #include "server/rtmp_connection.hpp"
+#include "server/facts.hpp"
 #include "server/shared_streams.hpp"
+#include "server/stream_history.hpp"
+#include "server/web_front.hpp"
 
 namespace millrace::server {
 
@@ -26,6 +29,8 @@ struct server_context {
   const config& settings;
   name_register names;
   failure_guard failures;
+  reason_log reasons;
+  server_control control = {};
 };
 
 struct shard_facts {
@@ -44,12 +49,22 @@ class shard {
 
   // As net::listen.
   base::result<void> listen(net::listener_options options);
+  [[nodiscard]] web_front& web() { return web_; }
+  [[nodiscard]] const web_front& web() const { return web_; }
   [[nodiscard]] boost::asio::io_context& io() { return io_; }
+  // For what is posted to its thread: null once it is gone.
+  [[nodiscard]] std::weak_ptr<shard*> weak() const { return alive_; }
   [[nodiscard]] shared_streams& streams() { return shared_; }
   [[nodiscard]] const std::vector<std::unique_ptr<net::listener>>& listeners() const { return listeners_; }
   [[nodiscard]] net::listener_counters counters() const;
   [[nodiscard]] shard_facts facts() const { return {connections_.size(), fan_out_.facts(), shared_.facts()}; }
   [[nodiscard]] std::optional<hub::stream_facts> stream(std::string_view name) const;
+  [[nodiscard]] shard_snapshot look(const look_at& what) const;
+  [[nodiscard]] std::vector<hub::frame_facts> newest_group(std::string_view name) const;
+  // False: no connection of that id that publishes or plays.
+  bool kick(std::uint64_t connection);
+  // Takes its samples from now on.
+  void every_second();
 
   // As of server.
   std::size_t request_reconnect(const std::string& tc_url, const std::string& why);
@@ -64,6 +79,7 @@ class shard {
   void accept(net::transport_ptr transport);
   void forget(std::uint64_t id);
   void finish_if_empty();
+  void sample(base::instant at);
 
   boost::asio::io_context& io_;
   const config& settings_;
@@ -74,8 +90,15 @@ class shard {
   fan_out fan_out_;
   shared_streams shared_;
   shard_context context_;
+  web_front web_;
   std::vector<std::unique_ptr<net::listener>> listeners_;
   std::map<std::uint64_t, std::shared_ptr<rtmp_connection>> connections_;
+  net::traffic gone_;  // of connections that are no more
+  stream_history history_;
+  boost::asio::steady_timer second_;
+  base::instant sampled_{};
+  base::duration busy_before_{0};
+  double busy_ = 0;
   std::set<std::uint64_t> asked_;  // connections that were asked to reconnect and have not left
   std::uint64_t next_id_;
   std::function<void()> all_left_, on_empty_;

@@ -23,6 +23,7 @@ live_publication::~live_publication() {
 
 void live_publication::append(media::frame&& f) {
   if (!local_) return;
+  if (f.kind != media::frame_kind::data && !f.config) arrivals_.saw(f.arrival, f.dts_ms);
   local_->append(std::move(f));
   look();
 }

@@ -8,6 +8,7 @@
 // over without a word: what they have had stays the publication of their stream until the new one's key frame has come.
 #pragma once
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "hub/directory.hpp"
+#include "server/arrival_clock.hpp"
 #include "server/fan_out.hpp"
 #include "server/name_register.hpp"
 #include "server/stream_feed.hpp"
@@ -42,6 +44,9 @@ class live_publication {
   [[nodiscard]] bool waiting() const noexcept { return local_ && local_->waiting(); }
   [[nodiscard]] bool over() const noexcept { return !local_ || local_->over(); }
   [[nodiscard]] const std::shared_ptr<hub::stream>& target() const noexcept { return stream_; }
+  [[nodiscard]] std::chrono::system_clock::time_point since() const noexcept { return since_; }
+  [[nodiscard]] bool in_effect() const noexcept { return in_effect_ && !over(); }
+  [[nodiscard]] arrival_clock& arrivals() noexcept { return arrivals_; }
   // What it may be followed with from any shard (resume.hpp).
   void offer_token(const std::string& token);
 
@@ -57,6 +62,8 @@ class live_publication {
   std::function<void()> taken_over_;
   std::shared_ptr<class watched_stream> watching_;  // while it waits for the end of a publication elsewhere
   bool in_effect_ = false;
+  const std::chrono::system_clock::time_point since_ = std::chrono::system_clock::now();
+  arrival_clock arrivals_;
 };
 
 // A stream for the viewers of this shard, alive while one of them holds it.
@@ -123,6 +130,8 @@ class shared_streams {
   std::function<void(const std::string& name, const std::string& token)> on_token;
 
   [[nodiscard]] shared_facts facts() const;
+  // Those of this shard, by name; a name has two while one follows the other.
+  [[nodiscard]] const std::multimap<std::string, live_publication*, std::less<>>& publications() const noexcept { return publications_; }
   // Viewers of the stream that are other shards.
   [[nodiscard]] std::size_t feeds_of(std::string_view name) const;
 

@@ -1,0 +1,208 @@
+#include "server/api.hpp"
+
+#include <algorithm>
+#include <boost/asio/ip/address.hpp>
+#include <boost/json.hpp>
+#include <cctype>
+#include <charconv>
+
+#include "server/api_json.hpp"
+#include "server/metrics.hpp"
+#include "server/openapi.hpp"
+
+namespace millrace::server {
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::string_view json_type = "application/json";
+
+http::response json_response(const json::value& value, unsigned status = 200) {
+  auto r = http::bytes_response(std::string(json_type), json::serialize(value) + "\n");
+  r.status = status;
+  r.headers.emplace_back("Cache-Control", "no-store");
+  return r;
+}
+
+http::response error_response(unsigned status, std::string_view why) { return json_response(json::object{{"error", why}}, status); }
+
+// "host:port", "[v6]:port", "host" to the host, in lower case and without brackets.
+std::string host_of(std::string_view authority) {
+  std::string host;
+  if (authority.starts_with('[')) {
+    host = authority.substr(1, authority.find(']') - 1);
+  } else {
+    host = authority.substr(0, authority.find(':'));
+  }
+  std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return host;
+}
+
+bool is_address(const std::string& host) {
+  boost::system::error_code failed;
+  boost::asio::ip::make_address(host, failed);
+  return !failed;
+}
+
+boost::asio::ip::address address_of(const std::string& endpoint) {
+  boost::system::error_code failed;
+  auto address = boost::asio::ip::make_address(host_of(endpoint), failed);
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) address = boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
+  return address;
+}
+
+}  // namespace
+
+// Who may: by address. A page of another site must not use the browser of somebody who may: its requests carry that site's name in Origin, or, when it
+// made its own name point here, in Host.
+bool api::refuses(const http::request& r, http::response& why) const {
+  const auto from = address_of(r.remote);
+  const auto& allow = settings_.admin_allow;
+  if (std::none_of(allow.begin(), allow.end(), [&](const address_range& range) { return range.contains(from); })) {
+    why = error_response(403, "this address may not use the API: see http.admin_allow");
+    return true;
+  }
+  const auto host = host_of(r.header("host").value_or(""));
+  const auto& known = settings_.admin_hosts;
+  if (!host.empty() && host != "localhost" && !is_address(host) && std::find(known.begin(), known.end(), host) == known.end()) {
+    why = error_response(403, "the API is not known by this host name: see http.admin_hosts");
+    return true;
+  }
+  const auto origin = r.header("origin");
+  if (origin && (r.method != "GET" && r.method != "HEAD")) {
+    const auto scheme = origin->find("://");
+    const bool own = scheme != std::string_view::npos && origin->substr(scheme + 3) == r.header("host").value_or("");
+    if (!own) {
+      why = error_response(403, "pages of other sites may not change anything here");
+      return true;
+    }
+  }
+  return false;
+}
+
+bool api::handle(const http::request& r, const http::reply_ptr& to) const {
+  const bool health = r.path == "/healthz" || r.path == "/readyz";
+  if (!health && r.path != "/metrics" && r.path != "/api" && !r.path.starts_with("/api/")) return false;
+  if (r.path.starts_with("/api/") && (r.path.ends_with(".flv") || r.path.ends_with(".m3u8"))) return false;  // an application may be called so
+  const bool reads = r.method == "GET" || r.head();
+  if (!reads && !(r.method == "DELETE" && r.path == "/api/v1/connections")) {
+    auto no = error_response(405, r.method + " is not for " + r.path);
+    no.headers.emplace_back("Allow", r.path == "/api/v1/connections" ? "GET, HEAD, DELETE" : "GET, HEAD");
+    to->send(std::move(no));
+    return true;
+  }
+  if (health) {
+    const bool well = r.path == "/healthz" || control_.ready();
+    to->send(http::text_response(well ? 200 : 503, well ? "ok" : "stopping"));
+    return true;
+  }
+  http::response why;
+  if (refuses(r, why)) to->send(std::move(why)); else route(r, to);
+  return true;
+}
+
+void api::route(const http::request& r, const http::reply_ptr& to) const {
+  const auto& path = r.path;
+  const auto name = r.parameter("name");
+  const auto named = [&] {
+    if (name && !name->empty()) return true;
+    to->send(error_response(400, "which stream? say ?name=APP/NAME"));
+    return false;
+  };
+  if (path == "/metrics") {
+    return control_.collect(io_, {}, [to, this](snapshot&& all) {
+      const auto process = look_at_process();
+      to->send(http::bytes_response("text/plain; version=0.0.4; charset=utf-8", metrics_text(all, process, capacity_left(all, process), reasons_)));
+    });
+  }
+  if (path == "/api" || path == "/api/" || path == "/api/v1" || path == "/api/v1/") {
+    return to->send(json_response(json::object{{"server", "/api/v1/server"}, {"streams", "/api/v1/streams"}, {"connections", "/api/v1/connections"},
+                                               {"reasons", "/api/v1/reasons"}, {"openapi", "/api/v1/openapi.json"}, {"metrics", "/metrics"}}));
+  }
+  if (path == "/api/v1/openapi.json") return to->send(http::bytes_response(std::string(json_type), std::string(openapi_json())));
+  if (path == "/api/v1/server") {
+    return control_.collect(io_, {}, [to](snapshot&& all) {
+      const auto process = look_at_process();
+      to->send(json_response(server_json(all, process, capacity_left(all, process))));
+    });
+  }
+  if (path == "/api/v1/streams") return streams(to);
+  if (path == "/api/v1/reasons") return to->send(json_response(json::object{{"reasons", reasons_json(reasons_)}}));
+  if (path == "/api/v1/connections" && r.method == "DELETE") {
+    const auto text = r.parameter("id").value_or("");
+    std::uint64_t id = 0;
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), id);
+    if (text.empty() || read.ec != std::errc() || read.ptr != text.data() + text.size()) return to->send(error_response(400, "which connection? say ?id=NUMBER"));
+    return control_.kick(io_, id, [to, id](bool found) {
+      if (found) return to->send(json_response(json::object{{"closed", id}}));
+      to->send(error_response(404, "there is no connection " + std::to_string(id) + " that publishes or plays"));
+    });
+  }
+  if (path == "/api/v1/connections") return connections(to);
+  if (path == "/api/v1/stream") { if (named()) one_stream(*name, to); return; }
+  if (path == "/api/v1/stream/history") {
+    std::size_t seconds = 600;
+    if (const auto text = r.parameter("seconds")) {
+      const auto read = std::from_chars(text->data(), text->data() + text->size(), seconds);
+      if (read.ec != std::errc() || read.ptr != text->data() + text->size() || seconds < 1 || seconds > 600) return to->send(error_response(400, "seconds takes a whole number from 1 to 600"));
+    }
+    if (named()) history(*name, seconds, to);
+    return;
+  }
+  if (path == "/api/v1/stream/events") {
+    if (!named()) return;
+    json::array events;
+    for (const auto& one : reasons_.of(*name)) events.push_back(to_json(one));
+    return to->send(json_response(json::object{{"events", std::move(events)}}));
+  }
+  if (path == "/api/v1/stream/group") {
+    if (!named()) return;
+    return control_.newest_group(io_, *name, [to](std::vector<hub::frame_facts>&& frames) {
+      json::array out;
+      for (const auto& one : frames) out.push_back(to_json(one));
+      to->send(json_response(json::object{{"frames", std::move(out)}}));
+    });
+  }
+  to->send(error_response(404, "there is no " + path + "; /api/v1 shows what there is"));
+}
+
+void api::streams(const http::reply_ptr& to) const {
+  control_.collect(io_, {}, [to](snapshot&& all) { to->send(json_response(json::object{{"streams", streams_json(all)}})); });
+}
+
+void api::one_stream(const std::string& name, const http::reply_ptr& to) const {
+  control_.collect(io_, {true, 1}, [to, name](snapshot&& all) {
+    auto stream = stream_json(all, name);
+    if (stream.is_null()) return to->send(error_response(404, "nobody publishes or plays this stream, nor did in the last ten minutes"));
+    json::array viewers;
+    for (const auto& shard : all.shards) {
+      for (const auto& peer : shard.connections) {
+        if (std::find(peer.publishes.begin(), peer.publishes.end(), name) != peer.publishes.end()) stream.as_object()["publisher"] = to_json(peer);
+        const bool plays = std::any_of(peer.plays.begin(), peer.plays.end(), [&](const play_facts& p) { return p.stream == name; });
+        if (plays) viewers.push_back(to_json(peer));
+      }
+    }
+    stream.as_object()["viewer_connections"] = std::move(viewers);
+    to->send(json_response(stream));
+  });
+}
+
+void api::history(const std::string& name, std::size_t seconds, const http::reply_ptr& to) const {
+  control_.collect(io_, {false, seconds}, [to, name, seconds](snapshot&& all) {
+    json::array out;
+    for (const auto& one : merged_history(all, name, seconds)) out.push_back(to_json(one));
+    to->send(json_response(json::object{{"seconds", std::move(out)}}));
+  });
+}
+
+void api::connections(const http::reply_ptr& to) const {
+  control_.collect(io_, {true, 1}, [to](snapshot&& all) {
+    json::array out;
+    for (const auto& shard : all.shards) {
+      for (const auto& one : shard.connections) out.push_back(to_json(one));
+    }
+    to->send(json_response(json::object{{"connections", std::move(out)}}));
+  });
+}
+
+}  // namespace millrace::server

@@ -1,0 +1,47 @@
+// The operator's side of HTTP: /api/v1, /metrics, /healthz, /readyz. What each answers is described in server/openapi.json.
+#pragma once
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "http/connection.hpp"
+#include "server/facts.hpp"
+#include "server/reasons.hpp"
+#include "server/web_settings.hpp"
+
+namespace millrace::server {
+
+// What the API asks of the whole server. Each is called on any shard's thread, and answers on the thread of `asker`.
+struct server_control {
+  std::function<void(boost::asio::io_context& asker, look_at what, std::function<void(snapshot&&)>)> collect;
+  std::function<void(boost::asio::io_context& asker, std::uint64_t connection, std::function<void(bool found)>)> kick;
+  std::function<void(boost::asio::io_context& asker, std::string stream, std::function<void(std::vector<hub::frame_facts>&&)>)> newest_group;
+  std::function<bool()> ready;  // false while it stops
+};
+
+// Of one shard; one thread.
+class api {
+ public:
+  // All of it outlives this object.
+  api(boost::asio::io_context& io, const web_settings& settings, const server_control& control, const reason_log& reasons)
+      : io_(io), settings_(settings), control_(control), reasons_(reasons) {}
+
+  // False: the path is none of ours, and nothing was done.
+  bool handle(const http::request& r, const http::reply_ptr& to) const;
+
+ private:
+  [[nodiscard]] bool refuses(const http::request& r, http::response& why) const;
+  void route(const http::request& r, const http::reply_ptr& to) const;
+  void streams(const http::reply_ptr& to) const;
+  void one_stream(const std::string& name, const http::reply_ptr& to) const;
+  void history(const std::string& name, std::size_t seconds, const http::reply_ptr& to) const;
+  void connections(const http::reply_ptr& to) const;
+
+  boost::asio::io_context& io_;
+  const web_settings& settings_;
+  const server_control& control_;
+  const reason_log& reasons_;
+};
+
+}  // namespace millrace::server

@@ -1,0 +1,29 @@
+// What the system says of this process, and how much more of it there is to have.
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "server/facts.hpp"
+
+namespace millrace::server {
+
+struct process_facts {
+  double cpu_seconds = 0;              // user and system
+  std::uint64_t resident_bytes = 0;
+  std::size_t descriptors_open = 0, descriptors_max = 0;
+  std::chrono::system_clock::time_point started;
+};
+process_facts look_at_process();
+
+// How many more viewers of the kind that is here would fit, before a limit bites.
+struct capacity {
+  std::optional<std::size_t> viewers_left;  // nothing while there are too few viewers to tell
+  std::string bound_by;                     // "cpu", "descriptors", or why it is not known
+  double busiest_shard = 0;                 // share of its core, 0 to 1
+};
+capacity capacity_left(const snapshot& all, const process_facts& process);
+
+}  // namespace millrace::server

@@ -1,0 +1,98 @@
+// What a shard knows of itself, and its look at it once a second.
+#include <ctime>
+
+#include "server/shard.hpp"
+
+namespace millrace::server {
+namespace {
+
+base::instant now() { return std::chrono::steady_clock::now(); }
+
+base::duration thread_busy() {
+  timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
+}  // namespace
+
+void shard::every_second() {
+  second_.expires_after(std::chrono::seconds(1));
+  second_.async_wait([weak = std::weak_ptr(alive_)](boost::system::error_code failed) {
+    const auto self = weak.lock();
+    if (failed || !self) return;
+    (*self)->sample(now());
+    (*self)->every_second();
+  });
+}
+
+void shard::sample(base::instant at) {
+  const auto busy = thread_busy();
+  if (sampled_ != base::instant{}) busy_ = std::chrono::duration<double>(busy - busy_before_) / std::chrono::duration<double>(at - sampled_);
+  busy_before_ = busy;
+  sampled_ = at;
+
+  std::map<std::string, float, std::less<>> backlogs;
+  for (const auto& [name, one] : shared_.publications()) {
+    const auto backlog = one->arrivals().take_second();
+    if (one->in_effect()) backlogs[name] = backlog;
+  }
+  history_.begin(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(), streams_, backlogs);
+  for (const auto& [id, one] : connections_) one->sample(at, history_);
+  web_.sample(at, history_);
+}
+
+shard_snapshot shard::look(const look_at& what) const {
+  shard_snapshot out;
+  out.index = index_;
+  out.viewers = fan_out_.facts();
+  out.busy = busy_;
+  out.peers = connections_.size() + web_.connections();
+  out.lingering = resumes_.lingering();
+  auto all = gone_;
+  const auto at = now();
+  for (const auto& [id, one] : connections_) {
+    const auto bytes = one->traffic();
+    all.sent += bytes.sent;
+    all.received += bytes.received;
+    one->count(out.protocols);
+    if (what.connections) out.connections.push_back(one->facts(at));
+  }
+  web_.count(out.protocols);
+  if (what.connections) web_.facts(at, out.connections);
+  for (auto& one : out.connections) one.shard = index_;
+  const auto web = web_.traffic();
+  out.bytes_in = all.received + web.received;
+  out.bytes_out = all.sent + web.sent;
+  out.streams = history_.entries(streams_, what.seconds);
+  for (auto& [name, entry] : out.streams) {
+    entry.hub.viewers -= std::min(entry.hub.viewers, shared_.feeds_of(name));
+    const auto [first, last] = shared_.publications().equal_range(name);
+    for (auto one = first; one != last; ++one) {
+      if (!one->second->in_effect()) continue;
+      entry.owned = true;
+      entry.since = one->second->since();
+    }
+  }
+  out.rtmp = counters();
+  out.http = web_.counters();
+  out.http_requests = web_.requests();
+  out.hand_over_lost = shared_.facts().lost;
+  return out;
+}
+
+std::vector<hub::frame_facts> shard::newest_group(std::string_view name) const {
+  constexpr std::size_t frames_max = 2'000;
+  const auto found = streams_.find(name);
+  return found ? found->newest_group(frames_max) : std::vector<hub::frame_facts>();
+}
+
+bool shard::kick(std::uint64_t connection) {
+  const auto at = connections_.find(connection);
+  if (at == connections_.end()) return web_.kick(connection);
+  const auto one = at->second;  // it may go on the way
+  one->kick();
+  return true;
+}
+
+}  // namespace millrace::server

@@ -1,0 +1,275 @@
+#include "server/web_front.hpp"
+
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/post.hpp>
+
+#include "base/escape.hpp"
+#include "base/log.hpp"
+#include "rtmp/names.hpp"
+#include "server/loss_notice.hpp"
+#include "server/shard.hpp"
+
+namespace millrace::server {
+namespace log = base::log;
+using base::escaped;
+
+namespace {
+
+constexpr std::string_view flv_suffix = ".flv";
+constexpr std::size_t agent_bytes_max = 128;
+
+boost::asio::ip::address address_of(const std::string& endpoint) {
+  auto host = endpoint.substr(0, endpoint.rfind(':'));
+  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  boost::system::error_code ignored;
+  auto address = boost::asio::ip::make_address(host, ignored);
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) address = boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
+  return address;
+}
+
+}  // namespace
+
+// What is known of a connection that plays. The viewer belongs to the connection and may go first.
+struct web_front::player {
+  const http::flv_viewer* viewer = nullptr;
+  std::string stream, protocol, agent, remote;
+  std::chrono::system_clock::time_point since = std::chrono::system_clock::now();
+  loss_notice notice;
+  bool kicked = false;
+};
+
+web_front::web_front(shard_context& shard, server_context& server, std::uint64_t first_id, std::uint64_t id_step)
+    : shard_(shard),
+      server_(server),
+      api_(shard.io, shard.settings.web, server.control, server.reasons),
+      id_step_(id_step),
+      next_id_(first_id),
+      context_{shard.io, {}, {}} {
+  context_.limits.progress = shard.settings.viewers.progress;
+  context_.handle = [this](http::request&& r, http::reply_ptr to) { handle(std::move(r), std::move(to)); };
+}
+
+web_front::~web_front() { close(); }
+
+base::result<void> web_front::listen(net::listener_options options) {
+  auto opened = net::listen(shard_.io, std::move(options), [this](net::transport_ptr t) { accept(std::move(t)); });
+  if (!opened) return std::move(opened).error();
+  listeners_.push_back(std::move(*opened));
+  return {};
+}
+
+void web_front::stop() {
+  for (const auto& one : listeners_) one->stop();
+}
+
+void web_front::close() {
+  listeners_.clear();
+  auto gone = std::exchange(connections_, {});
+}
+
+void web_front::end_all() {
+  const auto all = connections_;  // ending one may end others' players
+  for (const auto& [id, at] : all) at.connection->shut_down();
+}
+
+net::listener_counters web_front::counters() const {
+  net::listener_counters sum;
+  for (const auto& one : listeners_) sum += one->counters();
+  return sum;
+}
+
+net::traffic web_front::traffic() const {
+  auto sum = gone_;
+  for (const auto& [id, at] : connections_) {
+    const auto one = at.connection->traffic();
+    sum.sent += one.sent;
+    sum.received += one.received;
+  }
+  return sum;
+}
+
+void web_front::accept(net::transport_ptr transport) {
+  const auto id = next_id_;
+  next_id_ += id_step_;
+  auto connection = std::make_shared<http::connection>(context_, std::move(transport), id, [weak = std::weak_ptr(alive_), id] {
+    const auto self = weak.lock();
+    if (!self) return;
+    auto& own = **self;
+    const auto at = own.connections_.find(id);
+    if (at == own.connections_.end()) return;
+    const auto all = at->second.connection->traffic();
+    own.gone_.sent += all.sent;
+    own.gone_.received += all.received;
+    own.connections_.erase(at);
+    if (own.connections_.empty() && own.on_empty) own.on_empty();
+  });
+  connections_[id].connection = connection;
+  connection->start();
+}
+
+http::response web_front::with_cors(http::response r) const {
+  if (const auto& origin = shard_.settings.web.cors; !origin.empty()) {
+    r.headers.emplace_back("Access-Control-Allow-Origin", origin);
+    if (origin != "*") r.headers.emplace_back("Vary", "Origin");
+  }
+  return r;
+}
+
+void web_front::handle(http::request&& r, http::reply_ptr to) {
+  ++requests_;
+  if (api_.handle(r, to)) return;
+  const bool media = r.path.ends_with(flv_suffix);
+  if (media && r.method == "OPTIONS") {  // a browser asks whether it may
+    http::response may;
+    may.status = 204;
+    may.headers.emplace_back("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
+    may.headers.emplace_back("Access-Control-Allow-Headers", "Range, Content-Type");
+    may.headers.emplace_back("Access-Control-Max-Age", "86400");
+    return to->send(with_cors(std::move(may)));
+  }
+  if (r.method != "GET" && !r.head()) {
+    auto no = http::text_response(405, r.method + " is not for " + escaped(r.path));
+    no.headers.emplace_back("Allow", "GET, HEAD");
+    return to->send(std::move(no));
+  }
+  if (media) {
+    const auto name = r.path.substr(1, r.path.size() - 1 - flv_suffix.size());
+    return play_flv(r, name, std::move(to));
+  }
+  to->send(http::text_response(404, "nothing is here. Streams are at /APP/NAME.flv"));
+}
+
+void web_front::play_flv(const http::request& r, const std::string& name, http::reply_ptr to) {
+  const auto& limits = shard_.settings.rtmp;
+  if (const auto bad = rtmp::bad_name("stream name", name, limits.app_bytes + 1 + limits.stream_name_bytes)) return to->send(with_cors(http::text_response(400, *bad)));
+  const bool websocket = http::asks_for_websocket(r);
+  if (websocket) {
+    if (const auto fault = http::websocket_fault(r)) {
+      auto no = http::text_response(fault->starts_with("only version") ? 426 : 400, *fault);
+      no.headers.emplace_back("Sec-WebSocket-Version", "13");
+      return to->send(std::move(no));
+    }
+  }
+  const auto refuse = [&](unsigned status, const std::string& why) {
+    log::info("http {}: play {} refused: {}", r.remote, escaped(name), why);
+    shard_.reasons.note(name, reason::play_refused, to->connection_id(), r.remote, why);
+    to->send(with_cors(http::text_response(status, why)));
+  };
+  if (shard_.stopping) return refuse(503, "the server is shutting down");
+  if (const auto decision = may_play(shard_.settings.access, address_of(r.remote)); !decision.allowed) return refuse(403, decision.why);
+  if (!shard_.streams.published(name)) return refuse(404, "nobody publishes " + escaped(name));
+
+  const auto& settings = shard_.settings;
+  const auto options = read_play_options(r.query, settings.viewers, settings.hub.viewer_age, false);
+  for (const auto& wrong : options.ignored) log::info("http {}: play {}: ignores {}", r.remote, escaped(name), wrong);
+  auto one = std::make_shared<player>();
+  one->stream = name;
+  one->protocol = std::string(websocket ? "ws" : "http") + (r.secure ? "s-flv" : "-flv");
+  one->agent = std::string(r.header("user-agent").value_or("")).substr(0, agent_bytes_max);
+  one->remote = r.remote;
+  const http::flv_options how{options.policy, websocket, settings.viewers.publisher_wait};
+  const auto source = shard_.streams.watch(name);
+  const auto key = websocket ? std::string(*r.header("sec-websocket-key")) : std::string();
+  const auto begin = [weak = std::weak_ptr(alive_), one, how, source, key, to] {
+    if (const auto self = weak.lock(); self && to->wanted()) (*self)->start_flv(one, how, source, key, to);
+  };
+  if (source->here(begin)) begin();
+}
+
+void web_front::start_flv(const std::shared_ptr<player>& one, const http::flv_options& how, const std::shared_ptr<watched_stream>& source,
+                          const std::string& websocket_key, const http::reply_ptr& to) {
+  const auto id = to->connection_id();
+  http::response r;
+  if (how.websocket) {
+    r.status = 101;
+    r.headers.emplace_back("Upgrade", "websocket");
+    r.headers.emplace_back("Connection", "Upgrade");
+    r.headers.emplace_back("Sec-WebSocket-Accept", http::websocket_accept(websocket_key));
+  } else {
+    r = with_cors({});
+    r.content_type = "video/x-flv";
+    r.headers.emplace_back("Cache-Control", "no-store");
+  }
+  auto viewer = std::make_unique<http::flv_viewer>(source->stream(), source, how);
+  one->viewer = viewer.get();
+  viewer->on_second = [this, one, id](base::instant at) { tell_losses(*one, id, at); };
+  viewer->on_over = [weak = std::weak_ptr(alive_), one, id](std::string_view why) {
+    if (const auto self = weak.lock()) (*self)->stopped(*one, id, why);
+  };
+  log::info("http #{} {}: plays {} over {}", id, one->remote, escaped(one->stream), one->protocol);
+  shard_.reasons.note(one->stream, reason::play_began, id, one->remote, "over " + one->protocol);
+  if (const auto at = connections_.find(id); at != connections_.end()) at->second.playing = one;
+  r.source = std::move(viewer);
+  to->send(std::move(r));
+}
+
+void web_front::tell_losses(player& one, std::uint64_t id, base::instant at) {
+  const auto text = one.notice.for_log(one.viewer->stats(), at);
+  if (!text) return;
+  const auto line = fmt::format("http #{} {}: plays {}: {}", id, one.remote, escaped(one.stream), text->what);
+  if (text->too_slow) log::info("{}", line); else log::debug("{}", line);
+  if (const auto why = reason_of(text->most)) shard_.reasons.note(one.stream, *why, id, one.remote, text->what);
+}
+
+void web_front::stopped(player& one, std::uint64_t id, std::string_view why) {
+  const auto& stats = one.viewer->stats();
+  const auto losses = losses_text(stats);
+  log::info("http #{} {}: stops playing {}: {} frames sent, {}, {} times too slow: {}", id, one.remote, escaped(one.stream), stats.delivered,
+            losses.empty() ? "none lost" : losses, stats.jumps, escaped(why));
+  auto reason = reason::play_ended;
+  if (why == http::stuck_text) reason = reason::viewer_stuck;
+  if (shard_.stopping) reason = reason::shutting_down;
+  if (!one.kicked) shard_.reasons.note(one.stream, reason, id, one.remote, losses);
+  one.viewer = nullptr;
+  if (const auto at = connections_.find(id); at != connections_.end()) at->second.playing.reset();
+}
+
+void web_front::facts(base::instant at, std::vector<connection_facts>& into) const {
+  for (const auto& [id, each] : connections_) {
+    if (!each.playing || each.playing->viewer == nullptr) continue;
+    const auto& one = *each.playing;
+    connection_facts c;
+    c.id = id;
+    c.protocol = one.protocol;
+    c.agent = one.agent;
+    c.since = one.since;
+    bool blocked = false;
+    if (const auto* const transport = each.connection->transport()) {
+      c.transport = transport->facts();
+      c.queued_bytes = transport->queued_bytes();
+      c.queued_age = std::chrono::duration_cast<std::chrono::milliseconds>(transport->oldest_queued_age(at));
+      blocked = transport->send_budget() == 0;
+    }
+    c.plays.push_back({one.stream, one.viewer->stats(), one.viewer->delay().worst(at, blocked)});
+    into.push_back(std::move(c));
+  }
+}
+
+void web_front::count(std::map<std::string, protocol_count, std::less<>>& protocols) const {
+  for (const auto& [id, each] : connections_) {
+    if (each.playing && each.playing->viewer != nullptr) ++protocols[each.playing->protocol].viewers;
+  }
+}
+
+void web_front::sample(base::instant at, stream_history& history) const {
+  for (const auto& [id, each] : connections_) {
+    const auto* const transport = each.connection->transport();
+    if (!each.playing || each.playing->viewer == nullptr || transport == nullptr) continue;
+    history.of_viewer(each.playing->stream, each.playing->viewer->delay().worst(at, transport->send_budget() == 0),
+                      std::chrono::duration_cast<std::chrono::milliseconds>(transport->oldest_queued_age(at)));
+  }
+}
+
+bool web_front::kick(std::uint64_t id) {
+  const auto at = connections_.find(id);
+  if (at == connections_.end() || !at->second.playing) return false;
+  const auto playing = at->second.playing;
+  playing->kicked = true;
+  log::info("http #{} {}: closed by an operator", id, playing->remote);
+  shard_.reasons.note(playing->stream, reason::kicked, id, playing->remote, {});
+  const auto connection = at->second.connection;
+  connection->shut_down();
+  return true;
+}
+
+}  // namespace millrace::server

@@ -1,0 +1,80 @@
+// The web side of a shard: HTTP connections, and what each path leads to.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/connection.hpp"
+#include "http/flv_viewer.hpp"
+#include "server/api.hpp"
+#include "server/rtmp_connection.hpp"
+#include "server/stream_history.hpp"
+
+namespace millrace::server {
+
+struct server_context;
+
+// One thread: its shard's.
+class web_front {
+ public:
+  // All of it outlives this object. Ids are `first_id`, `first_id` + `id_step`, …
+  web_front(shard_context& shard, server_context& server, std::uint64_t first_id, std::uint64_t id_step);
+  ~web_front();
+  web_front(const web_front&) = delete;
+  web_front& operator=(const web_front&) = delete;
+
+  // As net::listen.
+  base::result<void> listen(net::listener_options options);
+  [[nodiscard]] const std::vector<std::unique_ptr<net::listener>>& listeners() const { return listeners_; }
+  // Accepts nobody any more.
+  void stop();
+  // Ends every connection; `on_empty` is called whenever the last one has gone.
+  void end_all();
+  [[nodiscard]] bool empty() const { return connections_.empty(); }
+  std::function<void()> on_empty;
+  void close();
+
+  // Of players only: whoever asks for a page is no peer to speak of.
+  void facts(base::instant at, std::vector<connection_facts>& into) const;
+  void count(std::map<std::string, protocol_count, std::less<>>& protocols) const;
+  void sample(base::instant at, stream_history& history) const;
+  [[nodiscard]] net::listener_counters counters() const;
+  [[nodiscard]] net::traffic traffic() const;
+  [[nodiscard]] std::size_t connections() const noexcept { return connections_.size(); }
+  [[nodiscard]] std::uint64_t requests() const noexcept { return requests_; }
+  // False: no player of that id here.
+  bool kick(std::uint64_t id);
+
+ private:
+  struct player;
+  void accept(net::transport_ptr transport);
+  void handle(http::request&& r, http::reply_ptr to);
+  void play_flv(const http::request& r, const std::string& name, http::reply_ptr to);
+  void start_flv(const std::shared_ptr<player>& one, const http::flv_options& how, const std::shared_ptr<watched_stream>& source,
+                 const std::string& websocket_key, const http::reply_ptr& to);
+  void tell_losses(player& one, std::uint64_t id, base::instant at);
+  void stopped(player& one, std::uint64_t id, std::string_view why);
+  [[nodiscard]] http::response with_cors(http::response r) const;
+
+  shard_context& shard_;
+  server_context& server_;
+  api api_;
+  const std::uint64_t id_step_;
+  std::uint64_t next_id_;
+  std::uint64_t requests_ = 0;
+  net::traffic gone_;  // of connections that are no more
+  http::connection_context context_;
+  std::vector<std::unique_ptr<net::listener>> listeners_;
+  struct place {
+    std::shared_ptr<http::connection> connection;
+    std::shared_ptr<player> playing;
+  };
+  std::map<std::uint64_t, place> connections_;
+  std::shared_ptr<web_front*> alive_ = std::make_shared<web_front*>(this);
+};
+
+}  // namespace millrace::server
