@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from rows import STREAM_BYTES
-from servers import FLOOR_PORT, LOAD_CORE, RTMP_PORT, SERVER_CORE, SYSTEMS, has_shards, millrace, pinned
+from servers import FLOOR_PORT, HTTP_PORT, LOAD_CORE, RTMP_PORT, SERVER_CORE, SYSTEMS, has_shards, millrace, pinned
 
 FULL = 0.9                 # of a core: no more fits
 DELAY_HELD_MS = 500        # p99: beyond that a rate is held by a queue
@@ -36,7 +36,9 @@ def start(options, row, system, folder, **how):
 
 def load(options, row, players, server, *words):
     play = []
-    if row.url != "rtmp" and players:
+    if row.url == "http" and players:
+        play = ["--play", f"http://127.0.0.1:{HTTP_PORT}/live/a.flv"]
+    elif row.url != "rtmp" and players:
         play = ["--play", f"{row.url}://127.0.0.1:{RTMP_PORT}/live/a" + ("?transport=quic-only" if row.url == "rtmpq" else "")]
     seconds = options.seconds * row.seconds
     argv = [options.millrace, "-q", "bench", f"rtmp://127.0.0.1:{RTMP_PORT}/live/a", "--insecure", "--json", "-n", players, "--streams", row.streams,
@@ -174,4 +176,16 @@ def shards(options, row, system, players, folder):
     return Measured(players, two, {"scale": busiest[0] / busiest[1]}, note, [one])
 
 
-KINDS = {"plain": plain, "most": most, "join": join, "stalled": stalled, "shards": shards}
+def beside_rtmp(options, row, system, players, folder):
+    """The same load over RTMP first."""
+    rtmp = plain(options, dataclasses.replace(row, url="rtmp"), system, players, folder / "rtmp").run
+    measured = plain(options, row, system, players, folder / row.url)
+    if not rtmp.get("failed") and not measured.run.get("failed"):
+        cost = rtmp["server"]["cpu_seconds_per_gigabyte"]
+        measured.more = {"of_rtmp": measured.run["server"]["cpu_seconds_per_gigabyte"] / cost}
+        measured.note = f"RTMP {cost:.2f} CPU s/GB"
+        measured.others = [rtmp]
+    return measured
+
+
+KINDS = {"plain": plain, "beside_rtmp": beside_rtmp, "most": most, "join": join, "stalled": stalled, "shards": shards}

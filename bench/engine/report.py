@@ -11,7 +11,7 @@ FIGURES = {
 }
 SHOWN = tuple(FIGURES)
 FIGURES |= {"players": ("players", 0), "delay_more": ("delay p99 more, ms", 1), "rss_more": ("peak MB more", 1), "dropped": ("dropped and logged", 0),
-            "scale": ("times one shard", 2)}
+            "scale": ("times one shard", 2), "of_rtmp": ("CPU s/GB of RTMP's", 2)}
 NAMES = {"delay_p99": "delay p99"}  # where a column's head alone says too little
 
 

@@ -45,6 +45,8 @@ ROWS = {
     "tcp-0": Row("TCP, nothing gathered", 800, 300, config="gather_ms_max = 0", floor_ms=PER_MESSAGE_MS),
     "tcp": Row("TCP, as configured by default", 800, 300),
     "tcp-2000": Row("TCP, 2000 players", 2000, 1000, load=("--watching", "400")),
+    "http": Row("HTTP-FLV, up to 100 ms gathered", 800, 300, "http", config=GATHERS.format(100), measure="beside_rtmp", nginx=False,
+                goals=(Goal("of_rtmp", 1.15), Goal("delay_p99", 120))),
     "tls": Row("RTMPS", 500, 150, "rtmps", nginx=False, goals=(Goal("cpu_gb", 1.8),)),
     "roqr": Row("RTMP over QUIC, RoQR, live", 500, 100, "rtmpq", load=ROQR, nginx=False, goals=(Goal("cpu_gb", 2.8),)),
     "bytes": Row("RTMP over QUIC, byte stream", 500, 100, "rtmpq", load=("--mapping", "bytes"), nginx=False),

@@ -7,7 +7,7 @@ import time
 
 SERVER_CORE, LOAD_CORE = 0, 1
 NGINX, NGINX_MODULE = "/usr/sbin/nginx", "/usr/lib/nginx/modules/ngx_rtmp_module.so"
-RTMP_PORT, FLOOR_PORT = 19350, 19352
+RTMP_PORT, FLOOR_PORT, HTTP_PORT = 19350, 19352, 19354
 
 
 def pinned(*cores):
@@ -47,8 +47,12 @@ class Server:
         return next(int(line.split()[1]) / 1e3 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
+def help_of(program):
+    return subprocess.run([program, "serve", "--help"], capture_output=True, text=True).stdout
+
+
 def has_shards(program):
-    return "--shards" in subprocess.run([program, "serve", "--help"], capture_output=True, text=True).stdout
+    return "--shards" in help_of(program)
 
 
 def millrace(options, row, folder, shards=1, cores=(SERVER_CORE,), log_level="warning"):
@@ -57,6 +61,8 @@ def millrace(options, row, folder, shards=1, cores=(SERVER_CORE,), log_level="wa
     words = [options.millrace, "serve", "--listen", f"127.0.0.1:{RTMP_PORT}", "--state", folder / "state", "--config", config]
     if has_shards(options.millrace):
         words += ["--shards", shards]
+    if "--http" in help_of(options.millrace):
+        words += ["--http", f"127.0.0.1:{HTTP_PORT}"]
     return Server("millrace", words, folder, RTMP_PORT, cores)
 
 

@@ -42,7 +42,11 @@ int run_bench(const bench_command& o) {
   auto target = uri_of(o.client.url);
   if (!target) return fail("bench", target.error());
   options.target = std::move(*target);
-  if (!o.play_url.empty()) {
+  if (o.play_url.starts_with("http://") || o.play_url.starts_with("https://")) {
+    auto players = load::parse_http_target(o.play_url);
+    if (!players) return fail("bench", players.error().within("--play"));
+    options.play_http = std::move(*players);
+  } else if (!o.play_url.empty()) {
     auto players = uri_of(o.play_url);
     if (!players) return fail("bench", players.error().within("--play"));
     options.play_target = std::move(*players);
@@ -99,7 +103,7 @@ void add_bench(CLI::App& app, int& status) {
   command->add_option("-n,--players", run.players, "How many play [1]")->check(CLI::Range(0U, 1'000'000U));
   command->add_option("--streams", run.streams, "How many are published, and players spread over: NAME, NAME-2, NAME-3 … [1]")->check(CLI::Range(1U, 100'000U));
   command->add_flag("--no-publish", o->no_publish, "Somebody else publishes: delays are known only if that is another millrace bench on this machine");
-  command->add_option("--play", o->play_url, "Where players go, if not to URL: another transport, or an edge server")->option_text("URL");
+  command->add_option("--play", o->play_url, "Where players go, if not to URL: another transport, an edge server, or http://HOST:PORT/APP/NAME.flv")->option_text("URL");
   command->add_option("--seconds", o->seconds, "What is measured [10]")->check(CLI::Range(0.5, 1e6));
   command->add_option("--settle", o->settle_s, "Seconds between the last player's start and that [3]")->check(CLI::Range(0.0, 1e6));
   command->add_option("--joins-per-second", run.joins_per_second, "How fast players come [500]")->check(CLI::Range(0.1, 1e6));

@@ -3,6 +3,9 @@
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
+#include <fmt/chrono.h>
+
+#include <boost/json.hpp>
 #include <memory>
 #include <mutex>
 
@@ -12,11 +15,22 @@ namespace millrace::cli {
 namespace {
 
 std::shared_ptr<spdlog::logger> logger;
+bool as_json = false;
+
+std::string json_line(const spdlog::details::log_msg& message) {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(message.time.time_since_epoch()).count();
+  const auto level = spdlog::level::to_string_view(message.level);
+  return boost::json::serialize(boost::json::object{
+      {"time", fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(ms / 1000)), ms % 1000)},
+      {"level", boost::json::string_view(level.data(), level.size())},
+      {"text", boost::json::string_view(message.payload.data(), message.payload.size())}});
+}
 
 // As spdlog's own stderr sink, but it steps around the progress line.
 class console_sink final : public spdlog::sinks::base_sink<std::mutex> {
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
+    if (as_json) return console::write_line(json_line(message));
     spdlog::memory_buf_t text;
     formatter_->format(message, text);
     while (text.size() > 0 && text[text.size() - 1] == '\n') text.resize(text.size() - 1);
@@ -49,6 +63,8 @@ void start_logging(std::string_view command, base::log::level least) {
 }
 
 void set_level(base::log::level least) { base::log::set_sink(logger ? write : nullptr, least); }
+
+void set_format(log_format to) { as_json = to == log_format::json; }
 
 std::optional<base::log::level> parse_level(std::string_view word) {
   if (word == "debug") return base::log::level::debug;

@@ -30,7 +30,7 @@ struct serve_options {
   bool no_tls = false;
   std::string state;
   std::string certificate, key;
-  std::string log_level;
+  std::string log_level, log_format;
   std::vector<std::string> publish_allow;
   bool print_config = false;
 };
@@ -73,6 +73,7 @@ base::result<server::config> settings_from(const serve_options& o) {
     c.key = o.key;
   }
   if (!o.log_level.empty()) c.log_level = o.log_level;
+  if (!o.log_format.empty()) c.log_format = o.log_format;
   if (!o.publish_allow.empty()) c.access.publish_allow.clear();
   for (const auto& text : o.publish_allow) {
     auto ranges = server::address_range::parse(text);
@@ -99,6 +100,7 @@ int run_serve(const serve_options& o) {
   auto settings = settings_from(o);
   if (!settings) return fail("serve", settings.error());
   if (auto level = parse_level(settings->log_level)) set_level(*level);
+  if (settings->log_format == "json") set_format(log_format::json);
   raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
 
@@ -128,7 +130,7 @@ int run_serve(const serve_options& o) {
 
 void add_serve(CLI::App& app, int& status) {
   auto options = std::make_shared<serve_options>();
-  auto* command = app.add_subcommand("serve", "Run the media server: RTMP, RTMPS and RTMP over QUIC on one port");
+  auto* command = app.add_subcommand("serve", "Run the media server: RTMP, RTMPS and RTMP over QUIC on one port, HTTP on another");
   command->add_option("-c,--config", options->config_file, "Configuration file (TOML); --print-config shows every setting")->option_text("FILE");
   command->add_option("--listen", options->listen, "Address and port, TCP and UDP alike; may be given several times [[::]:1935]")->option_text("ADDR:PORT");
   command->add_option("--http", options->http, "Address and port of HTTP and HTTPS: players, API, metrics [127.0.0.1:8080]")->option_text("ADDR:PORT");
@@ -145,11 +147,15 @@ void add_serve(CLI::App& app, int& status) {
   command->add_option("--log-level", options->log_level, "debug, info, warning or error [info]")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->option_text("LEVEL");
+  command->add_option("--log-format", options->log_format, "text, or json: one object per line [text]")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->option_text("FORMAT");
   command->add_flag("--print-config", options->print_config, "Print a configuration file with every setting and its default");
   command->footer(
       "The line that says \"ready\" names every address and the certificate's pin.\n"
       "Publish from OBS:     server rtmp://HOST/live, stream key NAME\n"
       "Publish over QUIC:    millrace push FILE 'rtmpq://HOST/live/NAME?pin=PIN'\n"
+      "Watch in a browser's player, ffplay, VLC: http://127.0.0.1:8080/live/NAME.flv\n"
       "Publishing from other hosts is refused until --allow-publish or a key in [publish.keys] allows it.");
   command->callback([options, &status] { status = run_serve(*options); });
 }

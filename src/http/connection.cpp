@@ -108,7 +108,7 @@ void connection::next() {
 
 void connection::answer(response&& r) {
   if (!transport_ || phase_ != phase::answering) return;
-  if (r.source && !r.source_bytes && r.status != 101) keep_alive_ = false;  // its end is the connection's end
+  if (r.source && !r.source_bytes) keep_alive_ = false;  // its end is the connection's end
   base::send_chain out(base::slice::copy_of(base::as_bytes(encode_head(r, keep_alive_, imf_date(std::time(nullptr))))));
   if (!head_ && !r.source) out.append(r.body);
   transport_->send(std::move(out));

@@ -167,6 +167,19 @@ TEST_F(http_connection, ends_with_a_body_of_unknown_length) {
   EXPECT_EQ(end, "all of it was sent");
 }
 
+TEST_F(http_connection, ends_with_the_protocol_that_it_was_switched_to) {
+  std::string end;
+  answer = [&](request&&, reply_ptr to) {
+    response r;
+    r.status = 101;
+    r.source = std::make_unique<counting_source>(10, &end);
+    to->send(std::move(r));
+  };
+  pipe->give("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(pipe->take().starts_with("HTTP/1.1 101 Switching Protocols\r\n"));
+  EXPECT_TRUE(pipe->closed);
+}
+
 TEST_F(http_connection, aborts_when_less_comes_than_was_announced) {
   std::string end;
   answer = [&](request&&, reply_ptr to) {

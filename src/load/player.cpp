@@ -13,8 +13,13 @@ player::player(boost::asio::io_context& io, client::link_target target, const cl
                std::function<void()> done)
     : figures_(into), done_(std::move(done)), opened_(clock_now()), link_(client::link::open(io, std::move(target), settings, *this)) {}
 
+player::player(boost::asio::io_context& io, const http_target& target, const client::link_settings& settings, player_figures& into,
+               std::function<void()> done)
+    : figures_(into), done_(std::move(done)), opened_(clock_now()), flv_(flv_link::open(io, target, settings.verify, *this)) {}
+
 player::~player() {
   if (link_) link_->close();
+  if (flv_) flv_->close();
 }
 
 void player::begin_measuring() {
@@ -25,13 +30,15 @@ void player::begin_measuring() {
 std::uint64_t player::bytes() const { return pipe_bytes() - bytes_before_; }
 
 std::uint64_t player::pipe_bytes() const {
-  if (!link_) return bytes_at_end_;
+  if (state_ == state::failed) return bytes_at_end_;
+  if (flv_) return flv_->bytes_received();
   const auto facts = link_->facts();
   return facts ? facts->bytes_received : 0;
 }
 
 void player::stall(bool stalled) {
   if (link_) link_->pause_receive(stalled);
+  if (flv_) flv_->pause_receive(stalled);
 }
 
 void player::settle(state to) {
@@ -51,7 +58,7 @@ void player::on_link_frame(media::frame f) {
   if (f.key && !saw_key_) {
     saw_key_ = true;
     figures_.first_key.add(now - started_);
-    if (only_counts_) link_->count_only();
+    if (only_counts_) flv_ ? flv_->count_only() : link_->count_only();
   }
   const auto seen = mark_of(f);
   if (!seen) return;

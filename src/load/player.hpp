@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "client/link.hpp"
+#include "load/flv_link.hpp"
 #include "load/histogram.hpp"
 
 namespace millrace::load {
@@ -24,6 +25,9 @@ class player final : public client::link_handler {
   enum class state : unsigned char { starting, playing, failed };
   // `done` is called when the state is no longer `starting`, once; from the loop.
   player(boost::asio::io_context& io, client::link_target target, const client::link_settings& settings, player_figures& into,
+         std::function<void()> done);
+  // The same over HTTP-FLV.
+  player(boost::asio::io_context& io, const http_target& target, const client::link_settings& settings, player_figures& into,
          std::function<void()> done);
   ~player() override;
 
@@ -48,7 +52,8 @@ class player final : public client::link_handler {
   player_figures& figures_;
   std::function<void()> done_;
   const base::instant opened_;
-  client::link_ptr link_;
+  client::link_ptr link_;   // one of the two
+  std::shared_ptr<flv_link> flv_;
   state state_ = state::starting;
   std::optional<base::error> failure_;
   base::instant started_{};

@@ -33,6 +33,11 @@ client::link_target run::target_of(unsigned stream, rtmp::client_role role) cons
   return target;
 }
 
+std::unique_ptr<player> run::make_player(unsigned stream, player_figures& into, std::function<void()> done) {
+  if (!options_.play_http) return std::make_unique<player>(io_, target_of(stream, rtmp::client_role::play), options_.link, into, std::move(done));
+  return std::make_unique<player>(io_, options_.play_http->of_stream(stream), options_.link, into, std::move(done));
+}
+
 void run::after(base::duration delay, void (run::*what)()) {
   timer_.expires_after(delay);
   timer_.async_wait([this, what, alive = std::weak_ptr(alive_)](const boost::system::error_code& failure) {
@@ -82,8 +87,7 @@ void run::join() {
   while (players_.size() < std::min<std::size_t>(due, options_.players)) {
     const auto index = static_cast<unsigned>(players_.size());
     auto& figures = index < options_.stalled ? stalled_figures_ : figures_;
-    players_.push_back(std::make_unique<player>(io_, target_of(index % options_.streams, rtmp::client_role::play), options_.link, figures,
-                                                [this] { on_player(); }));
+    players_.push_back(make_player(index % options_.streams, figures, [this] { on_player(); }));
     if (!watches(index)) players_.back()->only_count();
   }
   if (players_.size() < options_.players) after(join_step, &run::join);
@@ -132,9 +136,7 @@ void run::invite() {
   const auto now = clock_now();
   const auto due = static_cast<unsigned>(options_.guests_per_second * seconds(now - joined_from_));
   for (; guests_come_ < due; ++guests_come_) {
-    guests_.push_back({std::make_unique<player>(io_, target_of(guests_come_ % options_.streams, rtmp::client_role::play), options_.link,
-                                                guest_figures_, nullptr),
-                       now + options_.guest_stays});
+    guests_.push_back({make_player(guests_come_ % options_.streams, guest_figures_, nullptr), now + options_.guest_stays});
   }
   for (const auto& one : guests_) {
     if (one.leaves <= now && one.who->is() == player::state::failed) ++report_.guests_failed;

@@ -22,6 +22,7 @@ struct run_options {
   rtmp::uri target;             // with several streams, "-2", "-3", … is put behind the name
   client::link_settings link;
   std::optional<rtmp::uri> play_target;  // where players go; nothing: where publishers go
+  std::optional<http_target> play_http;  // or here, over HTTP-FLV
   unsigned streams = 1;         // players are spread over them
   bool publish = true;          // false: somebody else does
   unsigned players = 1;
@@ -78,6 +79,7 @@ class run {
     base::instant leaves;
   };
   [[nodiscard]] client::link_target target_of(unsigned stream, rtmp::client_role role) const;
+  [[nodiscard]] std::unique_ptr<player> make_player(unsigned stream, player_figures& into, std::function<void()> done);
   void on_publisher();
   [[nodiscard]] bool watches(unsigned player) const;
   void join();

@@ -130,7 +130,10 @@ base::result<void> reader::receive(base::instant now, base::bytes_view bytes) {
       case step::skipped_body:
       case step::body: {
         const auto part = bytes.first(std::min(left_, bytes.size()));
-        if (step_ == step::body) body_.insert(body_.end(), part.begin(), part.end());
+        if (step_ == step::body && body_.size() < kept_) {
+          const auto wanted = part.first(std::min(part.size(), kept_ - body_.size()));
+          body_.insert(body_.end(), wanted.begin(), wanted.end());
+        }
         bytes = bytes.subspan(part.size());
         offset_ += part.size();
         left_ -= part.size();

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <deque>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ base::send_chain encode_tag(const frame& f);
 // Each byte is copied once, into the buffer that becomes the frame's payload: linear in the bytes received.
 class reader {
  public:
+  // Of each body so many bytes are kept, the rest is read over: for who looks at beginnings only.
+  explicit reader(std::size_t kept = std::numeric_limits<std::size_t>::max()) : kept_(kept) {}
   // An error is final: the stream is no FLV or broke off its own rules. Frames before it can still be polled.
   base::result<void> receive(base::instant now, base::bytes_view bytes);
   // Frames in file order, classified (key, config), dts widened across 2^32. A frame is there as soon as its last
@@ -42,6 +45,7 @@ class reader {
   void on_body(base::instant now);
   base::result<void> fail(std::string text);
 
+  const std::size_t kept_;
   step step_ = step::file_header;
   std::array<std::uint8_t, tag_header_bytes> fixed_{};  // the fixed-size part being gathered
   std::size_t fixed_used_ = 0;

@@ -241,5 +241,24 @@ TEST(flv, oversized_payload_makes_no_tag) {
   EXPECT_TRUE(encode_tag(make(frame_kind::video, 0, bytes(0x1000000, 0))).empty());
 }
 
+TEST(flv_reader, keeps_no_more_of_a_body_than_it_was_told_to) {
+  const auto file = file_of(sample());
+  for (const std::size_t step : {1u, 7u, 4000u}) {
+    reader in(4);
+    std::vector<frame> got;
+    for (std::size_t at = 0; at < file.size(); at += step) {
+      ASSERT_TRUE(in.receive({}, base::bytes_view(file).subspan(at, std::min(step, file.size() - at))));
+      for (auto& f : drain(in)) got.push_back(std::move(f));
+    }
+    const auto want = sample();
+    ASSERT_EQ(got.size(), want.size());
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      EXPECT_EQ(got[i].dts_ms, want[i].dts_ms);
+      const auto kept = want[i].payload.sub(0, 4);
+      EXPECT_EQ(bytes(got[i].payload.view().begin(), got[i].payload.view().end()), bytes(kept.view().begin(), kept.view().end()));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace millrace::media::flv

@@ -19,7 +19,10 @@ class arrival_clock {
   void saw(base::instant arrival, std::int64_t dts_ms) noexcept {
     const auto offset = std::chrono::duration_cast<std::chrono::milliseconds>(arrival.time_since_epoch()).count() - dts_ms;
     // A clock that was set anew is no backlog.
-    if (latest_ != none && std::abs(offset - latest_) > step_ms) best_.fill(none);
+    if (latest_ != none && std::abs(offset - latest_) > step_ms) {
+      best_.fill(none);
+      worst_ = none;
+    }
     latest_ = offset;
     best_[slot_] = std::min(best_[slot_], offset);
     worst_ = worst_ == none ? offset : std::max(worst_, offset);

@@ -142,6 +142,11 @@ const settings& known_settings() {
          c.log_level = v;
          return {};
        })},
+      {"log_format", text([](config& c, const std::string& v) -> std::string {
+         if (v != "text" && v != "json") return "takes \"text\" or \"json\"";
+         c.log_format = v;
+         return {};
+       })},
       {"tls.enabled", flag(&config::tls)},
       {"tls.certificate", text([](config& c, const std::string& v) { c.certificate = v; return std::string(); })},
       {"tls.key", text([](config& c, const std::string& v) { c.key = v; return std::string(); })},
@@ -304,6 +309,7 @@ listen = ["[::]:1935"]        # one TCP and one UDP port each: rtmp, rtmps and r
 # shards = 4                  # threads, each with connections and streams of its own; default: one per core
 # state = "/var/lib/millrace" # self-signed certificate and QUIC secrets; default $STATE_DIRECTORY or ~/.local/state/millrace
 log_level = "info"            # debug, info, warning, error
+log_format = "text"           # text, json: one object per line
 
 [tls]
 enabled = true                # rtmps on the same TCP port

@@ -28,6 +28,7 @@ struct config {
   net::retry_policy retry = net::retry_policy::under_load;
   std::chrono::milliseconds quic_idle_timeout{30'000};
   std::string log_level = "info";            // debug, info, warning, error
+  std::string log_format = "text";           // text, json
   access_rules access = default_access_rules();
   base::rtmp_limits rtmp;
   base::amf_limits amf;

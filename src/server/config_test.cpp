@@ -34,6 +34,35 @@ TEST(config, the_example_is_valid_and_equals_the_defaults) {
   EXPECT_EQ(parsed->drain_to, defaults.drain_to);
   EXPECT_EQ(parsed->access.publish_allow.size(), defaults.access.publish_allow.size());
   EXPECT_TRUE(parsed->access.publish_keys.empty());
+  EXPECT_EQ(parsed->log_format, defaults.log_format);
+  EXPECT_EQ(parsed->web.cors, defaults.web.cors);
+  EXPECT_EQ(parsed->web.admin_allow.size(), defaults.web.admin_allow.size());
+  EXPECT_EQ(parsed->web.admin_hosts, defaults.web.admin_hosts);
+  // Nothing by itself listens on HTTP but the command.
+  ASSERT_EQ(parsed->web.listen.size(), 1U);
+  EXPECT_EQ(parsed->web.listen[0].host, "127.0.0.1");
+  EXPECT_EQ(parsed->web.listen[0].port, 8080);
+}
+
+TEST(config, what_is_said_of_http) {
+  config before;
+  before.web.listen = {{"127.0.0.1", 8080}};
+  before.web.optional = true;
+  const auto silent = parse_config("", "m.toml", before);
+  ASSERT_TRUE(silent);
+  EXPECT_TRUE(silent->web.optional);
+  const auto parsed = parse_config("log_format = \"json\"\n[http]\nlisten = [\":80\", \"[::1]:81\"]\ncors = \"https://example.com\"\nadmin_allow = [\"10.0.0.0/8\"]\nadmin_hosts = \"a.example\"\n", "m.toml", before);
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  ASSERT_EQ(parsed->web.listen.size(), 2U);
+  EXPECT_EQ(parsed->web.listen[1].port, 81);
+  EXPECT_FALSE(parsed->web.optional);  // what was asked for has to be had
+  EXPECT_EQ(parsed->web.cors, "https://example.com");
+  EXPECT_FALSE(parsed->web.admin_allow.at(0).contains(boost::asio::ip::make_address("127.0.0.1")));
+  EXPECT_EQ(parsed->web.admin_hosts, std::vector<std::string>{"a.example"});
+  EXPECT_EQ(parsed->log_format, "json");
+  EXPECT_TRUE(parse_config("[http]\nlisten = []", "m.toml", before)->web.listen.empty());
+  EXPECT_EQ(failure("log_format = \"xml\""), "m.toml:1: log_format: takes \"text\" or \"json\"");
+  EXPECT_EQ(failure("[http]\ncors = \"a\\r\\nb\""), "m.toml:2: http.cors: takes \"*\", an origin such as \"https://example.com\", or \"\"");
 }
 
 TEST(config, reads_what_an_operator_writes) {

@@ -31,6 +31,7 @@ struct shard_context {
   resume_register& resumes;
   fan_out& viewers;
   std::function<std::uint64_t()> random;
+  std::function<std::uint64_t()> next_id;  // of connections, unique in this server: counted from 1, the remainder by the number of shards tells the shard
   bool stopping = false;  // whoever connects now is refused
   base::send_chain scratch = {};  // of one viewer at a time: memory that need not be allocated for each
 };

@@ -72,8 +72,8 @@ void server::take_control() {
     }
   };
   control.kick = [this](boost::asio::io_context& asker, std::uint64_t id, std::function<void(bool)> done) {
-    // Ids run through the shards (shard::accept), so one look at the number tells which it is.
-    const auto index = static_cast<std::size_t>(id == 0 ? 0 : (id - 1) / 2) % shards_.size();
+    if (id == 0) return boost::asio::post(asker, [done = std::move(done)] { done(false); });
+    const auto index = static_cast<std::size_t>(id - 1) % shards_.size();
     boost::asio::post(shards_[index]->io(), [s = shards_[index]->weak(), id, done = std::move(done), &asker] {
       const auto one = s.lock();
       boost::asio::post(asker, [done, found = one && (*one)->kick(id)] { done(found); });

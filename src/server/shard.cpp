@@ -28,11 +28,12 @@ shard::shard(boost::asio::io_context& io, server_context& server, shard_index in
       resumes_(io, random_number, settings_.resume_window),
       fan_out_(io, settings_.fan_out, index),
       shared_(io, streams_, fan_out_, server.names, index),
-      context_{io, settings_, shared_, server.failures, server.reasons, resumes_, fan_out_, random_number},
-      web_(context_, server, 2 * index + 2, 2 * count),
+      context_{io, settings_, shared_, server.failures, server.reasons, resumes_, fan_out_, random_number, {}},
+      web_(context_, server),
       second_(io),
-      next_id_(2 * index + 1),
+      next_id_(index + 1),
       deadline_(io) {
+  context_.next_id = [this] { return std::exchange(next_id_, next_id_ + count_); };
   web_.on_empty = [this] { finish_if_empty(); };
   shared_.on_token = [this](const std::string& name, const std::string& token) { resumes_.take(name, token); };
 }
@@ -56,8 +57,7 @@ base::result<void> shard::listen(net::listener_options options) {
 }
 
 void shard::accept(net::transport_ptr transport) {
-  const auto id = next_id_;
-  next_id_ += 2 * count_;  // so that no two shards have the same, nor HTTP connections
+  const auto id = context_.next_id();
   // Posted by the connection, so it may run after this shard is gone.
   auto connection = std::make_shared<rtmp_connection>(context_, std::move(transport), id, [weak = std::weak_ptr(alive_), id] {
     const auto self = weak.lock();

@@ -38,13 +38,8 @@ struct web_front::player {
   bool kicked = false;
 };
 
-web_front::web_front(shard_context& shard, server_context& server, std::uint64_t first_id, std::uint64_t id_step)
-    : shard_(shard),
-      server_(server),
-      api_(shard.io, shard.settings.web, server.control, server.reasons),
-      id_step_(id_step),
-      next_id_(first_id),
-      context_{shard.io, {}, {}} {
+web_front::web_front(shard_context& shard, server_context& server)
+    : shard_(shard), api_(shard.io, shard.settings.web, server.control, server.reasons), context_{shard.io, {}, {}} {
   context_.limits.progress = shard.settings.viewers.progress;
   context_.handle = [this](http::request&& r, http::reply_ptr to) { handle(std::move(r), std::move(to)); };
 }
@@ -89,8 +84,7 @@ net::traffic web_front::traffic() const {
 }
 
 void web_front::accept(net::transport_ptr transport) {
-  const auto id = next_id_;
-  next_id_ += id_step_;
+  const auto id = shard_.next_id();
   auto connection = std::make_shared<http::connection>(context_, std::move(transport), id, [weak = std::weak_ptr(alive_), id] {
     const auto self = weak.lock();
     if (!self) return;

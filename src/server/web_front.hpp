@@ -21,8 +21,8 @@ struct server_context;
 // One thread: its shard's.
 class web_front {
  public:
-  // All of it outlives this object. Ids are `first_id`, `first_id` + `id_step`, …
-  web_front(shard_context& shard, server_context& server, std::uint64_t first_id, std::uint64_t id_step);
+  // All of it outlives this object.
+  web_front(shard_context& shard, server_context& server);
   ~web_front();
   web_front(const web_front&) = delete;
   web_front& operator=(const web_front&) = delete;
@@ -61,10 +61,7 @@ class web_front {
   [[nodiscard]] http::response with_cors(http::response r) const;
 
   shard_context& shard_;
-  server_context& server_;
   api api_;
-  const std::uint64_t id_step_;
-  std::uint64_t next_id_;
   std::uint64_t requests_ = 0;
   net::traffic gone_;  // of connections that are no more
   http::connection_context context_;

@@ -48,12 +48,15 @@ class Server:
         self._start(port)
 
     def _start(self, port):
-        self.process = self.processes.millrace("serve", "--listen", f"{self.listen}:{port}", "--state", self.state, "--log-level", "debug", *self.options)
+        http = () if {"--http", "--no-http"} & set(map(str, self.options)) else ("--http", "127.0.0.1:0")
+        self.process = self.processes.millrace("serve", "--listen", f"{self.listen}:{port}", "--state", self.state, "--log-level", "debug", *http, *self.options)
         ready = self.process.wait_line(r"ready.*?://[^ ]*:(\d+)")
         self.port = int(ready[1])
         pin = re.search(r"pin=([0-9a-f]{64})", ready.text)
         self.pin = pin[1] if pin else None
         self.ready = ready.text
+        http = re.search(r" http://[^ ]*:(\d+)", ready.text)
+        self.http_port = int(http[1]) if http else None
 
     def kill_and_restart(self):
         """As a crash does it: nobody is told. Same port, same state."""
@@ -66,6 +69,9 @@ class Server:
         join = "&" if "?" in path else "?"
         extra = [p for p in (parameter, f"pin={self.pin}" if scheme != "rtmp" or "quic" in parameter else "") if p]
         return f"{scheme}://127.0.0.1:{port or self.port}/{path}" + (join + "&".join(extra) if extra else "")
+
+    def http(self, path, scheme="http"):
+        return f"{scheme}://127.0.0.1:{self.http_port}{path}"
 
     def rtmp(self, path):
         return f"rtmp://127.0.0.1:{self.port}/{path}"

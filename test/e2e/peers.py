@@ -250,6 +250,7 @@ PLAYERS = {
     "rtmpdump": play_rtmpdump,
     "rtmpsrc": gst_player("rtmpsrc"),
     "rtmp2src": gst_player("rtmp2src"),
+    "souphttpsrc": gst_player("souphttpsrc"),
     "vlc": play_vlc,
     "mpv": play_mpv,
 }
