@@ -37,3 +37,12 @@ if(MILLRACE_TESTS AND sim_tests)
   target_include_directories(millrace_sim_test PRIVATE ${PROJECT_SOURCE_DIR}/bench)
   target_link_libraries(millrace_sim_test PRIVATE millrace::rtmp millrace::net)
 endif()
+
+# Media through muxer and packager into files, for test/e2e.
+if(MILLRACE_TESTS)
+  foreach(dump mux_dump)
+    add_executable(${dump} ${PROJECT_SOURCE_DIR}/test/hls/${dump}.cpp)
+    target_include_directories(${dump} PRIVATE ${PROJECT_SOURCE_DIR}/test)
+    target_link_libraries(${dump} PRIVATE millrace_options millrace::mux)
+  endforeach()
+endif()

@@ -75,7 +75,8 @@ class muxer {
   [[nodiscard]] bool starts_anew(const media::frame& f) const;
 
   void push(const media::frame& f);
-  // What waits and has a decoding time below `at_ms` becomes a fragment. The last video frame lasts until the next one that waits, or until `at_ms`.
+  // What waits and has a decoding time below `at_ms` becomes a fragment. The last video frame lasts until the next one that
+  // waits, or until `at_ms`: cut at the time of a video frame, before pushing it, and no time is lost or double.
   void cut(std::int64_t at_ms);
   // All that waits becomes a fragment; the last frame of each track lasts as long as the one before. May go on after that.
   void finish();
