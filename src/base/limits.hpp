@@ -61,4 +61,16 @@ struct hub_limits {
   std::size_t kept_record_bytes = 256u << 10;
 };
 
+struct hls_limits {
+  // Segments of one stream that are kept, listed or just gone from the list: the oldest go first. 25 s of 40 Mb/s.
+  std::size_t presentation_bytes = 128u << 20;
+  // Frames that wait to become a part (or a segment of MPEG-TS): more than this before its time is over, and it ends there. Against a
+  // publisher whose times stand still.
+  std::size_t open_part_bytes = 32u << 20;
+  // Requests that wait for what is not there yet, of one stream: one per player, two where it waits for a part besides.
+  std::size_t waits = 50'000;
+  // Streams that are packaged at once, for whoever asks for names at random; each costs what is above.
+  std::size_t streams = 1'000;
+};
+
 }  // namespace millrace::base

@@ -1,0 +1,75 @@
+#include "hls/service.hpp"
+
+#include <vector>
+
+#include "hls/request.hpp"
+
+namespace millrace::hls {
+namespace {
+
+answer refused(unsigned status, std::string why) {
+  answer a;
+  a.status = status;
+  a.content_type = "text/plain";
+  a.cache_control = "no-store";
+  a.why = std::move(why);
+  return a;
+}
+
+}  // namespace
+
+service::service(const settings& how, attach_function attach, clock_function now) : how_(how), attach_(std::move(attach)), now_(std::move(now)) {}
+
+void service::get(std::string_view stream, std::string_view rest, std::string_view query, answer_function done) {
+  const auto what = parse_request(rest, query);
+  if (!what) return done(refused(what.error().kind == base::error_kind::not_found ? 404 : 400, what.error().text));
+  const auto now = now_();
+  std::shared_ptr<presentation> p;
+  bool made = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const key name(stream, what->container);
+    auto found = all_.find(name);
+    if (found != all_.end() && found->second->closed()) {
+      all_.erase(found);
+      found = all_.end();
+    }
+    if (found != all_.end()) {
+      p = found->second;
+    } else if (what->starts() && all_.size() < how_.limits.streams) {
+      p = std::make_shared<presentation>(std::string(stream), what->container, how_);
+      all_.emplace(name, p);
+      made = true;
+    }
+  }
+  if (!p) {
+    if (what->starts()) return done(refused(503, "too many streams are packaged"));
+    return done(refused(404, "nothing of this stream is kept: begin with its playlist"));
+  }
+  // Before the packager, so that it finds somebody who waits, and a refusal reaches them.
+  p->get(*what, now, std::move(done));
+  if (made) attach_(std::move(p));
+}
+
+void service::on_timer() {
+  const auto now = now_();
+  std::vector<std::shared_ptr<presentation>> there;
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(all_, [](const auto& one) { return one.second->closed(); });
+    there.reserve(all_.size());
+    for (const auto& [name, p] : all_) there.push_back(p);
+  }
+  for (const auto& p : there) {
+    p->expire(now);
+    // Its packager sees that too, if there ever was one.
+    if (p->idle(now)) p->close(404, "the stream is not packaged any more");
+  }
+}
+
+std::size_t service::size() const {
+  const std::lock_guard lock(mutex_);
+  return all_.size();
+}
+
+}  // namespace millrace::hls
