@@ -217,6 +217,15 @@ const settings& known_settings() {
          c.web.admin_hosts = v;
          return {};
        })},
+      {"hls.segment_s", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value<double>();
+         if (!value || *value < 0.5 || *value > 8) return "takes seconds from 0.5 to 8";
+         c.hls.segment = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
+         return {};
+       }}},
+      {"hls.part_ms", number(&config::hls, &hls::settings::part, 100, 1'000)},
+      {"hls.window", number(&config::hls, &hls::settings::window, 3, 100)},
+      {"hls.linger_s", seconds(&config::hls, &hls::settings::linger)},
       {"drain.to", text([](config& c, const std::string& v) { c.drain_to = v; return std::string(); })},
       {"limits.connect_s", seconds(&config::rtmp, &base::rtmp_limits::connect_deadline)},
       {"limits.idle_connection_s", seconds(&config::rtmp, &base::rtmp_limits::idle_connection)},
@@ -342,6 +351,12 @@ listen = ["127.0.0.1:8080"]   # []: none. Players of other hosts need ":8080"; t
 cors = "*"                    # Access-Control-Allow-Origin of media; "": none
 admin_allow = ["loopback"]    # who may use the API and read the metrics
 # admin_hosts = ["live.example.com"]            # names by which, beside addresses and localhost
+
+[hls]                         # /APP/NAME.m3u8, made while somebody asks for it
+segment_s = 2                 # a segment ends at the first key frame after so much
+part_ms = 250                 # of Low-Latency HLS
+window = 6                    # segments in the playlist
+linger_s = 60                 # a playlist stays so long for a publisher that has gone
 
 [drain]
 seconds = 1                   # on SIGTERM: for clients that can reconnect by themselves (E-RTMP); without any it takes no time

@@ -8,6 +8,7 @@
 
 #include "base/limits.hpp"
 #include "base/result.hpp"
+#include "hls/settings.hpp"
 #include "net/listener.hpp"
 #include "server/access.hpp"
 #include "server/fan_out_pace.hpp"
@@ -35,6 +36,7 @@ struct config {
   base::hub_limits hub;
   viewer_settings viewers;                   // what players get that ask for nothing else
   web_settings web;
+  hls::settings hls;
   fan_out_pace::settings fan_out;            // how long frames are gathered for viewers
   std::size_t connections_per_address_max = 100;
   // On SIGTERM, peers that can (E-RTMP "Reconnect Request") are asked to reconnect and served on for this long, or until they left.

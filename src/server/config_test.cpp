@@ -44,6 +44,24 @@ TEST(config, the_example_is_valid_and_equals_the_defaults) {
   EXPECT_EQ(parsed->web.listen[0].port, 8080);
 }
 
+TEST(config, how_hls_is_cut) {
+  const auto parsed = parse_config("[hls]\nsegment_s = 4\npart_ms = 500\nwindow = 10\nlinger_s = 5\n", "m.toml");
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  EXPECT_EQ(parsed->hls.segment, std::chrono::seconds(4));
+  EXPECT_EQ(parsed->hls.part, std::chrono::milliseconds(500));
+  EXPECT_EQ(parsed->hls.window, 10U);
+  EXPECT_EQ(parsed->hls.linger, std::chrono::seconds(5));
+  EXPECT_EQ(failure("[hls]\nsegment_s = 9"), "m.toml:2: hls.segment_s: takes seconds from 0.5 to 8");
+  EXPECT_EQ(failure("[hls]\npart_ms = 50"), "m.toml:2: hls.part_ms: takes a whole number from 100 to 1000");
+  EXPECT_EQ(failure("[hls]\nwindow = 2"), "m.toml:2: hls.window: takes a whole number from 3 to 100");
+  const auto example = parse_config(example_config(), "example");
+  const config defaults;
+  EXPECT_EQ(example->hls.segment, defaults.hls.segment);
+  EXPECT_EQ(example->hls.part, defaults.hls.part);
+  EXPECT_EQ(example->hls.window, defaults.hls.window);
+  EXPECT_EQ(example->hls.linger, defaults.hls.linger);
+}
+
 TEST(config, what_is_said_of_http) {
   config before;
   before.web.listen = {{"127.0.0.1", 8080}};

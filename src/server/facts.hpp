@@ -67,6 +67,7 @@ struct shard_snapshot {
   fan_out_facts viewers;
   double busy = 0;             // share of its core in the last second, 0 to 1
   std::size_t peers = 0;       // connections that are open, whatever they do
+  std::size_t packaged = 0;    // streams for HLS
   std::size_t lingering = 0;   // publishers that lost their connection and are waited for
   std::map<std::string, protocol_count, std::less<>> protocols;
   std::vector<connection_facts> connections;  // empty unless asked for

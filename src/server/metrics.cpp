@@ -28,6 +28,7 @@ constexpr std::array all_metrics{
     metric{"millrace_publishers", "gauge", "Publications, by protocol."},
     metric{"millrace_viewers", "gauge", "Viewers, by protocol."},
     metric{"millrace_streams", "gauge", "Streams that somebody publishes."},
+    metric{"millrace_hls_streams", "gauge", "Streams that are packaged for HLS because somebody asks for them; one that is asked for as fragmented MP4 and as MPEG-TS counts twice."},
     metric{"millrace_publishers_awaited", "gauge", "Publications whose publisher lost its connection and may come back (publish.resume_s)."},
     metric{"millrace_received_bytes_total", "counter", "Bytes received over all connections, inside of TLS and QUIC."},
     metric{"millrace_sent_bytes_total", "counter", "Bytes sent over all connections, inside of TLS and QUIC."},
@@ -138,7 +139,7 @@ std::string metrics_text(const snapshot& all, const process_facts& process, cons
   std::map<std::string, protocol_count> protocols;
   net::listener_counters rtmp, http;
   std::uint64_t in = 0, sent = 0, requests = 0;
-  std::size_t awaited = 0;
+  std::size_t awaited = 0, packaged = 0;
   for (const auto& s : all.shards) {
     for (const auto& [protocol, count] : s.protocols) {
       protocols[protocol].publishers += count.publishers;
@@ -150,6 +151,7 @@ std::string metrics_text(const snapshot& all, const process_facts& process, cons
     sent += s.bytes_out;
     requests += s.http_requests;
     awaited += s.lingering;
+    packaged += s.packaged;
   }
   for (const auto* const name : {"rtmp", "rtmps", "rtmpq"}) protocols[name];  // there from the start, so that alerts can be written
   protocols["http-flv"];
@@ -161,6 +163,7 @@ std::string metrics_text(const snapshot& all, const process_facts& process, cons
   for (const auto& [protocol, count] : protocols) out.put(label("protocol", protocol), count.viewers);
   const auto streams = published_streams(all);
   out.one("millrace_streams", streams.size());
+  out.one("millrace_hls_streams", packaged);
   out.one("millrace_publishers_awaited", awaited);
   out.one("millrace_received_bytes_total", in);
   out.one("millrace_sent_bytes_total", sent);

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "base/escape.hpp"
 #include "base/log.hpp"
 
 namespace millrace::server {
@@ -32,7 +33,7 @@ auto server::ask(std::size_t index, Question question) const {
 }
 
 server::server(boost::asio::io_context& io, config settings)
-    : io_(io), settings_(std::move(settings)), context_{settings_, {}, {}, {}}, drained_by_(io) {
+    : io_(io), settings_(std::move(settings)), context_{settings_, {}, {}, {}}, drained_by_(io), hls_timer_(io) {
   const auto count = shard_count(settings_);
   for (std::size_t index = 0; index < count; ++index) {
     if (index > 0) workers_.push_back(std::make_unique<worker>());
@@ -42,6 +43,16 @@ server::server(boost::asio::io_context& io, config settings)
   for (const auto& each : shards_) places.push_back(each->streams().here());
   for (const auto& each : shards_) each->streams().connect(places);
   take_control();
+  // Packaged where it is published, so that no other shard needs the stream.
+  context_.hls = std::make_unique<hls::service>(settings_.hls, [this](std::shared_ptr<hls::presentation> to) {
+    const auto holder = context_.names.holder(to->stream());
+    if (!holder) return to->close(404, "nobody publishes " + base::escaped(to->stream()));
+    boost::asio::post(shards_[*holder]->io(), [s = shards_[*holder]->weak(), to] {
+      const auto one = s.lock();
+      if (!one) return to->close(503, "the server is shutting down");
+      (*one)->packagers().add(to);
+    });
+  }, [] { return std::chrono::steady_clock::now(); });
 }
 
 // What the API asks is asked of each shard on its own thread; who asked hears of it on theirs.
@@ -186,7 +197,19 @@ base::result<void> server::listen_http(const net::listener_options& common) {
 
 void server::start_threads() {
   for (const auto& each : shards_) each->every_second();
+  watch_hls();
   for (const auto& each : workers_) each->thread = std::thread([&io = each->io] { io.run(); });
+}
+
+// Waits of requests have ends.
+void server::watch_hls() {
+  hls_timer_.expires_after(std::chrono::milliseconds(250));
+  hls_timer_.async_wait([weak = std::weak_ptr(alive_)](boost::system::error_code failed) {
+    const auto self = weak.lock();
+    if (failed || !self) return;
+    (*self)->context_.hls->on_timer();
+    (*self)->watch_hls();
+  });
 }
 
 std::vector<std::string> server::addresses() const {

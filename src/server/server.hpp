@@ -49,6 +49,7 @@ class server {
   base::result<void> listen_http(const net::listener_options& common);
   base::result<net::listener_options> listener_settings();
   void take_control();
+  void watch_hls();
   void start_threads();
   void end_all();
   // What `question` gives on the shard's own thread.
@@ -62,7 +63,7 @@ class server {
   std::vector<std::unique_ptr<worker>> workers_;  // of all shards but the first
   std::vector<std::unique_ptr<shard>> shards_;
 
-  boost::asio::steady_timer drained_by_;
+  boost::asio::steady_timer drained_by_, hls_timer_;
   std::atomic<bool> stopping_ = false;
   std::size_t draining_ = 0;  // shards with connections that were asked to leave
   std::size_t ending_ = 0;    // shards that have not ended everything

@@ -30,6 +30,7 @@ shard::shard(boost::asio::io_context& io, server_context& server, shard_index in
       shared_(io, streams_, fan_out_, server.names, index),
       context_{io, settings_, shared_, server.failures, server.reasons, resumes_, fan_out_, random_number, {}},
       web_(context_, server),
+      packagers_(io, shared_),
       second_(io),
       next_id_(index + 1),
       deadline_(io) {
@@ -42,6 +43,7 @@ shard::~shard() { close(); }
 
 void shard::close() {
   second_.cancel();
+  packagers_.close();
   shared_.close();
   listeners_.clear();
   web_.close();
@@ -107,6 +109,7 @@ void shard::end_all(std::function<void()> done) {
   // Ending one connection may end others' players: walk over a copy.
   const auto all = connections_;
   for (const auto& [id, connection] : all) connection->shut_down("the server is shutting down");
+  packagers_.close();
   web_.end_all();
   deadline_.expires_after(shut_down_max);
   deadline_.async_wait([weak = std::weak_ptr(alive_)](boost::system::error_code failed) {

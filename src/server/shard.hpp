@@ -17,7 +17,9 @@
 #include "net/listener.hpp"
 #include "server/config.hpp"
 #include "server/rtmp_connection.hpp"
+#include "hls/service.hpp"
 #include "server/facts.hpp"
+#include "server/hls_packagers.hpp"
 #include "server/shared_streams.hpp"
 #include "server/stream_history.hpp"
 #include "server/web_front.hpp"
@@ -31,6 +33,7 @@ struct server_context {
   failure_guard failures;
   reason_log reasons;
   server_control control = {};
+  std::unique_ptr<hls::service> hls = nullptr;  // there before any thread runs
 };
 
 struct shard_facts {
@@ -50,6 +53,7 @@ class shard {
   // As net::listen.
   base::result<void> listen(net::listener_options options);
   [[nodiscard]] web_front& web() { return web_; }
+  [[nodiscard]] hls_packagers& packagers() { return packagers_; }
   [[nodiscard]] const web_front& web() const { return web_; }
   [[nodiscard]] boost::asio::io_context& io() { return io_; }
   // For what is posted to its thread: null once it is gone.
@@ -91,6 +95,7 @@ class shard {
   shared_streams shared_;
   shard_context context_;
   web_front web_;
+  hls_packagers packagers_;
   std::vector<std::unique_ptr<net::listener>> listeners_;
   std::map<std::uint64_t, std::shared_ptr<rtmp_connection>> connections_;
   net::traffic gone_;  // of connections that are no more

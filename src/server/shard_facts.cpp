@@ -78,6 +78,7 @@ shard_snapshot shard::look(const look_at& what) const {
   out.http = web_.counters();
   out.http_requests = web_.requests();
   out.hand_over_lost = shared_.facts().lost;
+  out.packaged = packagers_.size();
   return out;
 }
 

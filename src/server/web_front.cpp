@@ -15,7 +15,7 @@ using base::escaped;
 
 namespace {
 
-constexpr std::string_view flv_suffix = ".flv";
+constexpr std::string_view flv_suffix = ".flv", hls_suffix = ".m3u8";
 constexpr std::size_t agent_bytes_max = 128;
 
 boost::asio::ip::address address_of(const std::string& endpoint) {
@@ -29,6 +29,22 @@ boost::asio::ip::address address_of(const std::string& endpoint) {
 
 }  // namespace
 
+struct hls_path {
+  std::string stream, rest;
+};
+
+// "/live/a.m3u8" is of stream "live/a", and so is "/live/a/index.m3u8": a stream has an application before its name, so "/live/index.m3u8" is of
+// stream "live/index".
+std::optional<hls_path> hls_path_of(std::string_view path) {
+  const auto slash = path.rfind('/');
+  const auto file = path.substr(slash);
+  const bool known = file == "/index.m3u8" || file == "/ts.m3u8" || ((file.starts_with("/seg-") || file.starts_with("/part-") || file.starts_with("/init-")) &&
+                                                                     (file.ends_with(".m4s") || file.ends_with(".mp4") || file.ends_with(".ts")));
+  if (known && path.substr(1, slash - 1).find('/') != std::string_view::npos) return hls_path{std::string(path.substr(1, slash - 1)), std::string(file)};
+  if (!path.ends_with(hls_suffix)) return std::nullopt;
+  return hls_path{std::string(path.substr(1, path.size() - 1 - hls_suffix.size())), std::string(hls_suffix)};
+}
+
 // What is known of a connection that plays. The viewer belongs to the connection and may go first.
 struct web_front::player {
   const http::flv_viewer* viewer = nullptr;
@@ -39,7 +55,7 @@ struct web_front::player {
 };
 
 web_front::web_front(shard_context& shard, server_context& server)
-    : shard_(shard), api_(shard.io, shard.settings.web, server.control, server.reasons), context_{shard.io, {}, {}} {
+    : shard_(shard), server_(server), api_(shard.io, shard.settings.web, server.control, server.reasons), context_{shard.io, {}, {}} {
   context_.limits.progress = shard.settings.viewers.progress;
   context_.handle = [this](http::request&& r, http::reply_ptr to) { handle(std::move(r), std::move(to)); };
 }
@@ -112,7 +128,8 @@ http::response web_front::with_cors(http::response r) const {
 void web_front::handle(http::request&& r, http::reply_ptr to) {
   ++requests_;
   if (api_.handle(r, to)) return;
-  const bool media = r.path.ends_with(flv_suffix);
+  const auto hls = hls_path_of(r.path);
+  const bool media = hls || r.path.ends_with(flv_suffix);
   if (media && r.method == "OPTIONS") {  // a browser asks whether it may
     http::response may;
     may.status = 204;
@@ -126,16 +143,51 @@ void web_front::handle(http::request&& r, http::reply_ptr to) {
     no.headers.emplace_back("Allow", "GET, HEAD");
     return to->send(std::move(no));
   }
+  if (hls) return get_hls(r, hls->stream, hls->rest, to);
   if (media) {
     const auto name = r.path.substr(1, r.path.size() - 1 - flv_suffix.size());
     return play_flv(r, name, std::move(to));
   }
-  to->send(http::text_response(404, "nothing is here. Streams are at /APP/NAME.flv"));
+  to->send(http::text_response(404, "nothing is here. Streams are at /APP/NAME.m3u8 and /APP/NAME.flv"));
+}
+
+bool web_front::may_not_play(const http::request& r, const std::string& name, const http::reply_ptr& to) {
+  const auto refuse = [&](unsigned status, const std::string& why) {
+    log::info("http {}: play {} refused: {}", r.remote, escaped(name), why);
+    shard_.reasons.note(name, reason::play_refused, to->connection_id(), r.remote, why);
+    to->send(with_cors(http::text_response(status, why)));
+    return true;
+  };
+  const auto& limits = shard_.settings.rtmp;
+  if (const auto bad = rtmp::bad_name("stream name", name, limits.app_bytes + 1 + limits.stream_name_bytes)) {
+    to->send(with_cors(http::text_response(400, *bad)));
+    return true;
+  }
+  if (shard_.stopping) return refuse(503, "the server is shutting down");
+  if (const auto decision = may_play(shard_.settings.access, address_of(r.remote)); !decision.allowed) return refuse(403, decision.why);
+  return false;
+}
+
+// A playlist stays while its publisher is away for a moment, so whether there is something is for the service to say.
+void web_front::get_hls(const http::request& r, const std::string& name, const std::string& rest, const http::reply_ptr& to) {
+  if (may_not_play(r, name, to)) return;
+  server_.hls->get(name, rest, r.query, [weak = std::weak_ptr(alive_), &io = shard_.io, to](hls::answer a) {
+    // From any thread. The reply belongs to this one.
+    boost::asio::post(io, [weak, to, answer = std::make_shared<hls::answer>(std::move(a))] {
+      const auto self = weak.lock();
+      if (!self) return;
+      if (answer->status != 200) return to->send((*self)->with_cors(http::text_response(answer->status, answer->why)));
+      http::response out;
+      out.content_type = answer->content_type;
+      out.body = std::move(answer->body);
+      if (!answer->cache_control.empty()) out.headers.emplace_back("Cache-Control", answer->cache_control);
+      to->send((*self)->with_cors(std::move(out)));
+    });
+  });
 }
 
 void web_front::play_flv(const http::request& r, const std::string& name, http::reply_ptr to) {
-  const auto& limits = shard_.settings.rtmp;
-  if (const auto bad = rtmp::bad_name("stream name", name, limits.app_bytes + 1 + limits.stream_name_bytes)) return to->send(with_cors(http::text_response(400, *bad)));
+  if (may_not_play(r, name, to)) return;
   const bool websocket = http::asks_for_websocket(r);
   if (websocket) {
     if (const auto fault = http::websocket_fault(r)) {
@@ -144,14 +196,12 @@ void web_front::play_flv(const http::request& r, const std::string& name, http::
       return to->send(std::move(no));
     }
   }
-  const auto refuse = [&](unsigned status, const std::string& why) {
-    log::info("http {}: play {} refused: {}", r.remote, escaped(name), why);
+  if (!shard_.streams.published(name)) {
+    const auto why = "nobody publishes " + escaped(name);
+    log::info("http {}: play {} refused: nobody publishes it", r.remote, escaped(name));
     shard_.reasons.note(name, reason::play_refused, to->connection_id(), r.remote, why);
-    to->send(with_cors(http::text_response(status, why)));
-  };
-  if (shard_.stopping) return refuse(503, "the server is shutting down");
-  if (const auto decision = may_play(shard_.settings.access, address_of(r.remote)); !decision.allowed) return refuse(403, decision.why);
-  if (!shard_.streams.published(name)) return refuse(404, "nobody publishes " + escaped(name));
+    return to->send(with_cors(http::text_response(404, why)));
+  }
 
   const auto& settings = shard_.settings;
   const auto options = read_play_options(r.query, settings.viewers, settings.hub.viewer_age, false);

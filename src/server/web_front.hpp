@@ -54,6 +54,9 @@ class web_front {
   void accept(net::transport_ptr transport);
   void handle(http::request&& r, http::reply_ptr to);
   void play_flv(const http::request& r, const std::string& name, http::reply_ptr to);
+  void get_hls(const http::request& r, const std::string& name, const std::string& rest, const http::reply_ptr& to);
+  // Refused and told so.
+  bool may_not_play(const http::request& r, const std::string& name, const http::reply_ptr& to);
   void start_flv(const std::shared_ptr<player>& one, const http::flv_options& how, const std::shared_ptr<watched_stream>& source,
                  const std::string& websocket_key, const http::reply_ptr& to);
   void tell_losses(player& one, std::uint64_t id, base::instant at);
@@ -61,6 +64,7 @@ class web_front {
   [[nodiscard]] http::response with_cors(http::response r) const;
 
   shard_context& shard_;
+  server_context& server_;
   api api_;
   std::uint64_t requests_ = 0;
   net::traffic gone_;  // of connections that are no more

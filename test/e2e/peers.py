@@ -217,6 +217,13 @@ def gst_player(source):
     return play
 
 
+def play_hlsdemux(procs, url, out, want):
+    player = procs.start("gst hlsdemux", ["gst-launch-1.0", "playbin3", f"uri={url}", "video-sink=checksumsink sync=false", f"audio-sink=filesink location={out / 'hls.pcm'}"],
+                         env={"GST_DEBUG": "*:1", "GST_DEBUG_NO_COLOR": "1"})
+    checksum = re.compile(r"^\d+:\d\d:\d\d\.\d+ ([0-9a-f]{40})$")
+    return watch(player, lambda: Played(len([m for m in map(checksum.match, player.lines) if m]), want.samples), want)
+
+
 def play_vlc(procs, url, out, want):
     nobody = Nobody()
     try:
@@ -251,6 +258,7 @@ PLAYERS = {
     "rtmpsrc": gst_player("rtmpsrc"),
     "rtmp2src": gst_player("rtmp2src"),
     "souphttpsrc": gst_player("souphttpsrc"),
+    "hlsdemux": play_hlsdemux,
     "vlc": play_vlc,
     "mpv": play_mpv,
 }

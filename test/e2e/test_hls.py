@@ -1,0 +1,204 @@
+"""HLS and Low-Latency HLS: the playlists as a client reads them, what they lead to, and players that are not ours."""
+import os
+import re
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from media import ffmpeg
+from peers import PLAYERS, Want
+from process import until
+
+READ_FOR = float(os.environ.get("MILLRACE_HLS_SECONDS", 20))  # of media
+
+
+def fetch(server, path):
+    with urllib.request.urlopen(server.http(path), timeout=20) as answer:
+        return answer.headers, answer.read()
+
+
+def attributes(text):
+    return {name: value.strip('"') for name, value in re.findall(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)', text)}
+
+
+class Playlist:
+    """RFC 8216 and its second edition, as much as is needed."""
+
+    def __init__(self, text):
+        self.text = text
+        lines = text.splitlines()
+        assert lines[0] == "#EXTM3U"
+        self.segments, self.hint, self.maps, self.ended = [], None, set(), False
+        self.discontinuity_sequence = 0
+        parts, discontinuity, duration, current_map = [], False, None, None
+        for line in lines[1:]:
+            tag, _, value = line.partition(":")
+            if tag == "#EXT-X-TARGETDURATION":
+                self.target = int(value)
+            elif tag == "#EXT-X-MEDIA-SEQUENCE":
+                self.first = int(value)
+            elif tag == "#EXT-X-DISCONTINUITY-SEQUENCE":
+                self.discontinuity_sequence = int(value)
+            elif tag == "#EXT-X-PART-INF":
+                self.part_target = float(attributes(value)["PART-TARGET"])
+            elif tag == "#EXT-X-SERVER-CONTROL":
+                self.control = attributes(value)
+            elif tag == "#EXT-X-MAP":
+                current_map = attributes(value)["URI"]
+                self.maps.add(current_map)
+            elif tag == "#EXT-X-DISCONTINUITY":
+                discontinuity = True
+            elif tag == "#EXT-X-PART":
+                parts.append(attributes(value))
+            elif tag == "#EXT-X-PRELOAD-HINT":
+                self.hint = attributes(value)["URI"]
+            elif tag == "#EXT-X-ENDLIST":
+                self.ended = True
+            elif tag == "#EXTINF":
+                duration = float(value.split(",")[0])
+            elif line and not line.startswith("#"):
+                self.segments.append({"uri": line, "duration": duration, "parts": parts, "discontinuity": discontinuity, "map": current_map})
+                parts, discontinuity = [], False
+        self.open_parts = parts
+        self.next = self.first + len(self.segments)
+
+
+def read(server, base, query=""):
+    headers, body = fetch(server, f"{base}/index.m3u8{query}")
+    assert headers["Content-Type"] == "application/vnd.apple.mpegurl"
+    return Playlist(body.decode())
+
+
+def check(playlist, before):
+    """What holds for each playlist, and from one to the next."""
+    assert float(playlist.control["PART-HOLD-BACK"]) >= 3 * playlist.part_target - 1e-6
+    for one in playlist.segments:
+        assert round(one["duration"]) <= playlist.target, playlist.text
+        lengths = [float(p["DURATION"]) for p in one["parts"]]
+        assert all(0 < length <= playlist.part_target + 1e-6 for length in lengths), playlist.text
+        assert all(length >= 0.85 * playlist.part_target - 1e-6 for length in lengths[:-1]), playlist.text
+        if lengths:
+            assert abs(sum(lengths) - one["duration"]) < 0.002 * len(lengths), playlist.text
+            assert one["parts"][0].get("INDEPENDENT") == "YES"
+    if before:
+        assert playlist.target == before.target and playlist.part_target == before.part_target
+        assert playlist.first >= before.first and playlist.next >= before.next
+        gone = sum(one["discontinuity"] for one in before.segments[:playlist.first - before.first])
+        assert playlist.discontinuity_sequence == before.discontinuity_sequence + gone
+        for old, new in zip(before.segments[playlist.first - before.first:], playlist.segments):
+            assert (old["uri"], old["duration"], old["discontinuity"]) == (new["uri"], new["duration"], new["discontinuity"])
+
+
+@pytest.fixture
+def live(server, procs, clip):
+    push = procs.millrace("push", "--loop", clip.path, server.rtmp("live/a"))
+    server.wait_publisher("live/a")
+    return server, push
+
+
+def test_a_client_that_follows_the_playlist_gets_everything_once(live, tmp_path):
+    server, _ = live
+    headers, body = fetch(server, "/live/a.m3u8")
+    master = body.decode()
+    assert 'CODECS="avc1.' in master and "mp4a.40.2" in master and "RESOLUTION=320x180" in master and "a/index.m3u8" in master
+    playlist, before = read(server, "/live/a"), None
+    check(playlist, None)
+    media, seconds, parts_of = [fetch(server, f"/live/a/{next(iter(playlist.maps))}")[1]], 0, {}
+    wanted_msn, wanted_part = playlist.next, len(playlist.open_parts)
+    began = time.monotonic()
+    while seconds < READ_FOR:
+        before, playlist = playlist, read(server, "/live/a", f"?_HLS_msn={wanted_msn}&_HLS_part={wanted_part}")
+        check(playlist, before)
+        # It was held back until there was what was asked for.
+        assert playlist.next > wanted_msn or len(playlist.open_parts) > wanted_part
+        for number, one in enumerate(playlist.segments, playlist.first):
+            if number < wanted_msn or number in parts_of:
+                continue
+            whole = fetch(server, f"/live/a/{one['uri']}")[1]
+            assert whole == b"".join(fetch(server, f"/live/a/{p['URI']}")[1] for p in one["parts"])
+            parts_of[number] = len(one["parts"])
+            media.append(whole)
+            seconds += one["duration"]
+        wanted_msn, wanted_part = playlist.next, len(playlist.open_parts)
+        # The hinted part is answered when it is whole.
+        assert fetch(server, f"/live/a/{playlist.hint}")[1]
+    assert sorted(parts_of) == list(range(min(parts_of), max(parts_of) + 1))
+    assert time.monotonic() - began < READ_FOR + 20
+    out = tmp_path / "all.mp4"
+    out.write_bytes(b"".join(media))
+    done = ffmpeg("-i", out, "-map", "0:v", "-map", "0:a", "-f", "null", "-")
+    assert done.returncode == 0 and done.stderr == ""
+    probed = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "packet=dts_time", "-of", "csv=p=0", out], capture_output=True, text=True)
+    times = [float(t) for t in re.findall(r"[\d.]+", probed.stdout)]
+    assert all(0 < b - a < 0.1 for a, b in zip(times, times[1:])), "no gap and no picture twice"
+    assert abs((times[-1] - times[0]) - seconds) < 0.2
+    # A delta update says less and means the same.
+    delta = fetch(server, f"/live/a/index.m3u8?_HLS_skip=YES")[1].decode()
+    assert len(delta) <= len(playlist.text) + 200
+
+
+def test_wrong_questions_are_refused(live):
+    server, _ = live
+    playlist = read(server, "/live/a")
+    for path, status in ((f"/live/a/index.m3u8?_HLS_msn={playlist.next + 100}", 400), ("/live/a/index.m3u8?_HLS_msn=x", 400), ("/live/a/index.m3u8?_HLS_part=1", 400),
+                         ("/live/a/seg-1.m4s", 404), ("/live/nobody.m3u8", 404), ("/live/..%2fa.m3u8", 400)):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            fetch(server, path)
+        assert refused.value.code == status and refused.value.read().strip(), path
+
+
+def test_two_publishers_in_a_row_keep_the_playlist_going(server, procs, clip, tmp_path):
+    first = procs.millrace("push", "--loop", clip.path, server.rtmp("live/a"))
+    server.wait_publisher("live/a")
+    before = read(server, "/live/a")
+    player = procs.start("ffmpeg player", ["ffmpeg", "-nostdin", "-v", "error", "-i", server.http("/live/a.m3u8"), "-map", "0:v", "-f", "framecrc", "-flush_packets", "1",
+                                           "-y", tmp_path / "out.crc"])
+    crc = tmp_path / "out.crc"
+    until(lambda: crc.exists() and crc.read_text().count("\n") > 30, what="pictures of the first publisher")
+    first.stop()
+    between = read(server, "/live/a")
+    check(between, before)
+    assert not between.ended
+    procs.millrace("push", "--loop", clip.path, server.rtmp("live/a"))
+    seen = between
+
+    def goes_on():
+        nonlocal seen
+        now = read(server, "/live/a")
+        check(now, seen)
+        seen = now
+        return any(one["discontinuity"] for one in now.segments) and now.next >= between.next + 3
+    until(goes_on, timeout=30, what="segments of the second publisher behind a discontinuity")
+    count = crc.read_text().count("\n")
+    until(lambda: crc.read_text().count("\n") > count + 25, timeout=30, what="more pictures in the same player")
+    player.stop()
+
+
+@pytest.mark.parametrize("player", ["ffmpeg", "mpv", "vlc", "hlsdemux"])
+@pytest.mark.parametrize("path", ["/live/a.m3u8", "/live/a/ts.m3u8"])
+def test_players_that_are_not_ours_play_hls(live, procs, clip, tmp_path, player, path):
+    server, _ = live
+    played = PLAYERS[player](procs, server.http(path), tmp_path, Want(pictures=50, samples=44_100, timeout=60))
+    assert played.pictures >= 50
+    assert not played.checksums or set(played.checksums[:-1]) <= set(clip.pictures) or player == "mpv"  # which counts its own way
+
+
+@pytest.mark.parametrize("codec", ["hevc", "av1", "opus"])
+def test_newer_codecs(server, procs, tmp_path, codec):
+    words = {"hevc": ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "keyint=25:min-keyint=25:log-level=error", "-tag:v", "hvc1"],
+             "av1": ["-c:v", "libsvtav1", "-preset", "12", "-g", "25"],
+             "opus": ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25"]}[codec]
+    clip = tmp_path / "clip.mkv"
+    sound = ["-c:a", "libopus" if codec == "opus" else "aac"]
+    made = ffmpeg("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=3", "-f", "lavfi", "-i", "sine=duration=3", *words, *sound, "-y", clip, timeout=120)
+    if made.returncode != 0:
+        pytest.skip(f"this ffmpeg cannot encode {codec}: {made.stderr.splitlines()[-1:]}")
+    procs.millrace("push", "--loop", clip, server.rtmp("live/a"))
+    server.wait_publisher("live/a")
+    master = fetch(server, "/live/a.m3u8")[1].decode()
+    assert {"hevc": 'CODECS="hvc1.', "av1": 'CODECS="av01.', "opus": "opus"}[codec] in master
+    done = ffmpeg("-t", "2", "-i", server.http("/live/a.m3u8"), "-f", "null", "-", timeout=60)
+    assert done.returncode == 0 and done.stderr == ""
