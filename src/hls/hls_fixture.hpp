@@ -63,22 +63,35 @@ inline read_playlist read(const std::string& text) {
     const auto end = text.find('\n', at);
     const auto line = text.substr(at, end - at);
     at = end + 1;
-    if (line.starts_with("#EXT-X-TARGETDURATION:")) out.target_s = std::stoll(value(line));
-    else if (line.starts_with("#EXT-X-MEDIA-SEQUENCE:")) out.first_msn = std::stoull(value(line));
-    else if (line.starts_with("#EXT-X-DISCONTINUITY-SEQUENCE:")) out.discontinuity_sequence = discontinuity = std::stoull(value(line));
-    else if (line.starts_with("#EXT-X-PART-INF:")) out.part_target_ms = ms_of(attribute(line, "PART-TARGET"));
-    else if (line.starts_with("#EXT-X-SKIP:")) out.skipped = std::stoull(attribute(line, "SKIPPED-SEGMENTS"));
+    if (line.starts_with("#EXT-X-TARGETDURATION:"))
+      out.target_s = std::stoll(value(line));
+    else if (line.starts_with("#EXT-X-MEDIA-SEQUENCE:"))
+      out.first_msn = std::stoull(value(line));
+    else if (line.starts_with("#EXT-X-DISCONTINUITY-SEQUENCE:"))
+      out.discontinuity_sequence = discontinuity = std::stoull(value(line));
+    else if (line.starts_with("#EXT-X-PART-INF:"))
+      out.part_target_ms = ms_of(attribute(line, "PART-TARGET"));
+    else if (line.starts_with("#EXT-X-SKIP:"))
+      out.skipped = std::stoull(attribute(line, "SKIPPED-SEGMENTS"));
     else if (line.starts_with("#EXT-X-SERVER-CONTROL:")) {
       if (const auto t = attribute(line, "PART-HOLD-BACK"); !t.empty()) out.part_hold_back_ms = ms_of(t);
       if (const auto t = attribute(line, "CAN-SKIP-UNTIL"); !t.empty()) out.skip_until_ms = ms_of(t);
-    } else if (line == "#EXT-X-DISCONTINUITY") ++discontinuity;
-    else if (line == "#EXT-X-INDEPENDENT-SEGMENTS") out.independent_segments = true;
-    else if (line.starts_with("#EXT-X-MAP:")) map = attribute(line, "URI");
-    else if (line.starts_with("#EXT-X-PROGRAM-DATE-TIME:")) open.date = value(line);
-    else if (line.starts_with("#EXT-X-PART:")) open.parts.push_back({ms_of(attribute(line, "DURATION")), attribute(line, "URI"), attribute(line, "INDEPENDENT") == "YES"});
-    else if (line.starts_with("#EXTINF:")) open.ms = ms_of(value(line));
-    else if (line.starts_with("#EXT-X-PRELOAD-HINT:")) out.hint = attribute(line, "URI");
-    else if (line == "#EXT-X-ENDLIST") out.ended = true;
+    } else if (line == "#EXT-X-DISCONTINUITY")
+      ++discontinuity;
+    else if (line == "#EXT-X-INDEPENDENT-SEGMENTS")
+      out.independent_segments = true;
+    else if (line.starts_with("#EXT-X-MAP:"))
+      map = attribute(line, "URI");
+    else if (line.starts_with("#EXT-X-PROGRAM-DATE-TIME:"))
+      open.date = value(line);
+    else if (line.starts_with("#EXT-X-PART:"))
+      open.parts.push_back({ms_of(attribute(line, "DURATION")), attribute(line, "URI"), attribute(line, "INDEPENDENT") == "YES"});
+    else if (line.starts_with("#EXTINF:"))
+      open.ms = ms_of(value(line));
+    else if (line.starts_with("#EXT-X-PRELOAD-HINT:"))
+      out.hint = attribute(line, "URI");
+    else if (line == "#EXT-X-ENDLIST")
+      out.ended = true;
     else if (!line.empty() && line.front() != '#') {
       open.uri = line;
       open.map = map;
@@ -110,16 +123,15 @@ class strict_client {
   }
   [[nodiscard]] const read_playlist& newest() const { return *before_; }
   int playlists = 0;
+  bool may_be_short = false;
   std::map<std::uint64_t, read_playlist::segment> seen;  // by msn
 
  private:
   void check_alone(const read_playlist& p) {
     ASSERT_GE(p.target_s, 1);
-    std::int64_t sum = 0;
     for (const auto& s : p.segments) {
       // RFC 8216 section 4.3.3.1.
       EXPECT_LE((s.ms + 500) / 1000, p.target_s) << s.msn;
-      sum += s.ms;
       if (p.part_target_ms == 0) continue;
       std::int64_t parts = 0;
       for (std::size_t i = 0; i < s.parts.size(); ++i) {
@@ -160,6 +172,12 @@ class strict_client {
     EXPECT_EQ(p.part_target_ms, b.part_target_ms);
     EXPECT_GE(p.first_msn, b.first_msn);
     EXPECT_GE(p.discontinuity_sequence, b.discontinuity_sequence);
+    if (p.first_msn > b.first_msn && !may_be_short) {
+      // Section 6.2.2: what stays is three target durations at least.
+      std::int64_t sum = 0;
+      for (const auto& s : p.segments) sum += s.ms;
+      EXPECT_GE(sum, 3 * p.target_s * 1000);
+    }
     for (const auto& s : p.segments) {
       const auto known = seen.find(s.msn);
       if (known == seen.end()) continue;
@@ -222,7 +240,8 @@ struct stage {
     for (int i = 0; i < count; ++i, ++played) {
       const auto v = std::llround(begin_ms + played * interval_ms);
       if (pictures) push(played % gop == 0 ? key(v) : inter(v));
-      while (sound && begin_ms + sounds * 1024 / 48.0 < begin_ms + (played + 1) * interval_ms) push(audio(std::llround(begin_ms + sounds++ * 1024 / 48.0)));
+      while (sound && begin_ms + sounds * 1024 / 48.0 < begin_ms + (played + 1) * interval_ms)
+        push(audio(std::llround(begin_ms + sounds++ * 1024 / 48.0)));
     }
   }
   std::optional<answer> ask(request what) {

@@ -38,7 +38,9 @@ hub::cursor_policy policy() {
 
 }  // namespace
 
-clocks clocks::real() { return {[] { return std::chrono::steady_clock::now(); }, std::chrono::steady_clock::now(), std::chrono::system_clock::now()}; }
+clocks clocks::real() {
+  return {[] { return std::chrono::steady_clock::now(); }, std::chrono::steady_clock::now(), std::chrono::system_clock::now()};
+}
 
 std::int64_t clocks::wall_ms(base::instant t) const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(wall_at.time_since_epoch() + (t - at)).count();
@@ -171,9 +173,7 @@ void packager::begin_run(const media::frame& f) {
 }
 
 // How long a segment may become: rounded to the nearest second it is the target duration at most.
-std::int64_t packager::segment_bound_ms() const {
-  return to_->target_s() > 0 ? to_->target_s() * 1000 + 499 : to_->how().segment_max.count();
-}
+std::int64_t packager::segment_bound_ms() const { return to_->target_s() > 0 ? to_->target_s() * 1000 + 499 : to_->how().segment_max.count(); }
 
 bool packager::segment_is_due(std::int64_t at_ms, bool key) const {
   const auto length = at_ms - run_->segment_ms;
@@ -208,7 +208,9 @@ void packager::advance(std::int64_t at_ms, bool key) {
     return close_segment();
   }
   const auto length = at_ms - run_->part_ms;
-  if (part_target_ms_ > 0 && length * 100 >= part_target_ms_ * 85 && static_cast<double>(length) + interval_ms_ > static_cast<double>(part_target_ms_)) close_part(at_ms);
+  if (part_target_ms_ > 0 && length * 100 >= part_target_ms_ * 85 &&
+      static_cast<double>(length) + interval_ms_ > static_cast<double>(part_target_ms_))
+    close_part(at_ms);
 }
 
 // What waits goes out, and what comes is discontinuous.
@@ -238,7 +240,9 @@ void packager::take_pieces(std::int64_t duration_ms) {
   while (auto p = muxer_.poll_piece()) {
     if (p->is == mux::piece::type::init) {
       for (auto& t : p->tracks) {
-        if (t.kind == frame_kind::video && t.frame_rate <= 0 && interval_ms_ > 0) t.frame_rate = std::round(1000 / interval_ms_);
+        // Parameter sets tell the exact rate, if it is the one at all.
+        const bool measured = t.kind == frame_kind::video && run_->video && interval_ms_ > 0;
+        if (measured && std::abs(t.frame_rate * interval_ms_ / 1000 - 1) > 0.1) t.frame_rate = std::round(1000 / interval_ms_);
       }
       to_->add_init(std::move(p->bytes), std::move(p->tracks));
       continue;

@@ -23,6 +23,14 @@ struct clocks {
   [[nodiscard]] std::int64_t wall_ms(base::instant t) const;
 };
 
+// From one discontinuity to the next.
+struct packaged_run {
+  bool video = false;                        // a picture came: they are the clock
+  std::int64_t part_ms = 0, segment_ms = 0;  // where the open ones begin
+  std::int64_t newest_ms = 0;                // of the clock
+  std::int64_t offset_ms = 0;                // from stream time to the time of day
+};
+
 // Lives on its stream's thread: made there, called there, destroyed there (not from inside the hub).
 //
 // Where it cuts. A segment ends at a key frame once it is long enough, and earlier if the next key frame would come too late for the target
@@ -45,13 +53,6 @@ class packager final : public hub::viewer {
   void on_publisher_back() override;
 
  private:
-  struct run {  // from one discontinuity to the next
-    bool video = false;           // a picture came: they are the clock
-    std::int64_t part_ms = 0, segment_ms = 0;  // where the open ones begin
-    std::int64_t newest_ms = 0;   // of the clock
-    std::int64_t offset_ms = 0;   // from stream time to the time of day
-  };
-
   void take(const hub::delivery& d);
   void accept(const media::frame& f);
   void learn();
@@ -69,20 +70,20 @@ class packager final : public hub::viewer {
   const std::shared_ptr<presentation> to_;
   const clocks time_;
   mux::muxer muxer_;
-  std::optional<run> run_;
+  std::optional<packaged_run> run_;
   bool any_run_ = false;
-  bool discontinuous_ = false;     // what follows is
+  bool discontinuous_ = false;  // what follows is
   std::uint32_t publication_ = 0;
   std::vector<media::frame> first_;  // until the distance of frames is known, which decides the part target
   std::size_t first_bytes_ = 0;
   std::int64_t part_target_ms_ = 0;
-  double interval_ms_ = 0;         // of the clock's frames, lately
+  double interval_ms_ = 0;  // of the clock's frames, lately
   std::optional<std::int64_t> last_frame_ms_, last_key_ms_;
   std::int64_t key_distance_ms_ = 0;  // the largest
   std::optional<base::instant> gone_since_;
   base::instant begun_{};
   bool ended_ = false;
-  hub::cursor cursor_;             // last: calls back from its constructor on
+  hub::cursor cursor_;  // last: calls back from its constructor on
 };
 
 // The packagers of one shard.

@@ -95,7 +95,8 @@ TEST(packager, segments_hold_their_parts_and_everything_can_be_fetched) {
 
 // What publishers do to time: rates that are no whole milliseconds, few pictures a second, jitter.
 TEST(packager, parts_keep_the_rules_whatever_the_rate) {
-  for (const double interval : {1000 / 60.0, 1000 / 59.94, 1000 / 50.0, 1001 / 30.0, 1000 / 30.0, 1001 / 24.0, 1000 / 15.0, 100.0, 200.0, 333.3, 500.0, 1000.0}) {
+  for (const double interval :
+       {1000 / 60.0, 1000 / 59.94, 1000 / 50.0, 1001 / 30.0, 1000 / 30.0, 1001 / 24.0, 1000 / 15.0, 100.0, 200.0, 333.3, 500.0, 1000.0}) {
     for (const bool sound : {true, false}) {
       SCOPED_TRACE(interval);
       watched s;
@@ -143,7 +144,7 @@ TEST(packager, sound_alone_is_cut_by_time) {
   with_configs(s, false);
   s.play(25 * 20, 40, 50, true, false);
   const auto& p = s.client.newest();
-  EXPECT_EQ(p.target_s, 3) << "two seconds and the rest of a frame, rounded up";
+  EXPECT_EQ(p.target_s, 2) << "two seconds and the rest of a frame";
   EXPECT_TRUE(p.independent_segments);
   for (const auto& part : p.segments.back().parts) EXPECT_TRUE(part.independent);
   const auto v = s.get(".m3u8");
@@ -169,6 +170,16 @@ TEST(packager, without_key_frames_a_segment_ends_where_the_target_duration_makes
   s.play(25 * 20, 40, 10'000'000);
   EXPECT_GE(s.client.seen.size(), 9u);
   EXPECT_FALSE(s.client.newest().independent_segments);
+}
+
+TEST(packager, the_first_segment_decides_the_target_duration) {
+  for (const auto& [gop, target] : {std::pair{50, 2}, {59, 2}, {61, 3}, {74, 3}, {90, 4}, {100, 4}}) {
+    watched s;
+    with_configs(s);
+    s.play(25 * 15, 40, gop);
+    EXPECT_EQ(s.client.newest().target_s, target) << gop;
+    EXPECT_TRUE(s.client.newest().independent_segments) << gop;
+  }
 }
 
 TEST(packager, a_stream_whose_key_frames_are_far_apart_gets_a_longer_target_duration) {
@@ -335,6 +346,7 @@ TEST(packager, memory_is_bounded) {
   settings how;
   how.limits.presentation_bytes = 40'000;
   watched s(how);
+  s.client.may_be_short = true;
   with_configs(s);
   s.play(25 * 60, 40, 50);
   std::size_t sum = 0;
@@ -369,6 +381,15 @@ TEST(packager, old_segments_stay_for_a_while_after_they_left_the_list) {
   EXPECT_EQ(status(first - 6), 200u) << "the list is as long";
   EXPECT_EQ(status(first - 9), 404u);
   EXPECT_EQ(s.get("/" + part_name(first - 1, 0))->status, 200u);
+}
+
+TEST(packager, a_list_is_never_shorter_than_three_target_durations) {
+  settings how;
+  how.window = 2;
+  watched s(how);
+  with_configs(s);
+  s.play(25 * 20, 40, 50);
+  EXPECT_GT(s.client.newest().first_msn, 1000u);
 }
 
 TEST(packager, mpegts_is_plain_hls_of_the_same_stream) {

@@ -19,7 +19,8 @@ std::string date_time(std::int64_t ms) {
   const year_month_day date(day);
   const hh_mm_ss time(at - day);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                     static_cast<unsigned>(date.day()), time.hours().count(), time.minutes().count(), time.seconds().count(), time.subseconds().count());
+                     static_cast<unsigned>(date.day()), time.hours().count(), time.minutes().count(), time.seconds().count(),
+                     time.subseconds().count());
 }
 
 using out_text = std::back_insert_iterator<std::string>;
@@ -29,19 +30,22 @@ void write_head(out_text out, const media_playlist& p, std::size_t skipped) {
   fmt::format_to(out, "#EXTM3U\n#EXT-X-VERSION:{}\n#EXT-X-TARGETDURATION:{}\n", p.low_latency() ? 9 : 3, p.target_s);
   if (p.low_latency()) {
     // PART-HOLD-BACK: at least twice, better three times the part target. HOLD-BACK is three target durations where it is not said.
-    fmt::format_to(out, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={},CAN-SKIP-UNTIL={}\n", seconds(3 * p.part_target_ms), seconds(p.skip_until_ms()));
+    fmt::format_to(out, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={},CAN-SKIP-UNTIL={}\n", seconds(3 * p.part_target_ms),
+                   seconds(p.skip_until_ms()));
     fmt::format_to(out, "#EXT-X-PART-INF:PART-TARGET={}\n", seconds(p.part_target_ms));
   } else {
     fmt::format_to(out, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n");
   }
-  fmt::format_to(out, "#EXT-X-MEDIA-SEQUENCE:{}\n#EXT-X-DISCONTINUITY-SEQUENCE:{}\n", p.segments.empty() ? 0 : p.segments.front()->msn, p.discontinuity_sequence);
+  fmt::format_to(out, "#EXT-X-MEDIA-SEQUENCE:{}\n#EXT-X-DISCONTINUITY-SEQUENCE:{}\n", p.segments.empty() ? 0 : p.segments.front()->msn,
+                 p.discontinuity_sequence);
   if (std::ranges::all_of(p.segments, [](const segment_entry* s) { return s->independent(); })) fmt::format_to(out, "#EXT-X-INDEPENDENT-SEGMENTS\n");
   if (skipped > 0) fmt::format_to(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={}\n", skipped);
 }
 
 void write_parts(out_text out, const segment_entry& s) {
   for (std::size_t i = 0; i < s.parts.size(); ++i) {
-    fmt::format_to(out, "#EXT-X-PART:DURATION={},URI=\"{}\"{}\n", seconds(s.parts[i].duration_ms), part_name(s.msn, i), s.parts[i].independent ? ",INDEPENDENT=YES" : "");
+    fmt::format_to(out, "#EXT-X-PART:DURATION={},URI=\"{}\"{}\n", seconds(s.parts[i].duration_ms), part_name(s.msn, i),
+                   s.parts[i].independent ? ",INDEPENDENT=YES" : "");
   }
 }
 
@@ -77,7 +81,8 @@ std::string text_of(const media_playlist& p, bool delta) {
     // What is skipped the client has, with its initialization section.
     if (i >= skipped) {
       if (s.discontinuity) fmt::format_to(out, "#EXT-X-DISCONTINUITY\n");
-      if (p.container == mux::container::fmp4 && (before == nullptr || before->init != s.init)) fmt::format_to(out, "#EXT-X-MAP:URI=\"{}\"\n", init_name(s.init));
+      if (p.container == mux::container::fmp4 && (before == nullptr || before->init != s.init))
+        fmt::format_to(out, "#EXT-X-MAP:URI=\"{}\"\n", init_name(s.init));
       fmt::format_to(out, "#EXT-X-PROGRAM-DATE-TIME:{}\n", date_time(s.wall_ms));
       // Parts that end more than three target durations before the end are of no use any more (draft section 6.2.2).
       const auto end_from_end = from_end - s.duration_ms;
@@ -104,7 +109,8 @@ std::string text_of(const variant& v) {
     video += fmt::format(",RESOLUTION={}x{}", t.width, t.height);
     if (t.frame_rate > 0) video += fmt::format(",FRAME-RATE={:.3f}", t.frame_rate);
   }
-  return fmt::format("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\"{}\n{}\n", v.bandwidth, v.average_bandwidth, codecs, video, v.uri);
+  return fmt::format("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\"{}\n{}\n", v.bandwidth,
+                     v.average_bandwidth, codecs, video, v.uri);
 }
 
 std::string init_name(std::uint64_t number) { return fmt::format("init-{}.mp4", number); }

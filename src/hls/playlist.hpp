@@ -16,8 +16,8 @@ struct part_entry {
 
 struct segment_entry {
   std::uint64_t msn = 0;
-  std::uint64_t init = 0;        // number of its initialization section
-  bool discontinuity = false;    // from the segment before
+  std::uint64_t init = 0;      // number of its initialization section
+  bool discontinuity = false;  // from the segment before
   bool complete = false;
   std::int64_t wall_ms = 0;      // of its first frame, since 1970
   std::int64_t duration_ms = 0;  // the sum of its parts, whether they are listed or not

@@ -83,7 +83,9 @@ TEST(playlist, a_discontinuity_and_its_initialization_section_go_ahead_of_the_se
   e.list.discontinuity_sequence = 3;
   const auto text = text_of(e.list);
   EXPECT_NE(text.find("#EXT-X-DISCONTINUITY-SEQUENCE:3\n"), std::string::npos);
-  EXPECT_NE(text.find("seg-7.m4s\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init-8.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:2026-01-01T12:00:02.000Z\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("seg-7.m4s\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init-8.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:2026-01-01T12:00:02.000Z\n"),
+            std::string::npos)
+      << text;
   EXPECT_EQ(text.find("INDEPENDENT-SEGMENTS"), std::string::npos) << "it would be a lie";
   EXPECT_NE(text.find("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"part-9-0.m4s\"\n"), std::string::npos);
 }
@@ -101,7 +103,10 @@ TEST(playlist, a_delta_update_leaves_out_what_is_behind_the_skip_boundary) {
   e.segments[1].init = 1;
   EXPECT_EQ(e.list.skippable(), 4u);
   const auto text = text_of(e.list, true);
-  EXPECT_NE(text.find("#EXT-X-MEDIA-SEQUENCE:100\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-SKIP:SKIPPED-SEGMENTS=4\n#EXT-X-PROGRAM-DATE-TIME"), std::string::npos) << text;
+  EXPECT_NE(text.find("#EXT-X-MEDIA-SEQUENCE:100\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-SKIP:SKIPPED-SEGMENTS=4\n#EXT-"
+                      "X-PROGRAM-DATE-TIME"),
+            std::string::npos)
+      << text;
   EXPECT_EQ(text.find("seg-103.m4s"), std::string::npos);
   EXPECT_NE(text.find("seg-104.m4s"), std::string::npos);
   EXPECT_EQ(text.find("EXT-X-MAP"), std::string::npos) << "the client has it from the segments that are skipped";
@@ -116,9 +121,11 @@ TEST(playlist, mpegts_is_plain_hls) {
   example e(7, 2, 0);
   e.list.container = mux::container::mpegts;
   EXPECT_EQ(text_of(e.list),
-            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n#EXT-X-MEDIA-SEQUENCE:7\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n"
+            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n#EXT-X-MEDIA-SEQUENCE:7\n#EXT-X-"
+            "DISCONTINUITY-SEQUENCE:0\n"
             "#EXT-X-INDEPENDENT-SEGMENTS\n"
-            "#EXT-X-PROGRAM-DATE-TIME:2026-01-01T12:00:00.000Z\n#EXTINF:2.000,\nseg-7.ts\n#EXT-X-PROGRAM-DATE-TIME:2026-01-01T12:00:02.000Z\n#EXTINF:2.000,\nseg-8.ts\n");
+            "#EXT-X-PROGRAM-DATE-TIME:2026-01-01T12:00:00.000Z\n#EXTINF:2.000,\nseg-7.ts\n#EXT-X-PROGRAM-DATE-TIME:2026-01-01T12:00:02.000Z\n#EXTINF:"
+            "2.000,\nseg-8.ts\n");
 }
 
 TEST(playlist, the_multivariant_one_names_what_it_takes) {
@@ -130,9 +137,11 @@ TEST(playlist, the_multivariant_one_names_what_it_takes) {
   v.tracks.push_back({media::frame_kind::audio, media::codecs::aac, "mp4a.40.2", 0, 0, 0, 48'000, 2});
   EXPECT_EQ(text_of(v),
             "#EXTM3U\n#EXT-X-VERSION:6\n"
-            "#EXT-X-STREAM-INF:BANDWIDTH=1200000,AVERAGE-BANDWIDTH=1000000,CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970\na/index.m3u8\n");
+            "#EXT-X-STREAM-INF:BANDWIDTH=1200000,AVERAGE-BANDWIDTH=1000000,CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970\na/"
+            "index.m3u8\n");
   v.tracks.erase(v.tracks.begin());
-  EXPECT_EQ(text_of(v), "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-STREAM-INF:BANDWIDTH=1200000,AVERAGE-BANDWIDTH=1000000,CODECS=\"mp4a.40.2\"\na/index.m3u8\n");
+  EXPECT_EQ(text_of(v),
+            "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-STREAM-INF:BANDWIDTH=1200000,AVERAGE-BANDWIDTH=1000000,CODECS=\"mp4a.40.2\"\na/index.m3u8\n");
 }
 
 TEST(playlist, names_are_encoded) {

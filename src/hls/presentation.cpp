@@ -2,6 +2,7 @@
 #include "hls/presentation.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace millrace::hls {
@@ -46,8 +47,9 @@ void presentation::add_part(base::slice bytes, std::int64_t duration_ms, bool in
 void presentation::end_segment(std::int64_t target_s) {
   auto s = std::make_shared<stored_segment>(*segments_.back());
   s->entry.complete = true;
-  // Rounded to the nearest second it may not pass the target duration (RFC 8216 section 4.3.3.1).
-  if (target_s_ == 0) target_s_ = std::max<std::int64_t>({target_s, (s->entry.duration_ms + 999) / 1000, (part_target_ms_ + 999) / 1000, 1});
+  // Rounded to the nearest second it may not pass the target duration (RFC 8216 section 4.3.3.1). Half a second is much for those that follow
+  // to be longer by, but a tenth of one has to be left for it.
+  if (target_s_ == 0) target_s_ = std::max<std::int64_t>({target_s, (s->entry.duration_ms + 600) / 1000, (part_target_ms_ + 999) / 1000, 1});
   segments_.back() = std::move(s);
   forget_old();
   publish();
@@ -136,18 +138,32 @@ void presentation::publish() {
     next->delta = list.skippable() > 0 ? slice_of(text_of(list, true)) : next->playlist;
     next->multivariant = slice_of(text_of(measured()));
   }
-  std::vector<std::pair<answer_function, answer>> due;
+  const auto& seen = *next;
+  std::vector<waiter> waiting;
   {
     const std::lock_guard lock(mutex_);
     if (closed_) return;
-    now_ = std::move(next);
-    std::erase_if(waiters_, [&](waiter& w) {
-      auto a = answer_to(w.what, *now_);
-      if (a) due.emplace_back(std::move(w.done), std::move(*a));
-      return a.has_value();
-    });
+    now_ = next;
+    waiting.swap(waiters_);
   }
-  for (auto& [done, a] : due) done(std::move(a));
+  // Thousands may wait for one part: they are answered without the lock, by what is new. Who comes meanwhile sees that too.
+  std::vector<waiter> left;
+  for (auto& w : waiting) {
+    if (auto a = answer_to(w.what, seen)) {
+      w.done(std::move(*a));
+    } else {
+      left.push_back(std::move(w));
+    }
+  }
+  if (left.empty()) return;
+  std::optional<answer> closed;
+  {
+    const std::lock_guard lock(mutex_);
+    closed = closed_;
+    if (!closed) waiters_.insert(waiters_.end(), std::make_move_iterator(left.begin()), std::make_move_iterator(left.end()));
+  }
+  if (!closed) return;
+  for (auto& w : left) w.done(*closed);
 }
 
 }  // namespace millrace::hls

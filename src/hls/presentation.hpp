@@ -19,9 +19,9 @@ namespace millrace::hls {
 struct answer {
   unsigned status = 200;
   std::string content_type;
-  base::send_chain body;      // shared with everybody who asks for the same
+  base::send_chain body;  // shared with everybody who asks for the same
   std::string cache_control;
-  std::string why;            // of a status that is no 200, for people
+  std::string why;  // of a status that is no 200, for people
 };
 // Called once, from any thread: that of the request before get() returns, or the packager's, from inside the hub. It may post, and nothing else.
 using answer_function = std::function<void(answer)>;

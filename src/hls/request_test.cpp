@@ -22,8 +22,9 @@ TEST(request, paths) {
   EXPECT_EQ(part.of, type::part);
   EXPECT_EQ(part.number, 34u);
   EXPECT_EQ(part.part, 5u);
-  for (const auto* wrong : {"", "/", "/index.m3u", "/seg-.m4s", "/seg--1.m4s", "/seg-+1.m4s", "/seg-1a.m4s", "/seg-18446744073709551616.ts", "/seg- 1.ts", "/part-1.m4s", "/part-1-.m4s",
-                            "/part--1.m4s", "/part-1-2-3.m4s", "/part-1-2.ts", "/init-1.m4s", "/seg-.m4", "/../seg-1.ts"}) {
+  for (const auto* wrong :
+       {"", "/", "/index.m3u", "/seg-.m4s", "/seg--1.m4s", "/seg-+1.m4s", "/seg-1a.m4s", "/seg-18446744073709551616.ts", "/seg- 1.ts", "/part-1.m4s",
+        "/part-1-.m4s", "/part--1.m4s", "/part-1-2-3.m4s", "/part-1-2.ts", "/init-1.m4s", "/seg-.m4", "/../seg-1.ts"}) {
     const auto r = parse_request(wrong, "");
     ASSERT_FALSE(r) << wrong;
     EXPECT_EQ(r.error().kind, base::error_kind::not_found) << wrong;
@@ -39,8 +40,8 @@ TEST(request, directives_of_6_2_5) {
   EXPECT_TRUE(of("_HLS_skip=v2").value().skip);
   EXPECT_FALSE(of("_HLS_skip=NO").value().skip);
   EXPECT_FALSE(of("_HLS_primary_id=9&_HLS_start_offset&x&&=").value().wanted_msn) << "what is not known is for others";
-  for (const auto* wrong : {"_HLS_msn", "_HLS_msn=", "_HLS_msn=-1", "_HLS_msn=1.5", "_HLS_msn=0x1", "_HLS_msn=1%30", "_HLS_msn=99999999999999999999", "_HLS_msn=1&_HLS_part=a", "_HLS_part=1",
-                            "_HLS_msn=1&_HLS_msn=1"}) {
+  for (const auto* wrong : {"_HLS_msn", "_HLS_msn=", "_HLS_msn=-1", "_HLS_msn=1.5", "_HLS_msn=0x1", "_HLS_msn=1%30", "_HLS_msn=99999999999999999999",
+                            "_HLS_msn=1&_HLS_part=a", "_HLS_part=1", "_HLS_msn=1&_HLS_msn=1"}) {
     const auto r = of(wrong);
     ASSERT_FALSE(r) << wrong;
     EXPECT_EQ(r.error().kind, base::error_kind::protocol) << wrong;

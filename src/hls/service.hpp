@@ -16,9 +16,9 @@ namespace millrace::hls {
 
 class service {
  public:
-  // Called on the thread of the first request for a stream, under no lock. Soon, on the thread that the stream belongs to or on any that has a viewer's way to
-  // it, a hls::packager has to be made with this presentation and kept until it is over(); or presentation::close(404, …) says that there is
-  // nothing to package. Both may happen inside the call or after it.
+  // Called on the thread of the first request for a stream, under no lock. Soon, on the thread that the stream belongs to or on any that has a
+  // viewer's way to it, a hls::packager has to be made with this presentation and kept until it is over(); or presentation::close(404, …) says that
+  // there is nothing to package. Both may happen inside the call or after it.
   using attach_function = std::function<void(std::shared_ptr<presentation>)>;
   using clock_function = std::function<base::instant()>;
 

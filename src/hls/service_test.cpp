@@ -29,7 +29,9 @@ struct served {
                 ++attached;
                 if (forget) return;
                 if (refuse) return p->close(404, "nobody publishes this stream");
-                packagers.add(stream, std::move(p), {[this] { return at_ms(now_ms); }, at_ms(0), std::chrono::system_clock::time_point(std::chrono::seconds(1000 + epoch))});
+                packagers.add(
+                    stream, std::move(p),
+                    {[this] { return at_ms(now_ms); }, at_ms(0), std::chrono::system_clock::time_point(std::chrono::seconds(1000 + epoch))});
               },
               [this] { return at_ms(now_ms); }};
   int epoch = 0;
@@ -322,10 +324,13 @@ TEST(service, requests_come_from_any_thread) {
   std::mutex arrivals_mutex;
   std::vector<std::shared_ptr<presentation>> arrivals;
   std::atomic<std::int64_t> now{0};
-  service hls({}, [&](std::shared_ptr<presentation> p) {
-    const std::lock_guard lock(arrivals_mutex);
-    arrivals.push_back(std::move(p));
-  }, [&] { return at_ms(now); });
+  service hls(
+      {},
+      [&](std::shared_ptr<presentation> p) {
+        const std::lock_guard lock(arrivals_mutex);
+        arrivals.push_back(std::move(p));
+      },
+      [&] { return at_ms(now); });
   std::atomic<int> asked{0}, answered{0};
   std::atomic<bool> stop{false};
   std::vector<std::thread> clients;
@@ -333,7 +338,8 @@ TEST(service, requests_come_from_any_thread) {
     clients.emplace_back([&, i] {
       std::uint64_t msn = 1000;
       while (!stop) {
-        for (const auto& [rest, query] : {std::pair<std::string, std::string>{"/index.m3u8", "_HLS_msn=" + std::to_string(msn)}, {"/seg-" + std::to_string(msn) + ".m4s", ""},
+        for (const auto& [rest, query] : {std::pair<std::string, std::string>{"/index.m3u8", "_HLS_msn=" + std::to_string(msn)},
+                                          {"/seg-" + std::to_string(msn) + ".m4s", ""},
                                           {i == 0 ? "/ts.m3u8" : ".m3u8", ""}}) {
           ++asked;
           hls.get("live/a", rest, query, [&](answer a) {
@@ -354,7 +360,9 @@ TEST(service, requests_come_from_any_thread) {
       now = v;
       {
         const std::lock_guard lock(arrivals_mutex);
-        for (auto& p : arrivals) packagers.add(stream, std::move(p), {[&] { return at_ms(now); }, at_ms(0), std::chrono::system_clock::time_point(std::chrono::seconds(1000))});
+        for (auto& p : arrivals)
+          packagers.add(stream, std::move(p),
+                        {[&] { return at_ms(now); }, at_ms(0), std::chrono::system_clock::time_point(std::chrono::seconds(1000))});
         arrivals.clear();
       }
       auto f = v % 2000 == 0 ? key(v) : inter(v);

@@ -201,7 +201,8 @@ base::result<base::slice> av_output::write(const std::vector<sample>& samples) {
     av_packet_unref(&p);
     if (code < 0) return error{error_kind::input, std::string(name(s.to)) + " does not take a frame: " + text_of(code)};
   }
-  if (const int code = av_write_frame(s.context, nullptr); code < 0) return error{error_kind::input, std::string(name(s.to)) + " writes no fragment: " + text_of(code)};
+  if (const int code = av_write_frame(s.context, nullptr); code < 0)
+    return error{error_kind::input, std::string(name(s.to)) + " writes no fragment: " + text_of(code)};
   return s.taken();
 }
 

@@ -11,7 +11,7 @@
 namespace millrace::mux {
 
 struct sample {
-  std::size_t track = 0;  // index in the list that the output was opened with
+  std::size_t track = 0;                        // index in the list that the output was opened with
   std::int64_t dts = 0, pts = 0, duration = 0;  // in units of the track's time_scale
   bool key = false;
   base::slice data;

@@ -33,7 +33,9 @@ inline media::frame inter(std::int64_t ms, std::string_view composition = "00000
   return make(media::frame_kind::video, ms, "27 01 " + std::string(composition) + "00000005419a20268b");
 }
 // AAC-LC, stereo; each frame has 1024 samples.
-inline media::frame audio_config(std::int64_t ms, unsigned rate = 48'000) { return make(media::frame_kind::audio, ms, rate == 48'000 ? "af 00 1190" : "af 00 1210"); }
+inline media::frame audio_config(std::int64_t ms, unsigned rate = 48'000) {
+  return make(media::frame_kind::audio, ms, rate == 48'000 ? "af 00 1190" : "af 00 1210");
+}
 inline media::frame audio(std::int64_t ms) { return make(media::frame_kind::audio, ms, "af 01 211004600000"); }
 
 // ---- a look into MP4 ----

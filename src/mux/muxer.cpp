@@ -28,7 +28,11 @@ constexpr std::int64_t video_units_per_ms = 90;
 
 bool can_carry(container to, std::uint32_t codec) {
   switch (codec) {
-    case codecs::avc: case codecs::hevc: case codecs::aac: case codecs::opus: case codecs::mp3: return true;
+    case codecs::avc:
+    case codecs::hevc:
+    case codecs::aac:
+    case codecs::opus:
+    case codecs::mp3: return true;
     case codecs::av1: return to == container::fmp4;
     default: return false;
   }
@@ -50,7 +54,7 @@ struct track {
   std::int64_t newest_ms = 0;
   // Where the output stands.
   std::size_t index = 0;
-  std::optional<sample_clock> clock;   // of sound
+  std::optional<sample_clock> clock;                        // of sound
   std::int64_t last_dts = 0, shift = 0, last_duration = 0;  // of video, in its units
   bool any = false;
 

@@ -27,10 +27,10 @@ struct muxer_options {
 
 struct track_facts {
   media::frame_kind kind = media::frame_kind::video;
-  std::uint32_t codec = 0;       // FourCC, see media/codec.hpp
-  std::string codecs;            // RFC 6381: "avc1.64001f", "mp4a.40.2"
-  int width = 0, height = 0;     // of video
-  double frame_rate = 0;         // of video, if the stream says it; 0: not known
+  std::uint32_t codec = 0;    // FourCC, see media/codec.hpp
+  std::string codecs;         // RFC 6381: "avc1.64001f", "mp4a.40.2"
+  int width = 0, height = 0;  // of video
+  double frame_rate = 0;      // of video, if the stream says it; 0: not known
   unsigned sample_rate = 0, channels = 0;
 };
 
@@ -38,14 +38,15 @@ struct track_facts {
 struct piece {
   enum class type : unsigned char { init, fragment };
   type is = type::fragment;
-  // fMP4: ftyp + moov, or moof + mdat. MPEG-TS: an init has no bytes and says only that another configuration begins; each fragment starts with PAT and PMT.
+  // fMP4: ftyp + moov, or moof + mdat. MPEG-TS: an init has no bytes and says only that another configuration begins; each fragment starts with PAT
+  // and PMT.
   base::slice bytes;
   std::vector<track_facts> tracks;  // of an init
   // Of a fragment, in the stream's time: the first decoding time in it, and where it ends (the time it was cut at).
   std::int64_t begin_ms = 0, end_ms = 0;
   // Decoding can start here: the first video frame is a key frame, or there is no video track. Of a fragment.
   bool independent = false;
-  bool has_video = false;           // a frame of it; a stall can leave sound alone
+  bool has_video = false;  // a frame of it; a stall can leave sound alone
 };
 
 // Frames go in as the hub has them, one kind of piece comes out:
@@ -57,8 +58,9 @@ struct piece {
 // Nothing is written before a cut, so the tracks of an init are those that had a frame by then. What comes later starts anew: another
 // codec configuration, or a track that was not there, gives a fragment of all that was pushed before, and then a new init. A file ends
 // there and HLS has a discontinuity. A configuration that is the one in effect changes nothing.
-// Video starts at a key frame, after each init. Sound is spaced by its samples, not by RTMP's milliseconds, and stays within 3 ms of the
-// frames' times however long it lasts; larger steps are followed at once. No edit list: times in the container are presentation times.
+// Video starts at a key frame, after each init. Sound is spaced by its samples, not by RTMP's milliseconds, and keeps to the frames' times
+// however long it lasts: within 3 ms where those are steady; jitter is smoothed, a step of 50 ms or more is followed at once.
+// No edit list: times in the container are presentation times.
 // Not thread-safe; reads no clock; throws nothing.
 class muxer {
  public:
@@ -67,7 +69,7 @@ class muxer {
   muxer(const muxer&) = delete;
   muxer& operator=(const muxer&) = delete;
 
-  [[nodiscard]] std::size_t queued_bytes() const noexcept;   // payload that waits for a cut
+  [[nodiscard]] std::size_t queued_bytes() const noexcept;  // payload that waits for a cut
   [[nodiscard]] std::size_t queued_frames() const noexcept;
   // Whether something that waits is earlier than `at_ms`: otherwise a cut there gives nothing.
   [[nodiscard]] bool has_before(std::int64_t at_ms) const noexcept;

@@ -34,7 +34,8 @@ class bit_reader {
   std::size_t at_ = 0;
 };
 
-constexpr std::array<unsigned, 13> sampling_rates{96'000, 88'200, 64'000, 48'000, 44'100, 32'000, 24'000, 22'050, 16'000, 12'000, 11'025, 8'000, 7'350};
+constexpr std::array<unsigned, 13> sampling_rates{96'000, 88'200, 64'000, 48'000, 44'100, 32'000, 24'000,
+                                                  22'050, 16'000, 12'000, 11'025, 8'000,  7'350};
 
 // AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1). The rate is the core's: with spectral band replication a frame still has 1024 of its samples.
 bool read_aac(track_config& out, base::bytes_view record) {
@@ -120,7 +121,9 @@ std::optional<track_body> legacy_body(const media::frame& f) {
   out.composition_ms = info.composition_ms;
   // Behind codec and packet type: AVC's layout with its composition time, AAC's without. Opus of old forks has a packet type where it has a header.
   const bool avc_like = f.kind == frame_kind::video && out.codec >= 16;
-  const std::size_t at = avc_like ? 5 : f.kind == frame_kind::audio && (out.codec == codecs::aac || (out.codec == codecs::opus && info.config)) ? 2 : 1;
+  const std::size_t at = avc_like                                                                                                  ? 5
+                         : f.kind == frame_kind::audio && (out.codec == codecs::aac || (out.codec == codecs::opus && info.config)) ? 2
+                                                                                                                                   : 1;
   const bool command = f.kind == frame_kind::video && f.payload.view()[0] >> 4 == media::frame_type_command;
   out.bytes = f.payload.sub(at);
   out.frame = !info.config && !info.end_of_sequence && !command && !out.bytes.empty();

@@ -11,8 +11,8 @@ namespace millrace::mux {
 
 struct track_config {
   media::frame_kind kind = media::frame_kind::video;
-  std::uint32_t codec = 0;  // FourCC
-  base::slice record;       // avcC, hvcC, av1C, AudioSpecificConfig, OpusHead; empty for MP3
+  std::uint32_t codec = 0;            // FourCC
+  base::slice record;                 // avcC, hvcC, av1C, AudioSpecificConfig, OpusHead; empty for MP3
   std::uint32_t time_scale = 90'000;  // units of a second: the sampling rate of sound
   unsigned sample_rate = 0, channels = 0;
   unsigned samples_per_frame = 0;  // of sound, usually

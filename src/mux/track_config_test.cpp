@@ -11,7 +11,8 @@ namespace {
 namespace codecs = media::codecs;
 
 track_config of(media::frame_kind kind, std::uint32_t codec, std::string_view record) {
-  return config_of(kind, {.codec = codec, .config = true, .frame = false, .key = false, .composition_ms = 0, .bytes = base::slice(base::bytes_of(record))})
+  return config_of(kind,
+                   {.codec = codec, .config = true, .frame = false, .key = false, .composition_ms = 0, .bytes = base::slice(base::bytes_of(record))})
       .value_or(track_config{});
 }
 
@@ -50,17 +51,19 @@ TEST(track_config, opus_packets_say_how_long_they_are) {
   EXPECT_EQ(opus.channels, 2u) << "no header is stereo";
   EXPECT_EQ(opus.record.size(), 19u);
   const auto samples = [&](std::string_view packet) { return samples_of(opus, base::bytes_of(packet)); };
-  EXPECT_EQ(samples("fc 01"), 960u);        // CELT, 20 ms, one
-  EXPECT_EQ(samples("e0 01"), 120u);        // 2.5 ms
-  EXPECT_EQ(samples("18 01"), 2880u);       // SILK, 60 ms
-  EXPECT_EQ(samples("61 01"), 960u);        // hybrid, 10 ms, two
-  EXPECT_EQ(samples("ff 03"), 2880u);       // as many as it says
+  EXPECT_EQ(samples("fc 01"), 960u);   // CELT, 20 ms, one
+  EXPECT_EQ(samples("e0 01"), 120u);   // 2.5 ms
+  EXPECT_EQ(samples("18 01"), 2880u);  // SILK, 60 ms
+  EXPECT_EQ(samples("61 01"), 960u);   // hybrid, 10 ms, two
+  EXPECT_EQ(samples("ff 03"), 2880u);  // as many as it says
   EXPECT_EQ(samples("ff"), 0u);
   EXPECT_EQ(samples(""), 0u);
 }
 
 TEST(track_config, mp3_frames_describe_themselves) {
-  const auto c = config_of_frame(media::frame_kind::audio, {.codec = codecs::mp3, .config = false, .frame = true, .key = false, .composition_ms = 0, .bytes = base::slice(base::bytes_of("fffb9064"))});
+  const auto c = config_of_frame(
+      media::frame_kind::audio,
+      {.codec = codecs::mp3, .config = false, .frame = true, .key = false, .composition_ms = 0, .bytes = base::slice(base::bytes_of("fffb9064"))});
   ASSERT_TRUE(c);
   EXPECT_EQ(c->sample_rate, 44'100u);
   EXPECT_EQ(c->channels, 2u);
