@@ -40,9 +40,9 @@ endif()
 
 # Media through muxer and packager into files, for test/e2e.
 if(MILLRACE_TESTS)
-  foreach(dump mux_dump)
+  foreach(dump mux_dump hls_dump)
     add_executable(${dump} ${PROJECT_SOURCE_DIR}/test/hls/${dump}.cpp)
     target_include_directories(${dump} PRIVATE ${PROJECT_SOURCE_DIR}/test)
-    target_link_libraries(${dump} PRIVATE millrace_options millrace::mux)
+    target_link_libraries(${dump} PRIVATE millrace_options millrace::hls)
   endforeach()
 endif()

@@ -27,8 +27,8 @@ inline std::uint32_t fourcc_of(AVCodecID id) {
   }
 }
 
-inline media::frame message(media::frame_kind kind, std::uint32_t codec, media::ex_packet packet, bool key, std::int64_t dts_ms, std::int32_t composition_ms,
-                            const std::uint8_t* data, int size) {
+inline media::frame message(media::frame_kind kind, std::uint32_t codec, media::ex_packet packet, bool key, std::int64_t dts_ms,
+                            std::int32_t composition_ms, const std::uint8_t* data, int size) {
   media::ex_message m;
   m.kind = kind;
   m.packet = packet;
@@ -54,7 +54,8 @@ inline std::vector<media::frame> read_media_file(const std::string& path) {
   for (unsigned i = 0; i < in->nb_streams; ++i) {
     const auto& p = *in->streams[i]->codecpar;
     const auto codec = fourcc_of(p.codec_id);
-    if (codec != 0) out.push_back(message(kind_of(static_cast<int>(i)), codec, media::ex_packet::sequence_start, true, 0, 0, p.extradata, p.extradata_size));
+    if (codec != 0)
+      out.push_back(message(kind_of(static_cast<int>(i)), codec, media::ex_packet::sequence_start, true, 0, 0, p.extradata, p.extradata_size));
   }
   const auto configs = out.size();
   std::int64_t least = 0;

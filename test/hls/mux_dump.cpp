@@ -22,7 +22,8 @@ int main(int argc, char** argv) {
       if (p->is == mux::piece::type::init) {
         out.close();
         out.open(argv[2] + (++files > 1 ? "." + std::to_string(files) : std::string()), std::ios::binary);
-        for (const auto& t : p->tracks) std::cout << t.codecs << ' ' << t.width << 'x' << t.height << ' ' << t.frame_rate << ' ' << t.sample_rate << ' ' << t.channels << '\n';
+        for (const auto& t : p->tracks)
+          std::cout << t.codecs << ' ' << t.width << 'x' << t.height << ' ' << t.frame_rate << ' ' << t.sample_rate << ' ' << t.channels << '\n';
       }
       out.write(reinterpret_cast<const char*>(p->bytes.data()), static_cast<std::streamsize>(p->bytes.size()));
     }
