@@ -218,7 +218,7 @@ def gst_player(source):
 
 
 def play_hlsdemux(procs, url, out, want):
-    player = procs.start("gst hlsdemux", ["gst-launch-1.0", "playbin3", f"uri={url}", "video-sink=checksumsink sync=false", f"audio-sink=filesink location={out / 'hls.pcm'}"],
+    player = procs.start("gst hlsdemux", ["gst-launch-1.0", "-q", "uridecodebin", f"uri={url}", "!", "video/x-raw", "!", "checksumsink", "sync=false"],
                          env={"GST_DEBUG": "*:1", "GST_DEBUG_NO_COLOR": "1"})
     checksum = re.compile(r"^\d+:\d\d:\d\d\.\d+ ([0-9a-f]{40})$")
     return watch(player, lambda: Played(len([m for m in map(checksum.match, player.lines) if m]), want.samples), want)
