@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/pattern.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
 
@@ -55,7 +56,7 @@ std::optional<std::string_view> query_parameter(std::string_view query, std::str
 std::string without_secrets(std::string_view query);
 // Takes as long wherever the two differ; the length may show.
 bool equal_in_constant_time(std::string_view a, std::string_view b);
-bool matches_pattern(std::string_view pattern, std::string_view text);
+using base::matches_pattern;
 
 access_decision may_publish(const access_rules& rules, const boost::asio::ip::address& from, std::string_view stream, std::string_view query);
 access_decision may_play(const access_rules& rules, const boost::asio::ip::address& from);
