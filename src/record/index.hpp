@@ -1,0 +1,97 @@
+// The list of recordings. Each has a small file of one line of JSON in `.millrace` below the directory, which is written beside its place and moved
+// there; what is lost or damaged is made anew from the recordings themselves, which say whose they are.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "record/disk.hpp"
+#include "record/settings.hpp"
+
+namespace millrace::record {
+
+enum class recording_state : unsigned char {
+  writing,
+  complete,
+  recovered,  // nobody ended it: a crash, or its line of the list was lost. What is there was read for its length
+};
+std::string_view name(recording_state s);
+
+struct recording_facts {
+  std::string id;      // 16 hexadecimal digits, made of `file`: stays the same when the list is made anew
+  std::string stream;
+  std::chrono::system_clock::time_point start;
+  std::int64_t duration_ms = 0;
+  std::uint64_t bytes = 0;
+  std::string file;    // relative to the directory
+  format as = format::mp4;
+  recording_state state = recording_state::writing;
+};
+
+std::string to_json(const recording_facts& r);
+// Nothing if it is damaged, or names a file that could lie outside the directory.
+std::optional<recording_facts> parse_recording(std::string_view json);
+
+// Reading the list is for any thread; everything that touches the disk is for the disk thread.
+class index {
+ public:
+  index(disk& on, std::filesystem::path directory) : disk_(on), directory_(std::move(directory)) {}
+  ~index() { unlock(); }
+  index(const index&) = delete;
+  index& operator=(const index&) = delete;
+
+  // Makes the directory if need be, and reads the lines. Error (kind local): it cannot be used, or another process records into it.
+  base::result<void> load();
+  // Another process may have it.
+  void unlock();
+  // Looks after one file that has no line, or that nobody ended. False when there are none left.
+  bool repair_one();
+
+  // A name that no file has yet, like `wanted`, and the file. Listed as being written. 0 or the error number.
+  int create(recording_facts& r, std::optional<disk_file>& to);
+  // Changes what is known of it. The line is written if `lasting`; if that fails, with the next one.
+  void update(const recording_facts& r, bool lasting);
+  // Takes one from the list that has nothing in it, or whose file is gone.
+  void drop(const recording_facts& r, bool with_file);
+  // Takes it from the list and from the disk. Errors: not_found, busy (being written), local.
+  base::result<void> erase(std::string_view id);
+  // 0 or the error number.
+  int open(const recording_facts& r, std::optional<disk_file>& to) const;
+
+  [[nodiscard]] std::optional<recording_facts> find(std::string_view id) const;
+  [[nodiscard]] std::vector<recording_facts> all() const;  // the newest first
+  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] bool repaired() const;  // nothing is left for repair_one()
+  [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
+
+ private:
+  [[nodiscard]] std::filesystem::path line_of(std::string_view id) const;
+  [[nodiscard]] std::string free_id(const std::string& file) const;
+  void find_strays();
+  void recover(recording_facts r, bool ours);
+  void forget(std::string_view id);
+  void save();
+
+  disk& disk_;
+  const std::filesystem::path directory_;
+  int lock_fd_ = -1;
+  std::set<std::string, std::less<>> unsaved_;  // whose lines could not be written; the disk thread's
+  mutable std::mutex lock_;  // guards what follows
+  std::map<std::string, recording_facts, std::less<>> all_;
+  struct stray {
+    recording_facts what;
+    bool ours = false;  // it has a line, so it may be mended
+  };
+  std::deque<stray> strays_;
+};
+
+}  // namespace millrace::record
