@@ -1,5 +1,7 @@
 #include "http/flv_viewer.hpp"
 
+#include <utility>
+
 #include "media/flv.hpp"
 
 namespace millrace::http {
@@ -46,8 +48,14 @@ body_source::state flv_viewer::pull(base::instant now, std::size_t budget, base:
     if (!next->prelude) delay_.handed_over(now, next->item->frame()->arrival);
     const auto& image = next->item->image(format, [this](const media::frame& f) { return options_.websocket ? encode_message(f) : media::flv::encode_tag(f); });
     out.append(image);
+    if (options_.one_picture && !next->prelude && is_second_picture(*next->item->frame())) return state::ended;
   }
   return state::more;
+}
+
+bool flv_viewer::is_second_picture(const media::frame& f) {
+  if (f.kind != media::frame_kind::video) return false;
+  return std::exchange(pictured_, pictured_ || f.key) && !f.config;
 }
 
 bool flv_viewer::receive(base::bytes_view bytes) {

@@ -17,6 +17,8 @@ struct flv_options {
   hub::cursor_policy policy;
   bool websocket = false;
   std::chrono::milliseconds publisher_wait{0};  // how long to wait for a publisher that has left; 0: for ever
+  // The body ends with the picture after the first key frame, enough for a preview: players show a picture only when they know how long it lasts.
+  bool one_picture = false;
 };
 
 // As a player over RTMP is: the cursor is the viewer, tags are encoded once for all and shared. One thread: its stream's.
@@ -44,6 +46,7 @@ class flv_viewer final : public body_source, public hub::viewer {
 
  private:
   void head(base::send_chain& out);
+  bool is_second_picture(const media::frame& f);
 
   const std::shared_ptr<void> hold_;
   const flv_options options_;
@@ -52,7 +55,7 @@ class flv_viewer final : public body_source, public hub::viewer {
   base::send_chain answers_;  // to control frames
   std::optional<base::instant> waiting_since_;
   hub::delay_watch delay_;
-  bool begun_ = false, closing_ = false;
+  bool begun_ = false, closing_ = false, pictured_ = false;
 };
 
 }  // namespace millrace::http
