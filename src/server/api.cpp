@@ -55,29 +55,24 @@ boost::asio::ip::address address_of(const std::string& endpoint) {
 
 // Who may: by address. A page of another site must not use the browser of somebody who may: its requests carry that site's name in Origin, or, when it
 // made its own name point here, in Host.
-bool api::refuses(const http::request& r, http::response& why) const {
+std::optional<std::string> api::refusal(const http::request& r) const {
   const auto from = address_of(r.remote);
   const auto& allow = settings_.admin_allow;
   if (std::none_of(allow.begin(), allow.end(), [&](const address_range& range) { return range.contains(from); })) {
-    why = error_response(403, "this address may not use the API: see http.admin_allow");
-    return true;
+    return "this address may not use the API: see http.admin_allow";
   }
   const auto host = host_of(r.header("host").value_or(""));
   const auto& known = settings_.admin_hosts;
   if (!host.empty() && host != "localhost" && !is_address(host) && std::find(known.begin(), known.end(), host) == known.end()) {
-    why = error_response(403, "the API is not known by this host name: see http.admin_hosts");
-    return true;
+    return "the API is not known by this host name: see http.admin_hosts";
   }
   const auto origin = r.header("origin");
   if (origin && (r.method != "GET" && r.method != "HEAD")) {
     const auto scheme = origin->find("://");
     const bool own = scheme != std::string_view::npos && origin->substr(scheme + 3) == r.header("host").value_or("");
-    if (!own) {
-      why = error_response(403, "pages of other sites may not change anything here");
-      return true;
-    }
+    if (!own) return "pages of other sites may not change anything here";
   }
-  return false;
+  return std::nullopt;
 }
 
 bool api::handle(const http::request& r, const http::reply_ptr& to) const {
@@ -96,8 +91,7 @@ bool api::handle(const http::request& r, const http::reply_ptr& to) const {
     to->send(http::text_response(well ? 200 : 503, well ? "ok" : "stopping"));
     return true;
   }
-  http::response why;
-  if (refuses(r, why)) to->send(std::move(why)); else route(r, to);
+  if (const auto why = refusal(r)) to->send(error_response(403, *why)); else route(r, to);
   return true;
 }
 
@@ -121,9 +115,12 @@ void api::route(const http::request& r, const http::reply_ptr& to) const {
   }
   if (path == "/api/v1/openapi.json") return to->send(http::bytes_response(std::string(json_type), std::string(openapi_json())));
   if (path == "/api/v1/server") {
-    return control_.collect(io_, {}, [to](snapshot&& all) {
+    return control_.collect(io_, {}, [to, this](snapshot&& all) {
       const auto process = look_at_process();
-      to->send(json_response(server_json(all, process, capacity_left(all, process))));
+      auto out = server_json(all, process, capacity_left(all, process));
+      out["listen"] = json::array(control_.addresses.begin(), control_.addresses.end());
+      if (!control_.pin.empty()) out["pin"] = control_.pin;
+      to->send(json_response(out));
     });
   }
   if (path == "/api/v1/streams") return streams(to);

@@ -2,6 +2,7 @@
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct server_control {
   std::function<void(boost::asio::io_context& asker, std::uint64_t connection, std::function<void(bool found)>)> kick;
   std::function<void(boost::asio::io_context& asker, std::string stream, std::function<void(std::vector<hub::frame_facts>&&)>)> newest_group;
   std::function<bool()> ready;  // false while it stops
+  std::vector<std::string> addresses = {};  // "rtmp://0.0.0.0:1935": where it listens
+  std::string pin = {};                     // of its certificate; empty: it has none
 };
 
 // Of one shard; one thread.
@@ -29,9 +32,10 @@ class api {
 
   // False: the path is none of ours, and nothing was done.
   bool handle(const http::request& r, const http::reply_ptr& to) const;
+  // Why whoever asks this may not use the API, nor the console, which is nothing without it.
+  [[nodiscard]] std::optional<std::string> refusal(const http::request& r) const;
 
  private:
-  [[nodiscard]] bool refuses(const http::request& r, http::response& why) const;
   void route(const http::request& r, const http::reply_ptr& to) const;
   void streams(const http::reply_ptr& to) const;
   void one_stream(const std::string& name, const http::reply_ptr& to) const;

@@ -115,6 +115,8 @@ base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, 
   try {  // loops and threads come with descriptors and stacks, and say by exceptions that there are none left
     std::unique_ptr<server> s(new server(io, std::move(settings)));
     if (auto opened = s->listen(); !opened) return std::move(opened).error();
+    s->context_.control.addresses = s->addresses();
+    if (s->identity_) s->context_.control.pin = s->identity_->pin;
     s->start_threads();
     return s;
   } catch (const std::runtime_error& none_left) {

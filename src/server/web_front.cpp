@@ -6,6 +6,7 @@
 #include "base/escape.hpp"
 #include "base/log.hpp"
 #include "rtmp/names.hpp"
+#include "server/console.hpp"
 #include "server/loss_notice.hpp"
 #include "server/shard.hpp"
 
@@ -52,6 +53,7 @@ struct web_front::player {
   std::chrono::system_clock::time_point since = std::chrono::system_clock::now();
   loss_notice notice;
   bool kicked = false;
+  bool glance = false;  // of one picture: nobody wants to read of it
 };
 
 web_front::web_front(shard_context& shard, server_context& server)
@@ -148,6 +150,10 @@ void web_front::handle(http::request&& r, http::reply_ptr to) {
     const auto name = r.path.substr(1, r.path.size() - 1 - flv_suffix.size());
     return play_flv(r, name, std::move(to));
   }
+  if (auto page = console_response(r)) {
+    const auto why = api_.refusal(r);
+    return to->send(why ? http::text_response(403, *why) : std::move(*page));
+  }
   to->send(http::text_response(404, "nothing is here. Streams are at /APP/NAME.m3u8 and /APP/NAME.flv"));
 }
 
@@ -211,7 +217,8 @@ void web_front::play_flv(const http::request& r, const std::string& name, http::
   one->protocol = std::string(websocket ? "ws" : "http") + (r.secure ? "s-flv" : "-flv");
   one->agent = std::string(r.header("user-agent").value_or("")).substr(0, agent_bytes_max);
   one->remote = r.remote;
-  const http::flv_options how{options.policy, websocket, settings.viewers.publisher_wait};
+  one->glance = r.parameter("picture").has_value();
+  const http::flv_options how{options.policy, websocket, settings.viewers.publisher_wait, one->glance};
   const auto source = shard_.streams.watch(name);
   const auto key = websocket ? std::string(*r.header("sec-websocket-key")) : std::string();
   const auto begin = [weak = std::weak_ptr(alive_), one, how, source, key, to] {
@@ -240,8 +247,10 @@ void web_front::start_flv(const std::shared_ptr<player>& one, const http::flv_op
   viewer->on_over = [weak = std::weak_ptr(alive_), one, id](std::string_view why) {
     if (const auto self = weak.lock()) (*self)->stopped(*one, id, why);
   };
-  log::info("http #{} {}: plays {} over {}", id, one->remote, escaped(one->stream), one->protocol);
-  shard_.reasons.note(one->stream, reason::play_began, id, one->remote, "over " + one->protocol);
+  if (!one->glance) {
+    log::info("http #{} {}: plays {} over {}", id, one->remote, escaped(one->stream), one->protocol);
+    shard_.reasons.note(one->stream, reason::play_began, id, one->remote, "over " + one->protocol);
+  }
   if (const auto at = connections_.find(id); at != connections_.end()) at->second.playing = one;
   r.source = std::move(viewer);
   to->send(std::move(r));
@@ -258,12 +267,14 @@ void web_front::tell_losses(player& one, std::uint64_t id, base::instant at) {
 void web_front::stopped(player& one, std::uint64_t id, std::string_view why) {
   const auto& stats = one.viewer->stats();
   const auto losses = losses_text(stats);
-  log::info("http #{} {}: stops playing {}: {} frames sent, {}, {} times too slow: {}", id, one.remote, escaped(one.stream), stats.delivered,
-            losses.empty() ? "none lost" : losses, stats.jumps, escaped(why));
+  if (!one.glance) {
+    log::info("http #{} {}: stops playing {}: {} frames sent, {}, {} times too slow: {}", id, one.remote, escaped(one.stream), stats.delivered,
+              losses.empty() ? "none lost" : losses, stats.jumps, escaped(why));
+  }
   auto reason = reason::play_ended;
   if (why == http::stuck_text) reason = reason::viewer_stuck;
   if (shard_.stopping) reason = reason::shutting_down;
-  if (!one.kicked) shard_.reasons.note(one.stream, reason, id, one.remote, losses);
+  if (!one.kicked && !one.glance) shard_.reasons.note(one.stream, reason, id, one.remote, losses);
   one.viewer = nullptr;
   if (const auto at = connections_.find(id); at != connections_.end()) at->second.playing.reset();
 }
