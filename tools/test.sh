@@ -92,6 +92,21 @@ test_unit() {
   say "== unit and wire tests"
   sanitizer_settings
   if [[ -n $regex ]]; then test_unit_by_name; else test_unit_whole; fi
+  if [[ -z $regex || console =~ $regex ]]; then test_unit_console; fi
+}
+
+# What the console computes, without a browser; test_e2e has one.
+test_unit_console() {
+  local log=$logs/unit-console.log status=0 ok bad
+  if [[ ${MILLRACE_CONSOLE:-ON} == OFF ]]; then return; fi
+  (cd console && node --test --test-reporter=tap) >"$log" 2>&1 || status=$?
+  ok=$(sed -n 's/^# pass //p' "$log") bad=$(sed -n 's/^# fail //p' "$log")
+  if ((status != 0)); then
+    bad=$((${bad:-0} > 0 ? bad : 1))
+    say "console: FAILED, all of it in $log"
+    grep -A12 '^ *not ok' "$log" | head -n 60 || tail -n 20 "$log"
+  fi
+  passed=$((passed + ${ok:-0})) failed=$((failed + ${bad:-0}))
 }
 
 # Whole programs, the long ones in slices: a process for each of the 1500 tests would spend most of its time on starting.
