@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "server/api_json.hpp"
+#include "server/api_responses.hpp"
 #include "server/metrics.hpp"
 #include "server/openapi.hpp"
 
@@ -16,15 +17,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view json_type = "application/json";
-
-http::response json_response(const json::value& value, unsigned status = 200) {
-  auto r = http::bytes_response(std::string(json_type), json::serialize(value) + "\n");
-  r.status = status;
-  r.headers.emplace_back("Cache-Control", "no-store");
-  return r;
-}
-
-http::response error_response(unsigned status, std::string_view why) { return json_response(json::object{{"error", why}}, status); }
 
 // "host:port", "[v6]:port", "host" to the host, in lower case and without brackets.
 std::string host_of(std::string_view authority) {
@@ -77,8 +69,20 @@ std::optional<std::string> api::refusal(const http::request& r) const {
 
 bool api::handle(const http::request& r, const http::reply_ptr& to) const {
   const bool health = r.path == "/healthz" || r.path == "/readyz";
-  if (!health && r.path != "/metrics" && r.path != "/api" && !r.path.starts_with("/api/")) return false;
+  if (!health && r.path != "/metrics" && r.path != "/api" && !r.path.starts_with("/api/") && !is_recording(r)) return false;
   if (r.path.starts_with("/api/") && (r.path.ends_with(".flv") || r.path.ends_with(".m3u8"))) return false;  // an application may be called so
+  if (is_recording(r)) {
+    if (const auto why = refusal(r)) {
+      to->send(error_response(403, *why));
+    } else if (const auto allowed = recording_methods(r.path); allowed.find(r.method) == std::string_view::npos) {
+      auto no = error_response(405, r.method + " is not for " + r.path);
+      no.headers.emplace_back("Allow", allowed);
+      to->send(std::move(no));
+    } else {
+      recordings(r, to);
+    }
+    return true;
+  }
   const bool reads = r.method == "GET" || r.head();
   if (!reads && !(r.method == "DELETE" && r.path == "/api/v1/connections")) {
     auto no = error_response(405, r.method + " is not for " + r.path);
@@ -106,11 +110,12 @@ void api::route(const http::request& r, const http::reply_ptr& to) const {
   if (path == "/metrics") {
     return control_.collect(io_, {}, [to, this](snapshot&& all) {
       const auto process = look_at_process();
-      to->send(http::bytes_response("text/plain; version=0.0.4; charset=utf-8", metrics_text(all, process, capacity_left(all, process), reasons_)));
+      to->send(http::bytes_response("text/plain; version=0.0.4; charset=utf-8", metrics_text(all, process, capacity_left(all, process), reasons_, control_.recordings->facts())));
     });
   }
   if (path == "/api" || path == "/api/" || path == "/api/v1" || path == "/api/v1/") {
     return to->send(json_response(json::object{{"server", "/api/v1/server"}, {"streams", "/api/v1/streams"}, {"connections", "/api/v1/connections"},
+                                               {"recordings", "/api/v1/recordings"},
                                                {"reasons", "/api/v1/reasons"}, {"openapi", "/api/v1/openapi.json"}, {"metrics", "/metrics"}}));
   }
   if (path == "/api/v1/openapi.json") return to->send(http::bytes_response(std::string(json_type), std::string(openapi_json())));

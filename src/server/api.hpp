@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "http/connection.hpp"
+#include "record/service.hpp"
 #include "server/facts.hpp"
 #include "server/reasons.hpp"
 #include "server/web_settings.hpp"
@@ -19,6 +20,7 @@ struct server_control {
   std::function<void(boost::asio::io_context& asker, std::uint64_t connection, std::function<void(bool found)>)> kick;
   std::function<void(boost::asio::io_context& asker, std::string stream, std::function<void(std::vector<hub::frame_facts>&&)>)> newest_group;
   std::function<bool()> ready;  // false while it stops
+  record::service* recordings = nullptr;    // there before any thread runs
   std::vector<std::string> addresses = {};  // "rtmp://0.0.0.0:1935": where it listens
   std::string pin = {};                     // of its certificate; empty: it has none
 };
@@ -41,6 +43,10 @@ class api {
   void one_stream(const std::string& name, const http::reply_ptr& to) const;
   void history(const std::string& name, std::size_t seconds, const http::reply_ptr& to) const;
   void connections(const http::reply_ptr& to) const;
+  // api_recordings.cpp
+  static bool is_recording(const http::request& r);
+  static std::string_view recording_methods(std::string_view path);
+  void recordings(const http::request& r, const http::reply_ptr& to) const;
 
   boost::asio::io_context& io_;
   const web_settings& settings_;

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/nearest.hpp"
+#include "server/config_record.hpp"
 
 namespace millrace::server {
 namespace {
@@ -226,6 +227,17 @@ const settings& known_settings() {
       {"hls.part_ms", number(&config::hls, &hls::settings::part, 100, 1'000)},
       {"hls.window", number(&config::hls, &hls::settings::window, 3, 100)},
       {"hls.linger_s", seconds(&config::hls, &hls::settings::linger)},
+      {"record.directory", text([](config& c, const std::string& v) { c.record.directory = v; return std::string(); })},
+      {"record.rules", {[](config& c, const toml::node& node) { return read_record_rules(c.record, node); }}},
+      {"record.linger_s", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value<double>();
+         if (!value || *value < 0 || *value > 86'400) return "takes seconds from 0 to 86400";
+         c.record.linger = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
+         return {};
+       }}},
+      {"record.free_bytes_min", number(&config::record, &record::settings::free_bytes_min, 0, std::int64_t{1} << 60)},
+      {"record.queue_bytes", number(&config::record, &record::settings::queue_bytes, 1 << 20, std::int64_t{1} << 34)},
+      {"record.queue_s", seconds(&config::record, &record::settings::queue_age)},
       {"drain.to", text([](config& c, const std::string& v) { c.drain_to = v; return std::string(); })},
       {"limits.connect_s", seconds(&config::rtmp, &base::rtmp_limits::connect_deadline)},
       {"limits.idle_connection_s", seconds(&config::rtmp, &base::rtmp_limits::idle_connection)},
@@ -357,6 +369,19 @@ segment_s = 2                 # a segment ends at the first key frame after so m
 part_ms = 250                 # of Low-Latency HLS
 window = 6                    # segments in the playlist
 linger_s = 60                 # a playlist stays so long for a publisher that has gone
+[record]                      # what is published, into files: doc/recording.md
+# directory = "/var/lib/millrace/recordings"    # nothing is recorded without it
+linger_s = 10                 # a publisher that comes back so soon goes on in the same file
+free_bytes_min = 1073741824   # recording stops while less is free
+queue_bytes = 33554432        # what may wait for the disk, of each stream …
+queue_s = 10                  # … and for how long; then pictures are left out up to a key frame
+# [[record.rules]]            # as often as needed; the first one that fits a name counts
+# streams = "live/*"          # '*' stands for any run of characters
+# format = "mp4"              # mp4 (fragmented), flv (all codecs, tracks and data)
+# file = "{app}/{stream}-{date}-{time}.{ext}"   # below the directory; UTC; also {n}, the number of the file
+# rotate_s = 0                # another file at the first key frame after so long (0: never) …
+# rotate_bytes = 0            # … or so much
+# start = "publish"           # publish, demand (when somebody asks for it)
 
 [drain]
 seconds = 1                   # on SIGTERM: for clients that can reconnect by themselves (E-RTMP); without any it takes no time

@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "hls/settings.hpp"
 #include "net/listener.hpp"
+#include "record/settings.hpp"
 #include "server/access.hpp"
 #include "server/fan_out_pace.hpp"
 #include "server/play_options.hpp"
@@ -43,6 +44,7 @@ struct config {
   std::chrono::milliseconds drain{1'000};
   // A publisher that lost its connection has so long to come back with its token before viewers are told that it is gone.
   std::chrono::milliseconds resume_window{10'000};
+  record::settings record;                   // nothing without a directory
   std::string drain_to;                      // the tcUrl that they are sent to; empty: where they are
 };
 

@@ -42,6 +42,13 @@ constexpr std::array all_metrics{
     metric{"millrace_quic_retries_total", "counter", "Address validations asked for (Retry, RFC 9000 section 8.1.2)."},
     metric{"millrace_quic_path_changes_total", "counter", "Times that a peer over QUIC went on from another address."},
     metric{"millrace_events_total", "counter", "Events with a reason code; doc/guide/reasons.md explains each."},
+    metric{"millrace_recordings_active", "gauge", "Streams that are being recorded."},
+    metric{"millrace_recorded_bytes_total", "counter", "Bytes written into recordings."},
+    metric{"millrace_recorded_files_total", "counter", "Files that were begun by recordings."},
+    metric{"millrace_recording_failures_total", "counter", "Times that a recording could not go on: disk full, not writable, gone."},
+    metric{"millrace_recording_lost_frames_total", "counter", "Frames that are in no file although their stream is recorded, by cause: disk_too_slow, disk_failed, until_key_frame, not_carried."},
+    metric{"millrace_recording_queue_seconds", "gauge", "Age of the oldest frame that waits for the disk; near record.queue_s the disk is too slow."},
+    metric{"millrace_recording_free_bytes", "gauge", "Room left where recordings go; absent without a directory."},
     metric{"millrace_stream_received_bytes_per_second", "gauge", "Media taken in by a stream in the last second."},
     metric{"millrace_stream_pictures_per_second", "gauge", "Pictures taken in by a stream in the last second."},
     metric{"millrace_stream_viewers", "gauge", "Viewers of a stream, over all protocols."},
@@ -115,7 +122,7 @@ std::map<std::string, published> published_streams(const snapshot& all) {
 
 std::span<const metric> metrics() { return all_metrics; }
 
-std::string metrics_text(const snapshot& all, const process_facts& process, const capacity& left, const reason_log& reasons) {
+std::string metrics_text(const snapshot& all, const process_facts& process, const capacity& left, const reason_log& reasons, const record::service_facts& recordings) {
   writer out;
   out.begin("millrace_info");
   out.put(label("version", MILLRACE_VERSION), 1);
@@ -188,6 +195,17 @@ std::string metrics_text(const snapshot& all, const process_facts& process, cons
   out.begin("millrace_events_total");
   const auto counts = reasons.counts();
   for (std::size_t i = 0; i < counts.size(); ++i) out.put(label("reason", code(static_cast<reason>(i))), counts[i]);
+
+  out.one("millrace_recordings_active", recordings.active.size());
+  out.one("millrace_recorded_bytes_total", recordings.bytes);
+  out.one("millrace_recorded_files_total", recordings.files);
+  out.one("millrace_recording_failures_total", recordings.failures);
+  out.begin("millrace_recording_lost_frames_total");
+  for (std::size_t i = 0; i < recordings.lost.size(); ++i) out.put(label("cause", record::name(static_cast<record::loss>(i))), recordings.lost[i]);
+  base::duration queue{0};
+  for (const auto& one : recordings.active) queue = std::max(queue, one.queue_age);
+  out.one("millrace_recording_queue_seconds", std::chrono::duration<double>(queue).count());
+  if (recordings.room) out.one("millrace_recording_free_bytes", recordings.room->free);
 
   const auto per_stream = [&](std::string_view name, auto value) {
     if (streams.empty()) return;

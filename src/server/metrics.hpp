@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "record/service.hpp"
 #include "server/facts.hpp"
 #include "server/process_facts.hpp"
 #include "server/reasons.hpp"
@@ -18,6 +19,6 @@ struct metric {
 // All there are, in the order in which they come. doc/guide/metrics.md lists the same, and a test compares.
 std::span<const metric> metrics();
 
-std::string metrics_text(const snapshot& all, const process_facts& process, const capacity& left, const reason_log& reasons);
+std::string metrics_text(const snapshot& all, const process_facts& process, const capacity& left, const reason_log& reasons, const record::service_facts& recordings);
 
 }  // namespace millrace::server

@@ -31,7 +31,9 @@ std::string text() {
   reasons.note("live/a", reason::viewer_too_slow, 1, "192.0.2.1:1", {});
   capacity left;
   left.viewers_left = 100;
-  return metrics_text(two_shards(), {}, left, reasons);
+  record::service_facts recordings;
+  recordings.room = {{}};
+  return metrics_text(two_shards(), {}, left, reasons, recordings);
 }
 
 std::set<std::string> found(const std::string& in, const std::string& pattern) {

@@ -114,6 +114,7 @@ base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, 
   const auto count = shard_count(settings);
   try {  // loops and threads come with descriptors and stacks, and say by exceptions that there are none left
     std::unique_ptr<server> s(new server(io, std::move(settings)));
+    if (auto opened = s->open_recordings(); !opened) return std::move(opened).error();
     if (auto opened = s->listen(); !opened) return std::move(opened).error();
     s->context_.control.addresses = s->addresses();
     if (s->identity_) s->context_.control.pin = s->identity_->pin;
@@ -123,6 +124,15 @@ base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, 
     return base::error{base::error_kind::local, fmt::format("{} threads cannot be started: {}: raise the limits (ulimit -n, ulimit -u) or take fewer with --shards N",
                                                             count, none_left.what())};
   }
+}
+
+base::result<void> server::open_recordings() {
+  auto opened = record::service::open(settings_.record);
+  if (!opened) return std::move(opened).error().within("recordings");
+  context_.recordings = *std::move(opened);
+  context_.control.recordings = context_.recordings.get();
+  for (const auto& each : shards_) each->record(*context_.recordings);
+  return {};
 }
 
 base::result<net::listener_options> server::listener_settings() {

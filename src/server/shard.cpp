@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 
+#include <boost/asio/post.hpp>
 #include <ctime>
 
 namespace millrace::server {
@@ -44,11 +45,30 @@ shard::~shard() { close(); }
 void shard::close() {
   second_.cancel();
   packagers_.close();
+  if (recorders_) recorders_->close();
   shared_.close();
   listeners_.clear();
   web_.close();
   connections_.clear();
   resumes_.clear();
+}
+
+void shard::record(record::service& by) {
+  const auto published_here = [this](std::string_view name) -> std::shared_ptr<hub::stream> {
+    const auto [first, last] = shared_.publications().equal_range(name);
+    for (auto at = first; at != last; ++at) {
+      if (at->second->in_effect()) return at->second->target();
+    }
+    return nullptr;
+  };
+  recorders_ = std::make_unique<record::shard_recorders>(by, record::shard_recorders::seams{
+      [&io = io_](std::function<void()> what) { boost::asio::post(io, std::move(what)); }, published_here});
+  shared_.on_published = [this](const std::shared_ptr<hub::stream>& stream) {
+    // We may be inside the hub.
+    boost::asio::post(io_, [weak = std::weak_ptr(alive_), stream] {
+      if (const auto self = weak.lock(); self && (*self)->recorders_) (*self)->recorders_->attach(stream);
+    });
+  };
 }
 
 base::result<void> shard::listen(net::listener_options options) {
@@ -80,7 +100,7 @@ std::optional<hub::stream_facts> shard::stream(std::string_view name) const {
   const auto found = streams_.find(name);
   if (!found) return std::nullopt;
   auto facts = found->facts();
-  facts.viewers -= shared_.feeds_of(name);
+  facts.viewers -= shared_.feeds_of(name) + (recorders_ ? recorders_->viewers_of(name) : 0);
   return facts;
 }
 

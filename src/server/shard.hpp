@@ -15,6 +15,7 @@
 #include "base/result.hpp"
 #include "hub/directory.hpp"
 #include "net/listener.hpp"
+#include "record/shard_recorders.hpp"
 #include "server/config.hpp"
 #include "server/rtmp_connection.hpp"
 #include "hls/service.hpp"
@@ -34,6 +35,7 @@ struct server_context {
   reason_log reasons;
   server_control control = {};
   std::unique_ptr<hls::service> hls = nullptr;  // there before any thread runs
+  std::unique_ptr<record::service> recordings = nullptr;  // likewise
 };
 
 struct shard_facts {
@@ -50,6 +52,8 @@ class shard {
   shard(const shard&) = delete;
   shard& operator=(const shard&) = delete;
 
+  // Before its thread runs: what it publishes is recorded by the rules of `by`.
+  void record(record::service& by);
   // As net::listen.
   base::result<void> listen(net::listener_options options);
   [[nodiscard]] web_front& web() { return web_; }
@@ -96,6 +100,7 @@ class shard {
   shard_context context_;
   web_front web_;
   hls_packagers packagers_;
+  std::unique_ptr<record::shard_recorders> recorders_;
   std::vector<std::unique_ptr<net::listener>> listeners_;
   std::map<std::uint64_t, std::shared_ptr<rtmp_connection>> connections_;
   net::traffic gone_;  // of connections that are no more

@@ -66,7 +66,8 @@ shard_snapshot shard::look(const look_at& what) const {
   out.bytes_out = all.sent + web.sent;
   out.streams = history_.entries(streams_, what.seconds);
   for (auto& [name, entry] : out.streams) {
-    entry.hub.viewers -= std::min(entry.hub.viewers, shared_.feeds_of(name));
+    const auto ours = shared_.feeds_of(name) + (recorders_ ? recorders_->viewers_of(name) : 0);
+    entry.hub.viewers -= std::min(entry.hub.viewers, ours);
     const auto [first, last] = shared_.publications().equal_range(name);
     for (auto one = first; one != last; ++one) {
       if (!one->second->in_effect()) continue;

@@ -228,6 +228,7 @@ base::result<std::unique_ptr<live_publication>> shared_streams::publish(const st
     } else {
       made->in_effect_ = true;
       tell(others, name);
+      if (on_published) on_published(stream);
     }
   }
   return made;
@@ -267,6 +268,7 @@ void shared_streams::took_effect(live_publication& which) {
   which.watching_.reset();
   if (const auto watched = find_watched(name)) watched->let_go();  // it was followed by this one
   if (news) tell(others, name);
+  if (on_published) on_published(which.stream_);
 }
 
 void shared_streams::ended(live_publication& which) {

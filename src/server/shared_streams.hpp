@@ -128,6 +128,8 @@ class shared_streams {
   // publication (here: at once), and true returned.
   bool take(const std::string& name, const std::string& token);
   std::function<void(const std::string& name, const std::string& token)> on_token;
+  // A publication of this shard has taken effect; perhaps from inside the hub.
+  std::function<void(const std::shared_ptr<hub::stream>&)> on_published;
 
   [[nodiscard]] shared_facts facts() const;
   // Those of this shard, by name; a name has two while one follows the other.
