@@ -69,20 +69,24 @@ void put_array(byte_writer& out, std::string_view text, const std::vector<flv_fa
   for (const auto& k : keys) out.u8(amf::amf_number).f64(value(k));
 }
 
-// So many bytes that say nothing. Readers have small buffers for a text (FFmpeg's takes 1023 bytes) and show the texts that they find at the top, so it is
-// an object of several.
-constexpr std::size_t filler_bytes_min = 2 + 6 + 1 + 3;
+// So many bytes that say nothing. Readers have small buffers for a text (FFmpeg's takes 1023 bytes) and show the texts that have a name, so it is an
+// array of several.
+constexpr std::size_t filler_bytes_min = 2 + 6 + 1 + 4;
 void put_filler(byte_writer& out, std::size_t bytes) {
-  constexpr std::size_t around = 2 + 1 + 1 + 2, text_max = 1000;
-  put_name(out, "filler");
-  out.u8(amf::amf_object);
+  constexpr std::size_t around = 1 + 2, text_max = 1000;
+  std::vector<std::size_t> texts;
   for (auto left = bytes - filler_bytes_min; left >= around;) {
     auto some = std::min(left, around + text_max);
     if (left != some && left - some < around) some -= around;  // the last one has room for what is around it
-    put_text(out, " ", std::string(some - around, ' '));
+    texts.push_back(some - around);
     left -= some;
   }
-  out.u16(0).u8(amf::amf_object_end);
+  put_name(out, "filler");
+  out.u8(amf::amf_strict_array).u32(static_cast<std::uint32_t>(texts.size()));
+  for (const auto size : texts) {
+    out.u8(amf::amf_string);
+    put_name(out, std::string(size, ' '));
+  }
 }
 
 // The body, filled up to `size` if that is not 0. Fillers stand in front of the index's place, so that everything behind stays where it is.

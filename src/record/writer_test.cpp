@@ -132,6 +132,9 @@ TEST(flv_writer, a_publisher_that_says_anything_of_itself) {
     file.finish();
     EXPECT_EQ(frames_of_flv(file.bytes).size(), 2U);
     EXPECT_TRUE(read_flv_head(file.bytes).has_value());
+    // What keeps room for the index is texts that a reader with a small buffer can take (FFmpeg's: 1023 bytes).
+    EXPECT_EQ(base::as_text(file.bytes).find(std::string(1001, ' ')), std::string_view::npos);
+    EXPECT_NE(base::as_text(file.bytes).find(std::string(1000, ' ')), std::string_view::npos);
   }
   // More than there is room for: the index stays.
   written file(format::flv);

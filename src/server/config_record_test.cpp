@@ -30,8 +30,8 @@ TEST(config_record, the_rule_of_the_example_equals_the_defaults_too) {
   const auto begin = text.find("# [[record.rules]]"), end = text.find("[drain]");
   ASSERT_NE(begin, std::string::npos);
   for (auto at = begin; at < end && at != std::string::npos; at = text.find("\n# ", at)) {
-    at += text[at] == '\n' ? 1 : 0;
-    text.replace(at, 2, "  ");
+    if (text[at] == '\n') ++at;
+    text.replace(at, 2, "  ");  // as long, so that `end` stays right
   }
   const auto parsed = parse_config(text, "example");
   ASSERT_TRUE(parsed) << parsed.error().text;
