@@ -56,8 +56,8 @@ function missing() {
 // One question after the other: a slow server is not asked twice at the same time.
 async function turn() {
   clearTimeout(timer);
-  if (document.hidden) return; // goes on when the page is seen again
   const mine = stop;
+  if (document.hidden || mine.signal.aborted) return; // goes on when the page is seen again
   const began = performance.now();
   try {
     if (!begun) await page.start?.(mine.signal);
@@ -86,5 +86,12 @@ function tell(error) {
 }
 
 addEventListener('hashchange', open);
+// A browser may keep a page that was left as it is, to come back to: with a player whose connection nobody reads from.
+addEventListener('pagehide', () => {
+  stop.abort();
+  clearTimeout(timer);
+  page?.close();
+});
+addEventListener('pageshow', (e) => { if (e.persisted) open(); });
 document.addEventListener('visibilitychange', () => { if (!document.hidden) turn(); });
 open();

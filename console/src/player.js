@@ -1,6 +1,7 @@
 // The player of a stream's page: HTTP-FLV by mpegts.js, or HLS by hls.js. It comes back by itself when a stream does.
 import { el, mark, say, show } from './dom.js';
 import { obstacle } from './codecs.js';
+import { load, loaderOf } from './loader.js';
 import { streamPath } from './text.js';
 
 const retries_ms = [1_000, 2_000, 4_000, 8_000];
@@ -110,14 +111,13 @@ export class Player {
   }
 
   async #flv(wanted) {
-    const { default: mpegts } = await import('mpegts.js');
+    const mpegts = await load();
     if (!wanted()) return undefined;
-    mpegts.LoggingControl.enableAll = false;
     const { video_codec: video, audio_codec: audio } = this.#stream;
     const player = mpegts.createPlayer(
       { type: 'flv', isLive: true, url: `${location.origin}${streamPath(this.#name)}.flv`, hasVideo: Boolean(video) || !audio, hasAudio: Boolean(audio) || !video },
       // No worker: one stream costs the page little, and a worker out of a string is what a content security policy is there to stop.
-      { enableWorker: false, enableStashBuffer: false, liveSync: true, liveSyncMaxLatency: 1.5, liveSyncTargetLatency: 0.7, liveSyncPlaybackRate: 1.1,
+      { customLoader: loaderOf(mpegts), enableWorker: false, enableStashBuffer: false, liveSync: true, liveSyncMaxLatency: 1.5, liveSyncTargetLatency: 0.7, liveSyncPlaybackRate: 1.1,
         autoCleanupSourceBuffer: true, autoCleanupMaxBackwardDuration: 30, autoCleanupMinBackwardDuration: 15 });
     player.on(mpegts.Events.ERROR, (kind, detail, info) => {
       if (!wanted()) return;

@@ -1,6 +1,7 @@
 // Still pictures of many streams, cheaply: the server sends one key frame and what follows it (?picture), the browser decodes it, and only what can be seen is asked for,
 // no more than two at once.
 import { canPlay } from './codecs.js';
+import { load, loaderOf } from './loader.js';
 import { streamPath } from './text.js';
 
 const at_once = 2;
@@ -10,14 +11,13 @@ const patience_ms = 6_000;
 
 /** @param {string} url @param {HTMLCanvasElement} canvas */
 async function grab(url, canvas) {
-  const { default: mpegts } = await import('mpegts.js');
-  mpegts.LoggingControl.enableAll = false;
+  const mpegts = await load();
   const video = document.createElement('video');
   video.muted = true;
   video.playsInline = true;
   // As configured by default it begins to load when the media source is open. Data that comes before that can put mpegts.js 1.8 into an endless loop.
   const player = mpegts.createPlayer({ type: 'flv', isLive: true, url, hasAudio: false, hasVideo: true },
-    { enableWorker: false, enableStashBuffer: false, lazyLoad: false });
+    { customLoader: loaderOf(mpegts), enableWorker: false, enableStashBuffer: false, lazyLoad: false });
   let timer;
   try {
     await new Promise((done, failed) => {

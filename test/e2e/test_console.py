@@ -94,6 +94,16 @@ def test_stream_page_plays_and_closes_a_viewer(web, browser, procs, clip, tmp_pa
     assert browser.complaints() == []
 
 
+def test_leaving_the_page_ends_its_player(web, browser, procs, clip):
+    publish(web, procs, clip, "live/a")
+    browser.open(web.web + "/#/stream/live/a")
+    browser.wait("const v = document.querySelector('video'); return v && v.currentTime > 0")
+    assert len(api(web, "/api/v1/stream?name=live/a")["viewer_connections"]) == 1
+    browser.open("about:blank")
+    web.process.wait_line(r"stops playing live/a", timeout=5)
+    until(lambda: not api(web, "/api/v1/stream?name=live/a")["viewer_connections"], timeout=5, what="the viewer is gone")
+
+
 HOSTILE = ["live/<img src=x onerror=alert(1)>", "live/%00", "live/\u202egnp.exe", "live/\u05e9\u05d9\u05d3\u05d5\u05e8", "live/" + "\u00e9" * 120]
 
 

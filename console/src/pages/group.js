@@ -17,11 +17,13 @@ export function groupPanel(name) {
   const node = el('section', { class: 'panel', 'aria-label': 'Group of pictures' }, el('h2', { text: 'Newest group of pictures' }), none, canvas, legend,
     el('dl', { class: 'figures group-figures' }, ...Object.values(f).map((one) => one.node)));
   let frames = [];
+  let first; // when the group began that was seen last
+  let whole = false; // a group was seen to end
   const spans = []; // of the last half minute: the newest group is still growing when it is looked at
   return {
     node,
     draw() {
-      if (frames.length > 0 && canvas.isConnected) drawGroup(canvas, frames, Math.max(...spans, 200));
+      if (frames.length > 0 && canvas.isConnected) drawGroup(canvas, frames, Math.max(...spans, whole ? 200 : 2000));
     },
     update(list) {
       frames = list;
@@ -32,7 +34,9 @@ export function groupPanel(name) {
       if (!d) return;
       spans.push(d.span_ms);
       if (spans.length > 15) spans.shift();
-      f.span.set(`${(Math.max(...spans) / 1000).toFixed(2)} s`);
+      whole = whole || (first !== undefined && first !== list[0].dts_ms);
+      first = list[0].dts_ms;
+      f.span.set(`${whole ? '' : '≥ '}${(Math.max(...spans) / 1000).toFixed(2)} s`);
       f.pictures.set(count(d.pictures));
       f.key.set(bytes(d.key_bytes), { small: d.key_share === undefined ? '' : `${percent(d.key_share)} of the bytes` });
       f.other.set(bytes(d.other_bytes));

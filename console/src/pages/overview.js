@@ -13,9 +13,9 @@ function card(first, previews) {
   const link = streamLink(first.name);
   const why = el('p', { class: 'why' });
   const rateOf = figure('Bit rate'), frames = figure('Frames'), viewers = figure('Viewers');
-  const codecs = figure('Codecs'), backlog = figure('Backlog'), delay = figure('Viewer delay');
+  const codecs = figure('Codecs'), backlog = figure('Backlog'), delay = figure('Delay');
   backlog.node.title = 'How late media arrives here, against the best of the last half minute';
-  delay.node.title = 'From a frame’s arrival to its hand-over to the network: the worst viewer';
+  delay.node.title = 'Viewer delay: from a frame’s arrival to its hand-over to the network: the worst viewer';
   const node = el('article', { class: 'card' },
     el('a', { class: 'picture', href: link, tabindex: -1, 'aria-hidden': 'true' }, canvas, nothing),
     el('h3', {}, el('a', { href: link }, el('bdi', { text: visible(first.name) })), badge),
@@ -56,7 +56,7 @@ function serverStrip() {
     streams: figure('Streams'), viewers: figure('Viewers'), in: figure('In'), out: figure('Out'),
     gather: figure('Gather window', { title: 'For how long frames are gathered before viewers get them: the delay that load adds' }),
     memory: figure('Memory', { title: 'Resident memory of the server' }),
-    room: figure('Room for', { wide: true, title: 'Viewers like those that are here that would fit beside them' }), up: figure('Up', { wide: true }),
+    room: figure('Room for', { wide: true, title: 'Viewers like those that are here that would fit beside them' }), up: figure('Up'),
   };
   const shards = el('ol', { class: 'shards', 'aria-label': 'CPU per thread' });
   const node = el('section', { class: 'panel strip', 'aria-label': 'Server' },
