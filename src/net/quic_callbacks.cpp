@@ -1,6 +1,7 @@
 // The C functions that ngtcp2 calls. All run inside read_pkt, write or handle_expiry, so they take notes and nothing else:
 // calling back into those functions, or deleting the connection, is forbidden here.
 #include <algorithm>
+#include <utility>
 
 #include "net/quic_connection.hpp"
 
@@ -34,12 +35,22 @@ struct quic_callbacks {
     return 0;
   }
 
+  // A client has nothing to say in TLS once its handshake is over: key updates are QUIC's (RFC 9001 section 6), and nobody asked it for a certificate.
+  static int recv_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, std::uint64_t offset, const std::uint8_t* bytes, std::size_t size,
+                              void* user) {
+    if (self(user).tls_) return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, bytes, size, user);
+    ngtcp2_conn_set_tls_alert(conn, tls_alert_unexpected_message);
+    return NGTCP2_ERR_CRYPTO;
+  }
+
   static int handshake_completed(ngtcp2_conn* conn, void* user) {
     auto& connection = self(user);
-    if (!connection.tls_->agree_on_alpn()) {  // GnuTLS refuses a wrong ALPN, but not the absence of one
+    auto terms = connection.tls_->agreed();
+    if (!terms) {  // GnuTLS refuses a wrong ALPN, but not the absence of one
       connection.no_alpn_ = true;
       return 0;
     }
+    connection.terms_ = *std::move(terms);
     connection.handshake_completed_ = true;
     if (connection.server_) submit_token(conn, connection);
     return 0;
@@ -122,7 +133,7 @@ ngtcp2_callbacks quic_callback_table(bool server) {
     table.recv_retry = ngtcp2_crypto_recv_retry_cb;
     table.recv_new_token = quic_callbacks::recv_new_token;
   }
-  table.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+  table.recv_crypto_data = quic_callbacks::recv_crypto_data;
   table.encrypt = ngtcp2_crypto_encrypt_cb;
   table.decrypt = ngtcp2_crypto_decrypt_cb;
   table.hp_mask = ngtcp2_crypto_hp_mask_cb;

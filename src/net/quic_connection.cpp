@@ -199,6 +199,10 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
     ngtcp2_conn_info info;
     ngtcp2_conn_get_conn_info2(conn_, &info);
     discarded_in_handshake_ = info.pkt_discarded;
+    if (server_) {
+      tls_->detach();
+      tls_.reset();
+    }
     if (host_ != nullptr) host_->on_handshake_over(*this);
     if (application_) application_->on_handshake_completed();
   }
@@ -329,7 +333,7 @@ quic_time quic_connection::probe_timeout() const { return conn_ == nullptr ? sec
 
 void quic_connection::fill(transport_facts& facts) const {
   if (conn_ == nullptr) {
-    facts = last_facts_;
+    if (last_facts_) facts = *last_facts_;
     return;
   }
   ngtcp2_conn_info info;
@@ -337,8 +341,8 @@ void quic_connection::fill(transport_facts& facts) const {
   facts.kind = transport_kind::quic;
   facts.local = local_.text();
   facts.remote = remote_.text();
-  facts.alpn = handshake_completed_ ? tls_->alpn() : "";
-  facts.tls = handshake_completed_ ? tls_->description() : "";
+  facts.alpn = terms_.alpn;
+  facts.tls = handshake_completed_ ? terms_.description() : "";
   facts.quic_version = ngtcp2_conn_get_negotiated_version2(conn_);
   facts.congestion_control = congestion_ == congestion_control::bbr ? "bbr" : "cubic";
   if (info.min_rtt != UINT64_MAX) {  // a sample exists
@@ -354,8 +358,10 @@ void quic_connection::fill(transport_facts& facts) const {
   facts.repeats_useful = static_cast<std::uint64_t>(repeated.useful);
   facts.repeats_received = info.pkt_discarded - std::min(info.pkt_discarded, discarded_in_handshake_);
   facts.path_changes = path_changes_;
-  facts.peer_certificate_pin = tls_->peer_pin();
-  facts.peer_certificate = tls_->peer_certificate();
+  if (tls_) {
+    facts.peer_certificate_pin = tls_->peer_pin();
+    facts.peer_certificate = tls_->peer_certificate();
+  }
 }
 
 }  // namespace millrace::net

@@ -161,7 +161,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   [[nodiscard]] bool finishing() const { return conn_ != nullptr && application_ && application_->finishing(); }
   [[nodiscard]] bool is_server() const noexcept { return server_; }
   [[nodiscard]] bool handshake_completed() const noexcept { return handshake_completed_; }
-  [[nodiscard]] const std::string& alpn() const noexcept { return tls_->alpn(); }  // once it is
+  [[nodiscard]] const std::string& alpn() const noexcept { return terms_.alpn; }  // once it is
   [[nodiscard]] const udp_address& remote() const noexcept { return remote_; }
   [[nodiscard]] ngtcp2_conn* native() noexcept { return conn_; }  // null once ended
   [[nodiscard]] std::uint64_t congestion_window() const;
@@ -197,7 +197,8 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   void drop_ids();
 
   quic_connection_host* host_;
-  std::unique_ptr<quic_tls> tls_;
+  std::unique_ptr<quic_tls> tls_;  // a server's goes with the handshake: 10 kB
+  quic_terms terms_;               // from then on
   ngtcp2_conn* conn_ = nullptr;
   std::shared_ptr<quic_application> application_;
   const bool server_;
@@ -222,7 +223,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
 
   std::vector<std::uint8_t> close_packet_;  // closing: sent again when packets keep coming
   std::uint64_t closing_datagrams_ = 0;
-  transport_facts last_facts_;  // once conn_ is gone
+  std::unique_ptr<const transport_facts> last_facts_;  // once conn_ is gone
 };
 
 // Fills in every callback that ngtcp2 wants (quic_callbacks.cpp).

@@ -95,7 +95,7 @@ void quic_connection::fail(int rv) {
   if (rv == NGTCP2_ERR_CRYPTO) {
     const auto alert = ngtcp2_conn_get_tls_alert2(conn_);
     ngtcp2_ccerr_set_tls_alert(&error, alert, nullptr, 0);
-    if (!tls_->certificate_failure().empty()) {
+    if (tls_ && !tls_->certificate_failure().empty()) {
       info = ends(error_kind::certificate, tls_->certificate_failure());
     } else if (alert == tls_alert_no_application_protocol) {
       info = ends(error_kind::unsupported, "the peer does not speak RTMP over QUIC (no common ALPN)");
@@ -159,7 +159,7 @@ void quic_connection::end(close_info info, state next) {
   const quic_time probe = probe_timeout();
   transport_facts facts;
   fill(facts);
-  last_facts_ = std::move(facts);
+  last_facts_ = std::make_unique<const transport_facts>(std::move(facts));
   if (next == state::closing && close_packet_.empty()) next = state::ended;
   if (!handshake_completed_ && !server_) next = state::ended;  // nobody to be polite to, and the program may want to end
   state_ = next;

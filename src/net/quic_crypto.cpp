@@ -133,16 +133,23 @@ void quic_tls::attach(ngtcp2_conn* connection) {
   ngtcp2_conn_set_tls_native_handle(connection, session_);
 }
 
-bool quic_tls::agree_on_alpn() {
-  gnutls_datum_t chosen{};
-  if (gnutls_alpn_get_selected_protocol(session_, &chosen) != 0) return false;
-  alpn_.assign(reinterpret_cast<const char*>(chosen.data), chosen.size);
-  return std::find(offered_alpn_.begin(), offered_alpn_.end(), alpn_) != offered_alpn_.end();
+void quic_tls::detach() {
+  ngtcp2_conn_set_tls_native_handle(connection_, nullptr);
+  connection_ = nullptr;
 }
 
-std::string quic_tls::description() const {
-  const char* const version = gnutls_protocol_get_name(gnutls_protocol_get_version(session_));
-  const char* const cipher = gnutls_cipher_get_name(gnutls_cipher_get(session_));
+std::optional<quic_terms> quic_tls::agreed() const {
+  gnutls_datum_t chosen{};
+  if (gnutls_alpn_get_selected_protocol(session_, &chosen) != 0) return std::nullopt;
+  quic_terms out;
+  out.alpn.assign(reinterpret_cast<const char*>(chosen.data), chosen.size);
+  if (std::find(offered_alpn_.begin(), offered_alpn_.end(), out.alpn) == offered_alpn_.end()) return std::nullopt;
+  out.version = gnutls_protocol_get_name(gnutls_protocol_get_version(session_));
+  out.cipher = gnutls_cipher_get_name(gnutls_cipher_get(session_));
+  return out;
+}
+
+std::string quic_terms::description() const {
   return std::string(version == nullptr ? "TLS" : version) + " " + (cipher == nullptr ? "?" : cipher);
 }
 

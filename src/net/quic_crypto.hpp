@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 namespace millrace::net {
 
 // TLS alert numbers that mean something to us (RFC 8446 section 6); QUIC sends them as 0x100 + alert.
+inline constexpr std::uint8_t tls_alert_unexpected_message = 10;
 inline constexpr std::uint8_t tls_alert_handshake_failure = 40;
 inline constexpr std::uint8_t tls_alert_protocol_version = 70;
 inline constexpr std::uint8_t tls_alert_no_application_protocol = 120;
@@ -37,7 +39,16 @@ class quic_credentials {
   gnutls_certificate_credentials_t credentials_ = nullptr;
 };
 
-// The TLS side of one connection. ngtcp2_conn_del comes before its destructor. Does not move: GnuTLS keeps pointers into it.
+// What a handshake agreed on: outlives the TLS session.
+struct quic_terms {
+  std::string alpn;
+  const char* version = nullptr;  // GnuTLS' own names, constants of the program
+  const char* cipher = nullptr;
+  [[nodiscard]] std::string description() const;  // "TLS1.3 AES-128-GCM"
+};
+
+// The TLS side of one connection, for as long as there is something to say in TLS: ngtcp2 has the keys. ngtcp2_conn_del, or detach(), comes
+// before its destructor. Does not move: GnuTLS keeps pointers into it.
 class quic_tls {
  public:
   static base::result<std::unique_ptr<quic_tls>> make_server(std::shared_ptr<const quic_credentials> credentials, std::vector<std::string> alpn);
@@ -49,10 +60,10 @@ class quic_tls {
 
   // Both sides know each other from here on; called right after ngtcp2_conn_*_new.
   void attach(ngtcp2_conn* connection);
+  void detach();  // no handshake data for it any more
   [[nodiscard]] gnutls_session_t session() const noexcept { return session_; }
-  bool agree_on_alpn();  // after the handshake; false: on none of ours
-  [[nodiscard]] const std::string& alpn() const noexcept { return alpn_; }  // agreed on
-  [[nodiscard]] std::string description() const;  // "TLS1.3 AES-128-GCM"
+  // After the handshake; nothing: there is no protocol that is one of ours.
+  [[nodiscard]] std::optional<quic_terms> agreed() const;
   // Clients, once the certificate arrived. The failure text is empty while nothing is wrong with it.
   [[nodiscard]] const std::string& certificate_failure() const noexcept { return certificate_failure_; }
   [[nodiscard]] const std::string& peer_pin() const noexcept { return peer_pin_; }
@@ -69,7 +80,7 @@ class quic_tls {
   gnutls_session_t session_ = nullptr;
   std::shared_ptr<const quic_credentials> credentials_;
   std::vector<std::string> offered_alpn_;
-  std::string alpn_, server_name_;
+  std::string server_name_;
   bool server_name_is_ip_ = false;
   verify_options verify_;
   std::string certificate_failure_, peer_pin_, peer_certificate_;

@@ -4,6 +4,7 @@
 
 #include "net/quic_ids.hpp"
 #include "support/quic_fixtures.hpp"
+#include "support/quic_raw_peer.hpp"
 #include "support/udp_relay.hpp"
 
 namespace millrace::net {
@@ -174,6 +175,24 @@ TEST(quic_hostile, replayed_datagrams_of_an_ended_connection_are_harmless) {
   replayer.answers(100ms);
   EXPECT_EQ(world.accepted.size(), accepted) << "no transport comes out of a replay";
   EXPECT_NE(world.pair().second, nullptr);
+}
+
+// The server has no TLS session any more by then (RFC 9001 section 6: a key update of TLS, say, is an unexpected message).
+TEST(quic_hostile, handshake_data_behind_the_handshake_ends_the_connection) {
+  quic_world world;
+  world.listen();
+  const auto peer = test::quic_raw_peer::dial(world.io, loopback(world.server->port()));
+  ASSERT_TRUE(run_until(world.io, [&] { return peer->ready; }));
+  peer->say("hi", false);
+  ASSERT_TRUE(run_until(world.io, [&] { return world.accepted.size() == 1 && world.accepted[0]->handler.received == "hi"; }));
+  const std::array<std::uint8_t, 5> key_update{24, 0, 0, 1, 0};
+  ASSERT_EQ(ngtcp2_conn_submit_crypto_data(peer->connection->native(), NGTCP2_ENCRYPTION_LEVEL_1RTT, key_update.data(), key_update.size()), 0);
+  peer->connection->touch();
+  ASSERT_TRUE(run_until(world.io, [&] { return peer->ended.has_value(); }));
+  EXPECT_EQ(peer->ended->code, 0x100u + tls_alert_unexpected_message);
+  ASSERT_TRUE(run_until(world.io, [&] { return world.accepted[0]->handler.closed.has_value(); }));
+  EXPECT_EQ(world.accepted[0]->handler.closed->reason.kind, base::error_kind::protocol);
+  peer->hang_up();
 }
 
 TEST(quic_hostile, a_thousand_connections_come_and_go_without_a_trace) {

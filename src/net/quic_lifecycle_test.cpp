@@ -149,6 +149,27 @@ TEST(quic_half_close, the_peers_fin_ends_the_pipe_after_its_last_byte) {
   peer->hang_up();
 }
 
+// The keys outlive the server's TLS session.
+TEST(quic_keys, are_updated_after_the_handshake) {
+  quic_world world;
+  world.listen();
+  const auto peer = quic_raw_peer::dial(world.io, loopback(world.server->port()));
+  ASSERT_TRUE(run_until(world.io, [&] { return peer->ready; }));
+  peer->say("hi", false);
+  ASSERT_TRUE(run_until(world.io, [&] { return world.accepted.size() == 1 && world.accepted[0]->handler.received == "hi"; }));
+  EXPECT_THAT(world.accepted[0]->transport->facts().tls, HasSubstr("TLS1.3 "));
+  int rv = NGTCP2_ERR_INVALID_STATE;
+  ASSERT_TRUE(run_until(world.io, [&] {  // possible once the handshake is confirmed
+    rv = ngtcp2_conn_initiate_key_update(peer->connection->native(), peer->connection->now());
+    return rv == 0;
+  })) << ngtcp2_strerror(rv);
+  peer->say("under new keys", false);
+  ASSERT_TRUE(run_until(world.io, [&] { return world.accepted[0]->handler.received == "hiunder new keys"; }));
+  world.accepted[0]->transport->send(chain_of("likewise"));
+  EXPECT_TRUE(run_until(world.io, [&] { return peer->received == "likewise"; }));
+  peer->hang_up();
+}
+
 TEST(quic_half_close, a_reset_is_a_reset) {
   quic_world world;
   world.listen();
