@@ -32,7 +32,7 @@ std::string text() {
   capacity left;
   left.viewers_left = 100;
   record::service_facts recordings;
-  recordings.room = {{}};
+  recordings.room = record::disk::room{};
   return metrics_text(two_shards(), {}, left, reasons, recordings);
 }
 
