@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 
 namespace millrace::base {
 
@@ -39,6 +40,21 @@ struct rtmp_limits {
   std::size_t stream_name_bytes = 256;
   std::size_t query_bytes = 1024;
   std::size_t tc_url_bytes = 2048;
+};
+
+// The same for all sessions of a server, each of which looks at them in several places: shared, not copied. Immutable.
+class shared_limits {
+ public:
+  shared_limits() {
+    static const auto usual = std::make_shared<const rtmp_limits>();
+    values_ = usual;
+  }
+  shared_limits(const rtmp_limits& values) : values_(std::make_shared<const rtmp_limits>(values)) {}  // NOLINT: limits are what it is
+  const rtmp_limits& operator*() const noexcept { return *values_; }
+  const rtmp_limits* operator->() const noexcept { return values_.get(); }
+
+ private:
+  std::shared_ptr<const rtmp_limits> values_;
 };
 
 struct amf_limits {

@@ -34,7 +34,9 @@ rtmp::client_config config_of(const link_target& target, rtmp::framing_kind fram
   rtmp::client_config config;
   config.framing = framing;
   config.reliable = settings.reliable;
-  config.limits.media_message_kept = settings.media_kept;
+  base::rtmp_limits limits;
+  limits.media_message_kept = settings.media_kept;
+  config.limits = limits;
   config.role = target.role;
   config.app = target.uri.app;
   config.tc_url = target.uri.tc_url();

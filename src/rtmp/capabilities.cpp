@@ -10,14 +10,18 @@ namespace {
 constexpr std::string_view wildcard = "*";
 constexpr std::size_t fourcc_bytes = 4;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-
-bool names(std::string_view name, std::uint32_t fourcc) {
-  if (name.size() != fourcc_bytes) return false;
-  for (std::size_t i = 0; i < fourcc_bytes; ++i) {
-    if (lower(name[i]) != lower(static_cast<char>(fourcc >> (24 - 8 * i)))) return false;
+std::uint32_t lower(std::uint32_t fourcc) {
+  for (int shift = 0; shift < 32; shift += 8) {
+    if (const auto c = fourcc >> shift & 0xFF; c >= 'A' && c <= 'Z') fourcc |= 0x20U << shift;
   }
-  return true;
+  return fourcc;
+}
+
+std::string name_of(std::uint32_t fourcc) {
+  if (fourcc == codec_table::any) return std::string(wildcard);
+  std::string out;
+  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(fourcc >> shift);
+  return out;
 }
 
 // Flags of a number as a peer sends it. What is no whole number of 32 bits says nothing.
@@ -27,11 +31,6 @@ std::uint32_t flags_from(const amf0::value* v) {
   return static_cast<std::uint32_t>(*number);
 }
 
-void add(codec_table& to, const std::string& name, std::uint32_t flags) {
-  to.announced = true;
-  if (name == wildcard || name.size() == fourcc_bytes) to.entries.push_back({name, flags});
-}
-
 void read_list(const amf0::value& object, codec_table& into) {
   const auto* list = object.find("fourCcList");
   if (!list) return;
@@ -39,11 +38,11 @@ void read_list(const amf0::value& object, codec_table& into) {
   // A strict array of strings; an ECMA array of them comes from encoders without strict ones.
   if (const auto* strict = std::get_if<amf0::strict_array>(&list->get())) {
     for (const auto& item : strict->items) {
-      if (const auto* name = item.text()) add(into, *name, can_decode_flag | can_forward_flag);
+      if (const auto* name = item.text()) into.add(*name, can_decode_flag | can_forward_flag);
     }
   } else if (const auto* members = list->members()) {
     for (const auto& m : *members) {
-      if (const auto* name = m.val.text()) add(into, *name, can_decode_flag | can_forward_flag);
+      if (const auto* name = m.val.text()) into.add(*name, can_decode_flag | can_forward_flag);
     }
   }
 }
@@ -54,23 +53,35 @@ void read_map(const amf0::value& object, std::string_view property, codec_table&
   into.announced = true;
   const auto* members = map->members();
   if (!members) return;
-  for (const auto& m : *members) add(into, m.name, flags_from(&m.val));
+  for (const auto& m : *members) into.add(m.name, flags_from(&m.val));
 }
 
 void append_map(std::vector<amf0::member>& to, const char* property, const codec_table& table) {
   if (!table.announced) return;
   amf0::object map;
-  for (const auto& e : table.entries) map.members.push_back({e.name, static_cast<double>(e.flags)});
+  for (const auto& e : table.entries) map.members.push_back({name_of(e.fourcc), static_cast<double>(e.flags)});
   to.push_back({property, std::move(map)});
 }
 
 }  // namespace
 
+void codec_table::add(std::string_view name, std::uint32_t flags) {
+  announced = true;
+  std::uint32_t fourcc = any;
+  if (name.size() == fourcc_bytes) {
+    for (const char c : name) fourcc = fourcc << 8 | static_cast<std::uint8_t>(c);
+    if (fourcc == any) return;  // four NULs
+  } else if (name != wildcard) {
+    return;
+  }
+  entries.push_back({fourcc, flags});
+}
+
 std::uint32_t codec_table::flags_of(std::uint32_t fourcc) const {
   std::uint32_t flags = 0;
   for (const auto& e : entries) {
-    if (e.name == wildcard) return e.flags;
-    if (names(e.name, fourcc)) flags = e.flags;  // as with all AMF objects, the last of a name counts
+    if (e.fourcc == any) return e.flags;
+    if (lower(e.fourcc) == lower(fourcc)) flags = e.flags;  // as with all AMF objects, the last of a name counts
   }
   return flags;
 }
@@ -95,10 +106,10 @@ peer_capabilities own_capabilities() {
   peer_capabilities own;
   // The single names are for servers that compare strings and know no "*".
   for (const char* name : {"avc1", "hvc1", "vvc1", "av01", "vp08", "vp09", "mp4a", "Opus", "fLaC", "ac-3", "ec-3", ".mp3", "*"}) {
-    add(own.list, name, can_forward_flag);
+    own.list.add(name, can_forward_flag);
   }
-  add(own.video, std::string(wildcard), can_forward_flag);
-  add(own.audio, std::string(wildcard), can_forward_flag);
+  own.video.add(wildcard, can_forward_flag);
+  own.audio.add(wildcard, can_forward_flag);
   own.caps_ex = caps_reconnect | caps_multitrack | caps_mod_ex | caps_timestamp_nano_offset;
   own.video_function = video_function_seek | video_function_hdr | video_function_metadata;
   return own;
@@ -116,7 +127,7 @@ void append_capabilities(std::vector<amf0::member>& to, const peer_capabilities&
   if (with_video_function && what.video_function != 0) to.push_back({"videoFunction", static_cast<double>(what.video_function)});
   if (what.list.announced) {
     amf0::strict_array list;
-    for (const auto& e : what.list.entries) list.items.emplace_back(e.name);
+    for (const auto& e : what.list.entries) list.items.emplace_back(name_of(e.fourcc));
     to.push_back({"fourCcList", std::move(list)});
   }
   append_map(to, "videoFourCcInfoMap", what.video);

@@ -25,13 +25,16 @@ inline constexpr std::uint32_t video_function_seek = 1, video_function_hdr = 2, 
 
 // One list of codecs with their flags: fourCcList, videoFourCcInfoMap or audioFourCcInfoMap.
 struct codec_table {
+  static constexpr std::uint32_t any = 0;  // "*"
   struct entry {
-    std::string name;  // a FourCC of 4 characters, or "*"
+    std::uint32_t fourcc = any;  // as spelled by the peer
     std::uint32_t flags = 0;
   };
   bool announced = false;  // the property was there, however empty
   std::vector<entry> entries;
 
+  // A name that is neither four characters nor "*" is left out.
+  void add(std::string_view name, std::uint32_t flags);
   // 0 where the codec is not listed. "*" overrides the flags of single codecs. Upper and lower case are the same, because the
   // specification itself writes both.
   [[nodiscard]] std::uint32_t flags_of(std::uint32_t fourcc) const;

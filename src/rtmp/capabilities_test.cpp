@@ -75,6 +75,22 @@ TEST(capabilities, E4_E8_bits_are_read_and_unknown_ones_ignored) {
   EXPECT_FALSE(read({{"videoFunction", 9.0}}).video_metadata());
 }
 
+TEST(capabilities, a_name_is_kept_as_it_was_spelled) {
+  codec_table table;
+  for (const auto* name : {"Opus", ".mp3", "*", "toolong", "abc", ""}) table.add(name, can_decode_flag);
+  table.add(std::string_view("\0\0\0\0", 4), can_decode_flag);
+  EXPECT_EQ(table.entries.size(), 3U);
+  peer_capabilities peer;
+  peer.list = table;
+  std::vector<amf0::member> members;
+  append_capabilities(members, peer, false);
+  const auto& list = std::get<amf0::strict_array>(members.at(0).val.get());
+  ASSERT_EQ(list.items.size(), 3U);
+  EXPECT_EQ(*list.items[0].text(), "Opus");
+  EXPECT_EQ(*list.items[1].text(), ".mp3");
+  EXPECT_EQ(*list.items[2].text(), "*");
+}
+
 TEST(capabilities, what_is_written_reads_the_same) {
   for (const bool function : {true, false}) {
     std::vector<amf0::member> members;

@@ -6,15 +6,15 @@
 
 namespace millrace::rtmp {
 
-chunk_framing::chunk_framing(server_role, const base::rtmp_limits& limits, base::instant now, std::uint64_t seed)
+chunk_framing::chunk_framing(server_role, const base::shared_limits& limits, base::instant now, std::uint64_t seed)
     : handshake_(server_handshake(seed)),
-      reader_(limits, limits.partial_bytes_unauthorised),
+      reader_(limits, limits->partial_bytes_unauthorised),
       liveness_(now) {}
 
 // A client chose its server, so it grants the full partial limit at once. C0 and C1 are ready to go.
-chunk_framing::chunk_framing(client_role role, const base::rtmp_limits& limits, base::instant now, std::uint64_t seed)
+chunk_framing::chunk_framing(client_role role, const base::shared_limits& limits, base::instant now, std::uint64_t seed)
     : handshake_(client_handshake(seed, role.digest)),
-      reader_(limits, limits.partial_bytes),
+      reader_(limits, limits->partial_bytes),
       liveness_(now) {
   out_.push_back(base::slice(std::get<client_handshake>(handshake_).poll_output()));
 }

@@ -23,8 +23,8 @@ class chunk_framing final : public framing {
   struct client_role {
     bool digest = false;
   };
-  chunk_framing(server_role, const base::rtmp_limits& limits, base::instant now, std::uint64_t seed);
-  chunk_framing(client_role role, const base::rtmp_limits& limits, base::instant now, std::uint64_t seed);
+  chunk_framing(server_role, const base::shared_limits& limits, base::instant now, std::uint64_t seed);
+  chunk_framing(client_role role, const base::shared_limits& limits, base::instant now, std::uint64_t seed);
 
   [[nodiscard]] bool ready() const override;
   [[nodiscard]] bool digest_handshake() const override;

@@ -27,7 +27,7 @@ bool starts_like(const std::uint8_t* bytes, std::size_t count, std::uint32_t val
 
 }  // namespace
 
-chunk_reader::chunk_reader(const base::rtmp_limits& limits, std::size_t partial_limit) : limits_(limits), partial_limit_(partial_limit) {}
+chunk_reader::chunk_reader(const base::shared_limits& limits, std::size_t partial_limit) : limits_(limits), partial_limit_(partial_limit) {}
 
 base::error chunk_reader::failure(base::error_kind kind, std::string_view text) const {
   return base::error{kind, "chunk stream " + std::to_string(csid_) + ": " + std::string(text)};
@@ -37,10 +37,10 @@ std::size_t chunk_reader::message_limit(std::uint8_t type) const {
   switch (static_cast<message_type>(type)) {
     case message_type::audio:
     case message_type::video:
-    case message_type::aggregate: return limits_.media_message_bytes;
+    case message_type::aggregate: return limits_->media_message_bytes;
     case message_type::data_amf0:
-    case message_type::data_amf3: return limits_.data_message_bytes;
-    default: return limits_.command_message_bytes;
+    case message_type::data_amf3: return limits_->data_message_bytes;
+    default: return limits_->command_message_bytes;
   }
 }
 
@@ -106,8 +106,8 @@ chunk_reader::step_result chunk_reader::on_basic_header() {
     // librtmp pings with format 1 on a chunk stream that it never used: the message stream is then 0. Formats 2 and 3 would
     // inherit a length and type that nobody sent.
     if (format_ >= 2) return failure(base::error_kind::protocol, "format " + std::to_string(format_) + " on an unused chunk stream");
-    if (streams_.size() >= limits_.chunk_streams) {
-      return failure(base::error_kind::limit, "more than " + std::to_string(limits_.chunk_streams) + " chunk streams");
+    if (streams_.size() >= limits_->chunk_streams) {
+      return failure(base::error_kind::limit, "more than " + std::to_string(limits_->chunk_streams) + " chunk streams");
     }
     current_ = streams_.size();
     streams_.emplace_back().csid = csid_;
@@ -211,7 +211,7 @@ chunk_reader::step_result chunk_reader::on_payload(base::bytes_view& in) {
 
 std::size_t chunk_reader::kept_of(const chunk_stream& s) const {
   const auto type = static_cast<message_type>(s.type);
-  return type == message_type::audio || type == message_type::video ? std::min(s.length, limits_.media_message_kept) : s.length;
+  return type == message_type::audio || type == message_type::video ? std::min(s.length, limits_->media_message_kept) : s.length;
 }
 
 chunk_reader::step_result chunk_reader::finish_message() {

@@ -21,7 +21,7 @@ class chunk_reader {
   enum class extended_habit : std::uint8_t { unknown, repeats, omits };
 
   // `partial_limit` is how many bytes of unfinished messages the peer may make us hold, all chunk streams together.
-  chunk_reader(const base::rtmp_limits& limits, std::size_t partial_limit);
+  chunk_reader(const base::shared_limits& limits, std::size_t partial_limit);
 
   [[nodiscard]] std::uint32_t chunk_size() const noexcept { return chunk_size_; }
   [[nodiscard]] std::size_t partial_bytes() const noexcept { return partial_bytes_; }
@@ -64,7 +64,7 @@ class chunk_reader {
   [[nodiscard]] std::size_t message_limit(std::uint8_t type) const;
   [[nodiscard]] std::size_t kept_of(const chunk_stream& s) const;  // bytes of its message
 
-  base::rtmp_limits limits_;
+  base::shared_limits limits_;
   std::size_t partial_limit_;
   std::size_t partial_bytes_ = 0;
   std::uint32_t chunk_size_ = 128;  // section 5.4.1: until the peer says otherwise
@@ -84,7 +84,7 @@ class chunk_reader {
   std::size_t replay_at_ = 0;
   std::size_t replay_end_ = 0;
 
-  // At most limits_.chunk_streams entries, real peers use up to 8: a linear search beats a map.
+  // At most limits_->chunk_streams entries, real peers use up to 8: a linear search beats a map.
   std::vector<chunk_stream> streams_;
 };
 

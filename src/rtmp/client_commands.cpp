@@ -63,13 +63,13 @@ void client_session::impl::write_start() {
   start_sent_ = start_sent_ == 0 ? start_transaction : start_sent_ + 1;  // an answer to the first of two is no answer to the second
   if (config_.role == rtmp::client_role::publish) {
     framing_->write(make_command(msid_, "publish", start_sent_, amf0::null{}, {config_.stream_name, "live"}));
-    deadline_ = now_ + config_.limits.connect_deadline;
+    deadline_ = now_ + config_.limits->connect_deadline;
     return;
   }
   framing_->write(make_set_buffer_length(msid_, config_.buffer_ms));
   framing_->write(make_command(msid_, "play", start_sent_, amf0::null{}, {config_.stream_name, config_.play_start}));
   // A server may let players wait for the publisher.
-  deadline_ = now_ + config_.limits.idle_connection;
+  deadline_ = now_ + config_.limits->idle_connection;
 }
 
 void client_session::impl::on_command(const message& m) {
@@ -100,7 +100,7 @@ void client_session::impl::on_result(const command& c) {
       framing_->decide_groups(std::nullopt);
     }
     phase_ = phase::opening;
-    deadline_ = now_ + config_.limits.connect_deadline;
+    deadline_ = now_ + config_.limits->connect_deadline;
     events_.push_back(connected{});
     if (config_.role == rtmp::client_role::connect_only) {
       phase_ = phase::running;

@@ -11,7 +11,7 @@ client_session::impl::impl(client_config config, base::instant now, random_seed 
     : framing_(make_framing(config, now, seed)),
       config_(std::move(config)),
       now_(now),
-      deadline_(now + config_.limits.connect_deadline) {
+      deadline_(now + config_.limits->connect_deadline) {
   begin_if_ready();
 }
 
@@ -57,9 +57,9 @@ void client_session::impl::take_messages(base::bytes_view bytes) {
     begin_if_ready();
     if (!*m) break;
     on_message(**m);
-    if (phase_ != phase::closed && framing_->reply_bytes() > config_.limits.reply_queue_bytes) {
+    if (phase_ != phase::closed && framing_->reply_bytes() > config_.limits->reply_queue_bytes) {
       return fail({base::error_kind::limit,
-                   "replies that the server does not read exceed " + std::to_string(config_.limits.reply_queue_bytes) + " bytes"});
+                   "replies that the server does not read exceed " + std::to_string(config_.limits->reply_queue_bytes) + " bytes"});
     }
   }
   if (phase_ != phase::closed) framing_->acknowledge();

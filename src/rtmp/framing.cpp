@@ -8,12 +8,12 @@ namespace millrace::rtmp {
 
 // A client chose its server, so it grants the full partial limit at once.
 std::unique_ptr<framing> make_framing(const client_config& config, base::instant now, std::uint64_t seed) {
-  if (config.framing == framing_kind::roqr) return std::make_unique<roqr_framing>(config.limits, config.limits.partial_bytes, now);
+  if (config.framing == framing_kind::roqr) return std::make_unique<roqr_framing>(config.limits, config.limits->partial_bytes, now);
   return std::make_unique<chunk_framing>(chunk_framing::client_role{config.digest_handshake}, config.limits, now, seed);
 }
 
 std::unique_ptr<framing> make_framing(const server_config& config, base::instant now, std::uint64_t seed) {
-  if (config.framing == framing_kind::roqr) return std::make_unique<roqr_framing>(config.limits, config.limits.partial_bytes_unauthorised, now);
+  if (config.framing == framing_kind::roqr) return std::make_unique<roqr_framing>(config.limits, config.limits->partial_bytes_unauthorised, now);
   return std::make_unique<chunk_framing>(chunk_framing::server_role{}, config.limits, now, seed);
 }
 

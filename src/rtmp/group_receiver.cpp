@@ -148,7 +148,7 @@ base::result<void> group_receiver::join_flow(std::uint64_t index, group& g, std:
   if (id % 4 == 0) return protocol_error("flow " + std::to_string(id) + " has no group streams");
   auto found = flows_.find(id);
   if (found == flows_.end()) {
-    const auto flows_max = 3 * config_.limits.message_streams;
+    const auto flows_max = 3 * config_.limits->message_streams;
     if (flows_.size() >= flows_max) {
       return base::error{base::error_kind::limit, "flow " + std::to_string(id) + ": more than " + std::to_string(flows_max) + " flows"};
     }

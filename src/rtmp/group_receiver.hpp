@@ -20,7 +20,7 @@
 namespace millrace::rtmp {
 
 struct group_receiver_config {
-  base::rtmp_limits limits;
+  base::shared_limits limits;
   // How long a message that could begin the next group waits for what stands before it. Nothing: the profile `reliable`, where
   // nothing is skipped and a bound that is passed is an error.
   std::optional<std::chrono::milliseconds> hold;
@@ -87,7 +87,7 @@ class group_receiver {
   };
   // Streams are counted from 0 inside.
   struct group {
-    explicit group(const base::rtmp_limits& limits) : reader(limits) {}
+    explicit group(const base::shared_limits& limits) : reader(limits) {}
     roqr_reader reader;
     std::uint64_t flow_id = session_flow;
     rtmp::group_receiver::flow* of = nullptr;  // null: unknown yet

@@ -65,10 +65,10 @@ std::size_t roqr_reader::message_limit() const {
   switch (frame_.message.type) {
     case message_type::audio:
     case message_type::video:
-    case message_type::aggregate: return limits_.media_message_bytes;
+    case message_type::aggregate: return limits_->media_message_bytes;
     case message_type::data_amf0:
-    case message_type::data_amf3: return limits_.data_message_bytes;
-    default: return limits_.command_message_bytes;
+    case message_type::data_amf3: return limits_->data_message_bytes;
+    default: return limits_->command_message_bytes;
   }
 }
 

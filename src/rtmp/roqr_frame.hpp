@@ -46,7 +46,7 @@ base::send_chain encode_roqr(std::uint64_t flow, const message& m, const base::s
 // Memory follows the bytes received, whatever length a header announces.
 class roqr_reader {
  public:
-  explicit roqr_reader(const base::rtmp_limits& limits) : limits_(limits) {}
+  explicit roqr_reader(const base::shared_limits& limits) : limits_(limits) {}
 
   // No frame is half read: a stream that ends here ends in order.
   [[nodiscard]] bool between_frames() const noexcept { return header_have_ == 0; }
@@ -63,7 +63,7 @@ class roqr_reader {
   base::result<bool> read_header(base::bytes_view& bytes);
   [[nodiscard]] std::size_t message_limit() const;
 
-  base::rtmp_limits limits_;
+  base::shared_limits limits_;
   std::optional<base::error> failed_;
   // Five integers of at most 8 bytes, and the type.
   std::array<std::uint8_t, 41> header_{};

@@ -35,7 +35,7 @@ bool concerns_session(const message& m) {
 
 }  // namespace
 
-roqr_framing::roqr_framing(const base::rtmp_limits& limits, std::size_t partial_limit, base::instant now)
+roqr_framing::roqr_framing(const base::shared_limits& limits, std::size_t partial_limit, base::instant now)
     : limits_(limits), partial_limit_(partial_limit), control_(limits), last_now_(now), liveness_(now) {}
 
 void roqr_framing::begin_receive(base::instant now, std::size_t count) {
@@ -51,11 +51,17 @@ std::size_t roqr_framing::partial_bytes() const {
   return sum;
 }
 
-bool roqr_framing::grouped(std::int64_t stream) const { return receiver_ && is_unidirectional(stream); }
+bool roqr_framing::grouped(std::int64_t stream) const { return receiving_ && is_unidirectional(stream); }
+
+// Most viewers never send anything that needs one.
+group_receiver& roqr_framing::receiver() {
+  if (!receiver_) receiver_ = std::make_unique<group_receiver>(*receiving_);
+  return *receiver_;
+}
 
 base::result<void> roqr_framing::receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin) {
   if (!decided_) return receive_undecided(stream, bytes, fin);
-  if (grouped(stream)) return receiver_->receive(now, stream, bytes, fin);
+  if (grouped(stream)) return receiver().receive(now, stream, bytes, fin);
   return receive_plain(stream, bytes, fin);
 }
 
@@ -65,7 +71,7 @@ base::result<void> roqr_framing::receive_undecided(std::int64_t stream, base::by
     if (fin) refused_.erase(stream);
     return {};
   }
-  if (undecided_bytes_ + bytes.size() > limits_.early_bytes || undecided_.size() >= limits_.early_messages) {
+  if (undecided_bytes_ + bytes.size() > limits_->early_bytes || undecided_.size() >= limits_->early_messages) {
     if (const auto found = undecided_.find(stream); found != undecided_.end()) {
       undecided_bytes_ -= found->second.bytes.size();
       undecided_.erase(found);
@@ -87,7 +93,7 @@ void roqr_framing::decide_groups(const std::optional<group_choice>& how) {
     group_limits sending;
     sending.expires = !how->reliable;
     sender_.emplace(sending);
-    group_receiver_config receiving;
+    auto& receiving = receiving_.emplace();
     receiving.limits = limits_;
     receiving.hold = hold_min;  // until a round trip is known
     if (how->reliable) {
@@ -95,7 +101,6 @@ void roqr_framing::decide_groups(const std::optional<group_choice>& how) {
       receiving.age_max = reliable_wait_max;
     }
     receiving.first_stream = how->first_stream;
-    receiver_.emplace(receiving);
   }
   for (auto& [stream, early] : std::exchange(undecided_, {})) {
     auto ok = receive_stream(last_now_, stream, early.bytes, early.fin);
@@ -139,7 +144,7 @@ void roqr_framing::on_stream_reset(base::instant now, std::int64_t stream) {
     undecided_.erase(found);
   }
   if (grouped(stream)) {
-    auto ok = receiver_->on_reset(now, stream);
+    auto ok = receiver().on_reset(now, stream);
     if (!ok && !failed_) failed_ = std::move(ok).error();
     return;
   }
@@ -243,6 +248,7 @@ void roqr_framing::begin_publication(std::uint32_t msid) {
 // Live profile, "Receiver".
 void roqr_framing::set_round_trip(std::chrono::microseconds smoothed) {
   const auto hold = std::max(hold_min, std::chrono::duration_cast<std::chrono::milliseconds>(2 * smoothed) + hold_margin);
+  if (receiving_ && receiving_->hold) receiving_->hold = hold;
   if (receiver_) receiver_->set_hold(hold);
 }
 

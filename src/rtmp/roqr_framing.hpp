@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 
@@ -21,7 +22,7 @@ namespace millrace::rtmp {
 // With groups (live profile) media travels on unidirectional streams, in the order that group_sender and group_receiver keep.
 class roqr_framing final : public framing {
  public:
-  roqr_framing(const base::rtmp_limits& limits, std::size_t partial_limit, base::instant now);
+  roqr_framing(const base::shared_limits& limits, std::size_t partial_limit, base::instant now);
 
   [[nodiscard]] bool ready() const override { return true; }  // no handshake of its own
   [[nodiscard]] std::uint64_t bytes_received() const override { return bytes_received_; }
@@ -55,7 +56,7 @@ class roqr_framing final : public framing {
   std::optional<stream_stop> poll_stop() override;
   void decide_groups(const std::optional<group_choice>& how) override;
   [[nodiscard]] group_sender* groups() override { return sender_ ? &*sender_ : nullptr; }
-  [[nodiscard]] const group_receiver* group_reception() const override { return receiver_ ? &*receiver_ : nullptr; }
+  [[nodiscard]] const group_receiver* group_reception() const override { return receiver_.get(); }
   void begin_publication(std::uint32_t msid) override;
   void set_round_trip(std::chrono::microseconds smoothed) override;
   void on_groups_flushed() override;
@@ -73,8 +74,9 @@ class roqr_framing final : public framing {
   base::result<void> receive_plain(std::int64_t stream, base::bytes_view bytes, bool fin);
   base::result<void> receive_undecided(std::int64_t stream, base::bytes_view bytes, bool fin);
   [[nodiscard]] bool grouped(std::int64_t stream) const;
+  group_receiver& receiver();
 
-  base::rtmp_limits limits_;
+  base::shared_limits limits_;
   std::size_t partial_limit_;
   roqr_reader control_;
   std::map<std::int64_t, roqr_reader> streams_;  // the peer's others that are not at their end
@@ -90,7 +92,8 @@ class roqr_framing final : public framing {
   std::size_t undecided_bytes_ = 0;
   std::optional<base::error> failed_;          // what came before was wrong
   std::optional<group_sender> sender_;
-  std::optional<group_receiver> receiver_;
+  std::optional<group_receiver_config> receiving_;  // grouped: how, …
+  std::unique_ptr<group_receiver> receiver_;        // … and once something came
   base::fifo<message> behind_;                 // must not overtake the groups that are under way
 
   base::send_chain out_;

@@ -100,15 +100,15 @@ void server_session::impl::on_connect(const command& c) {
   if (r.query.empty()) r.query = from_url.second;
   while (!r.app.empty() && r.app.back() == '/') r.app.pop_back();
 
-  if (r.tc_url.size() > config_.limits.tc_url_bytes) {
+  if (r.tc_url.size() > config_.limits->tc_url_bytes) {
     return reject_connect(
-        {"error", "NetConnection.Connect.Rejected", "tcUrl is longer than " + std::to_string(config_.limits.tc_url_bytes) + " bytes"});
+        {"error", "NetConnection.Connect.Rejected", "tcUrl is longer than " + std::to_string(config_.limits->tc_url_bytes) + " bytes"});
   }
   if (r.app.empty()) return reject_connect({"error", "NetConnection.Connect.Rejected", "neither app nor tcUrl names an application"});
-  if (auto bad = bad_name("application name", r.app, config_.limits.app_bytes)) {
+  if (auto bad = bad_name("application name", r.app, config_.limits->app_bytes)) {
     return reject_connect({"error", "NetConnection.Connect.InvalidApp", *bad});
   }
-  if (auto bad = bad_query(r.query, config_.limits.query_bytes)) return reject_connect({"error", "NetConnection.Connect.Rejected", *bad});
+  if (auto bad = bad_query(r.query, config_.limits->query_bytes)) return reject_connect({"error", "NetConnection.Connect.Rejected", *bad});
   request_pending_ = true;
   events_.push_back(std::move(r));
 }
@@ -123,7 +123,7 @@ void server_session::impl::accept_connect() {
   } else {
     framing_->decide_groups(std::nullopt);
   }
-  framing_->enable_pings(now_, config_.limits.ping_after);
+  framing_->enable_pings(now_, config_.limits->ping_after);
   framing_->set_window(config_.window_acknowledgement_size);
   framing_->write(make_set_peer_bandwidth(config_.window_acknowledgement_size, bandwidth_limit::dynamic));
   framing_->announce_chunk_size(wire_chunk_size);
@@ -142,7 +142,7 @@ void server_session::impl::write_connect_result() {
   amf0::object all = properties;
   if (peer_.enhanced()) {
     auto own = own_capabilities();
-    own.list = {peer_.list.announced, {{"*", can_forward_flag}}};
+    own.list = {peer_.list.announced, {{codec_table::any, can_forward_flag}}};
     append_capabilities(all.members, own, false);
   }
   if (extension_.announced) {
@@ -176,8 +176,8 @@ bool server_session::impl::request_reconnect(const std::string& tc_url, const st
 }
 
 void server_session::impl::on_create_stream(const command& c) {
-  if (streams_.size() >= config_.limits.message_streams) {
-    const auto text = "more than " + std::to_string(config_.limits.message_streams) + " message streams";
+  if (streams_.size() >= config_.limits->message_streams) {
+    const auto text = "more than " + std::to_string(config_.limits->message_streams) + " message streams";
     if (c.wants_answer()) framing_->write(make_error(0, c.transaction, {"error", call_failed, text}));
     return;
   }

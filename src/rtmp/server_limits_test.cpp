@@ -10,6 +10,12 @@ using namespace std::chrono_literals;
 using test::scripted_client;
 using ::testing::HasSubstr;
 
+base::rtmp_limits many_commands() {
+  base::rtmp_limits limits;
+  limits.command_burst = 1e9;
+  return limits;
+}
+
 TEST(server_limits, H9_handshake_and_connect_deadline_is_absolute) {
   scripted_client dribbler({}, false);
   for (int i = 0; i < 9; ++i) {
@@ -100,7 +106,7 @@ TEST(server_limits, command_rate) {
 
 TEST(server_limits, reply_queue) {
   server_config config;
-  config.limits.command_burst = 1e9;
+  config.limits = many_commands();
   scripted_client c(config);
   c.connect();
   const auto call = encode_chunks(make_command(0, "x", 5, amf0::null{}), 128).flatten();
@@ -110,7 +116,7 @@ TEST(server_limits, reply_queue) {
     sent += call.size();
   }
   EXPECT_TRUE(c.server.is_closed());
-  EXPECT_LT(c.server.poll_output().size(), 2 * config.limits.reply_queue_bytes);
+  EXPECT_LT(c.server.poll_output().size(), 2 * config.limits->reply_queue_bytes);
 }
 
 TEST(server_limits, partial_bytes_before_and_after_publish) {
@@ -142,7 +148,7 @@ TEST(server_limits, what_waits_for_a_decision_is_bounded) {
   EXPECT_EQ(media.all<frame_received>().size(), 26u);
 
   server_config config;
-  config.limits.command_burst = 1e9;
+  config.limits = many_commands();
   scripted_client commands(config);
   commands.accept = false;
   commands.connect();

@@ -24,7 +24,7 @@ server_session::impl::impl(const server_config& config, base::instant now, rando
       config_(config),
       started_(now),
       now_(now),
-      tokens_(config.limits.command_burst),
+      tokens_(config.limits->command_burst),
       tokens_at_(now),
       idle_since_(now) {}
 
@@ -56,9 +56,9 @@ void server_session::impl::take_messages(base::bytes_view bytes) {
     if (!m) return fail(std::move(m).error());
     if (!*m) break;
     on_message(std::move(**m));
-    if (phase_ != phase::closed && framing_->reply_bytes() > config_.limits.reply_queue_bytes) {
+    if (phase_ != phase::closed && framing_->reply_bytes() > config_.limits->reply_queue_bytes) {
       return fail({base::error_kind::limit,
-                   "replies that the peer does not read exceed " + std::to_string(config_.limits.reply_queue_bytes) + " bytes"});
+                   "replies that the peer does not read exceed " + std::to_string(config_.limits->reply_queue_bytes) + " bytes"});
     }
   }
   if (phase_ != phase::closed) framing_->acknowledge();
@@ -84,7 +84,7 @@ void server_session::impl::on_message(message&& m) {
 // One command's worth of the rate limit; closes the session when nothing is left.
 bool server_session::impl::charge() {
   const auto passed = std::chrono::duration<double>(now_ - tokens_at_).count();
-  tokens_ = std::min(config_.limits.command_burst, tokens_ + passed * config_.limits.commands_per_second);
+  tokens_ = std::min(config_.limits->command_burst, tokens_ + passed * config_.limits->commands_per_second);
   tokens_at_ = now_;
   if (tokens_ >= 1) {
     tokens_ -= 1;
@@ -95,7 +95,7 @@ bool server_session::impl::charge() {
 }
 
 void server_session::impl::hold(message&& m, bool media) {
-  if (held_bytes_ + m.payload.size() > config_.limits.partial_bytes_unauthorised || held_.size() >= held_messages_max) {
+  if (held_bytes_ + m.payload.size() > config_.limits->partial_bytes_unauthorised || held_.size() >= held_messages_max) {
     if (!media) return fail({base::error_kind::limit, "too many commands while an earlier one is being decided"});
     ++media_dropped_;
     return;
@@ -140,7 +140,7 @@ void server_session::impl::mark_idle(bool failed) {
 
 std::optional<base::instant> server_session::impl::idle_deadline() const {
   if (phase_ != phase::connected || in_use() || framing_->waiting_behind_media() > 0) return std::nullopt;
-  return idle_since_ + (idle_after_failure_ ? config_.limits.failed_grace : config_.limits.idle_connection);
+  return idle_since_ + (idle_after_failure_ ? config_.limits->failed_grace : config_.limits->idle_connection);
 }
 
 void server_session::impl::on_groups_flushed(base::instant now) {
@@ -157,7 +157,7 @@ void server_session::impl::end_has_left(std::size_t waited, base::instant now) {
 void server_session::impl::on_timer(base::instant now) {
   if (phase_ == phase::closed) return;
   now_ = now;
-  const auto& limits = config_.limits;
+  const auto& limits = *config_.limits;
   if (phase_ != phase::connected) {
     if (now >= started_ + limits.connect_deadline) {
       fail({base::error_kind::timeout, std::string(phase_ == phase::handshaking && !framing_->ready() ? "no handshake" : "no connect") +
@@ -188,14 +188,14 @@ void server_session::impl::on_timer(base::instant now) {
 
 std::optional<base::instant> server_session::impl::poll_timeout() const {
   if (phase_ == phase::closed) return std::nullopt;
-  if (phase_ != phase::connected) return started_ + config_.limits.connect_deadline;
+  if (phase_ != phase::connected) return started_ + config_.limits->connect_deadline;
   std::optional<base::instant> first = framing_->poll_timeout();
   const auto earlier = [&first](std::optional<base::instant> at) {
     if (at && (!first || *at < *first)) first = at;
   };
   earlier(idle_deadline());
   for (const auto& [msid, s] : streams_) {
-    if (s.used == use::publishing) earlier(s.last_media + config_.limits.publisher_silence);
+    if (s.used == use::publishing) earlier(s.last_media + config_.limits->publisher_silence);
   }
   return first;
 }
@@ -273,6 +273,8 @@ std::optional<server_event> server_session::poll_event() {
   if (impl_->events_.empty()) return std::nullopt;
   auto event = std::move(impl_->events_.front());
   impl_->events_.pop_front();
+  // Media keeps its room. What else happens does so now and then, and a player keeps nothing for it.
+  if (impl_->events_.empty() && !std::holds_alternative<frame_received>(event)) impl_->events_.clear();
   return event;
 }
 base::send_chain server_session::poll_output() {

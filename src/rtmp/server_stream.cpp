@@ -32,8 +32,8 @@ void server_session::impl::on_publish(const command& c) {
   std::tie(r.name, r.query) = split_query(c.text_arg(0));
   r.type = c.text_arg(1);
   if (r.type != "record" && r.type != "append") r.type = "live";
-  auto bad = bad_name("stream name", r.name, config_.limits.stream_name_bytes);
-  if (!bad) bad = bad_query(r.query, config_.limits.query_bytes);
+  auto bad = bad_name("stream name", r.name, config_.limits->stream_name_bytes);
+  if (!bad) bad = bad_query(r.query, config_.limits->query_bytes);
   if (bad) {
     write_status(c.msid, "error", "NetStream.Publish.BadName", *bad);
     return mark_idle(true);
@@ -52,7 +52,7 @@ void server_session::impl::accept_publish(std::uint32_t msid, const std::string&
   s->was_used = true;
   s->last_media = now_;
   s->frames = {};
-  framing_->set_partial_limit(config_.limits.partial_bytes);
+  framing_->set_partial_limit(config_.limits->partial_bytes);
   framing_->begin_publication(msid);
   framing_->write(make_user_control(user_event::stream_begin, msid));
   std::vector<amf0::member> extra;
@@ -129,7 +129,7 @@ void server_session::impl::on_media(const message& m) {
 void server_session::impl::on_media_without_publication(const message& m, const message_stream* s) {
   const bool early = framing_->may_have_overtaken() && (s ? !s->was_used : m.msid >= next_msid_);
   if (config_.framing == framing_kind::roqr) {
-    if (early && early_.size() < config_.limits.early_messages && early_bytes_ + m.payload.size() <= config_.limits.early_bytes) {
+    if (early && early_.size() < config_.limits->early_messages && early_bytes_ + m.payload.size() <= config_.limits->early_bytes) {
       early_bytes_ += m.payload.size();
       early_.push_back(m);
       return;
@@ -173,8 +173,8 @@ void server_session::impl::request_play(const command& c, const std::string& ful
   std::tie(r.name, r.query) = split_query(full_name);
   // FFmpeg and librtmp count in milliseconds, so their -2000 and -1000 are the -2 and -1 of the specification.
   r.start = start >= 0 ? start : start == -1 || start == -1000 ? -1 : -2;
-  auto bad = bad_name("stream name", r.name, config_.limits.stream_name_bytes);
-  if (!bad) bad = bad_query(r.query, config_.limits.query_bytes);
+  auto bad = bad_name("stream name", r.name, config_.limits->stream_name_bytes);
+  if (!bad) bad = bad_query(r.query, config_.limits->query_bytes);
   if (bad) {
     write_status(c.msid, "error", "NetStream.Play.Failed", *bad);
     return mark_idle(true);

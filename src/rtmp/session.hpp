@@ -102,7 +102,7 @@ using server_event = std::variant<connect_requested, publish_requested, play_req
 struct server_config {
   framing_kind framing = framing_kind::chunks;
   bool groups = true;  // RoQR: offer the live profile to peers that know it
-  base::rtmp_limits limits;
+  base::shared_limits limits;
   base::amf_limits amf;
   std::uint32_t window_acknowledgement_size = 5'000'000;  // bytes
 };
@@ -195,7 +195,7 @@ struct client_config {
   // are sent again if it chose another.
   bool pipeline = true;
   bool digest_handshake = false;
-  base::rtmp_limits limits;
+  base::shared_limits limits;
   base::amf_limits amf;
   double play_start = -2;
   std::uint32_t buffer_ms = 1000;   // SetBufferLength sent by players

@@ -21,10 +21,9 @@ media::frame hevc(std::uint8_t first = 0x91) { return frame_of(frame_kind::video
 media::frame opus() { return frame_of(frame_kind::audio, {0x91, 'O', 'p', 'u', 's', 1}); }
 media::frame avc() { return frame_of(frame_kind::video, {0x17, 1, 0, 0, 0, 9}); }
 
-rtmp::peer_capabilities listing(std::vector<std::string> names) {
+rtmp::peer_capabilities listing(const std::vector<std::string>& names) {
   rtmp::peer_capabilities peer;
-  peer.list.announced = true;
-  for (auto& name : names) peer.list.entries.push_back({std::move(name), rtmp::can_decode_flag});
+  for (const auto& name : names) peer.list.add(name, rtmp::can_decode_flag);
   return peer;
 }
 

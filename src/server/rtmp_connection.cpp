@@ -33,11 +33,11 @@ boost::asio::ip::address address_of(const std::string& endpoint) {
   return address;
 }
 
-rtmp::server_config session_config(const config& settings, const net::transport& over) {
+rtmp::server_config session_config(const shard_context& shard, const net::transport& over) {
   rtmp::server_config out;
   if (over.facts().alpn == net::roqr_alpn) out.framing = rtmp::framing_kind::roqr;
-  out.limits = settings.rtmp;
-  out.amf = settings.amf;
+  out.limits = shard.limits;
+  out.amf = shard.settings.amf;
   return out;
 }
 
@@ -57,7 +57,7 @@ rtmp_connection::rtmp_connection(shard_context& shard, net::transport_ptr transp
       transport_(std::move(transport)),
       id_(id),
       on_done_(std::move(on_done)),
-      session_(session_config(shard.settings, *transport_), now(), shard.random()),
+      session_(session_config(shard, *transport_), now(), shard.random()),
       timer_(shard.io) {
   remote_ = transport_->facts().remote;
   remote_address_ = address_of(remote_);

@@ -33,6 +33,7 @@ struct shard_context {
   std::function<std::uint64_t()> random;
   std::function<std::uint64_t()> next_id;  // of connections, unique in this server: counted from 1, the remainder by the number of shards tells the shard
   bool stopping = false;  // whoever connects now is refused
+  base::shared_limits limits = settings.rtmp;  // of all sessions
   base::send_chain scratch = {};  // of one viewer at a time: memory that need not be allocated for each
 };
 

@@ -115,7 +115,7 @@ TEST_P(drain, E5_a_player_that_did_not_announce_the_codec_is_refused_by_its_name
   running_server s;
   peer publisher(s.io, client_role::publish, s.uri(GetParam(), "live/a"));
   rtmp::peer_capabilities av1;
-  av1.list = {true, {{"av01", rtmp::can_decode_flag}}};
+  av1.list.add("av01", rtmp::can_decode_flag);
   peer early(s.io, client_role::play, s.uri(GetParam(), "live/a"), av1);
   peer silent(s.io, client_role::play, s.uri(GetParam(), "live/a"), rtmp::peer_capabilities{});
   ASSERT_TRUE(run_until(s.io, [&] { return started(publisher) && started(early) && started(silent); }));
