@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace millrace::net {
 namespace {
@@ -16,35 +17,75 @@ constexpr double urgent_rate = 50'000, urgent_burst = 8'000;  // bytes per secon
 constexpr std::uint64_t urgent_max = 3'000;
 
 double seconds(duration d) { return std::chrono::duration<double>(d).count(); }
-double growth(std::uint64_t from, std::uint64_t to) { return to > from ? static_cast<double>(to - from) : 0.0; }
+std::uint64_t growth(std::uint64_t from, std::uint64_t to) { return to > from ? to - from : 0; }
+template <class T>
+T capped(std::uint64_t value) {
+  return static_cast<T>(std::min<std::uint64_t>(value, std::numeric_limits<T>::max()));
+}
 
 }  // namespace
 
 void repeat_policy::remember(duration now, const sample& s) {
-  if (!past_.empty() && now - past_.back().at < slot) return;
-  past_.push_back({now, s});
-  while (now - past_.front().at > window_max) past_.pop_front();
-  double delivered = 0, sent = 0;
-  for (std::size_t i = 1; i < past_.size(); ++i) {
-    const auto& a = past_[i - 1];
-    const auto& b = past_[i];
-    delivered = std::max(delivered, growth(a.s.bytes_delivered, b.s.bytes_delivered) / seconds(b.at - a.at));
-    sent = std::max(sent, growth(a.s.bytes_sent, b.s.bytes_sent) / seconds(b.at - a.at));
+  if (looked_ && now - last_at_ < slot) return;
+  if (!looked_ || now - last_at_ > window_max) {
+    looked_ = true;
+    first_ = count_ = 0;
+    first_at_ = now;
+  } else {
+    if (!steps_) steps_ = std::make_unique<std::array<step_of, steps_max>>();
+    if (count_ == steps_max) drop_first();
+    (*steps_)[(first_ + count_++) % steps_max] = {capped<std::uint32_t>(static_cast<std::uint64_t>((now - last_at_).count())),
+                                                  capped<std::uint32_t>(growth(last_.bytes_sent, s.bytes_sent)),
+                                                  capped<std::uint32_t>(growth(last_.bytes_delivered, s.bytes_delivered)),
+                                                  capped<std::uint16_t>(growth(last_.packets_sent, s.packets_sent)),
+                                                  capped<std::uint16_t>(growth(last_.packets_lost, s.packets_lost))};
+    while (now - first_at_ > window_max) drop_first();
   }
-  peak_ = std::min(delivered, sent);  // acknowledgements that were held up come all at once
-  const auto first = std::find_if(past_.begin(), past_.end(), [&](const entry& e) { return now - e.at <= rate_window; });
-  const auto& from = first != past_.begin() ? *std::prev(first) : *first;
-  rate_ = now > from.at ? growth(from.s.bytes_sent, s.bytes_sent) / seconds(now - from.at) : 0;
+  last_at_ = now;
+  last_ = s;
+  measure();
 }
 
-// The oldest entry of the window in which loss counts; null: there is none yet.
-const repeat_policy::entry* repeat_policy::loss_from() const {
-  const entry* from = nullptr;
-  for (auto e = past_.rbegin(); e != past_.rend() && e->at >= measured_from_; ++e) {
-    from = &*e;
-    if (past_.back().at - e->at >= window && past_.back().s.packets_sent - e->s.packets_sent >= window_packets) break;
+void repeat_policy::drop_first() {
+  first_at_ += duration((*steps_)[first_].microseconds);
+  first_ = (first_ + 1) % steps_max;
+  --count_;
+}
+
+void repeat_policy::measure() {
+  double delivered = 0, sent = 0;  // bytes per microsecond
+  std::uint64_t lately = 0;
+  duration age{0}, lately_age{0};
+  for (std::size_t i = 0; i < count_; ++i) {
+    const auto& one = back(i);
+    const double per_microsecond = 1.0 / one.microseconds;
+    delivered = std::max(delivered, one.bytes_delivered * per_microsecond);
+    sent = std::max(sent, one.bytes_sent * per_microsecond);
+    if (age <= rate_window) {
+      lately += one.bytes_sent;
+      lately_age = age + duration(one.microseconds);
+    }
+    age += duration(one.microseconds);
   }
-  return from;
+  peak_ = std::min(delivered, sent) * 1e6;  // acknowledgements that were held up come all at once
+  rate_ = lately_age.count() > 0 ? static_cast<double>(lately) / seconds(lately_age) : 0;
+}
+
+// In the window in which loss counts.
+repeat_policy::loss_seen repeat_policy::loss_until(const sample& s) const {
+  if (!looked_ || last_at_ < measured_from_) return {};
+  loss_seen out;
+  duration age{0};
+  for (std::size_t i = 0; i < count_ && (age < window || out.packets < window_packets); ++i) {
+    const auto& one = back(i);
+    age += duration(one.microseconds);
+    if (last_at_ - age < measured_from_) break;
+    out.packets += one.packets_sent;
+    out.lost += one.packets_lost;
+  }
+  out.packets += growth(last_.packets_sent, s.packets_sent);
+  out.lost += growth(last_.packets_lost, s.packets_lost);
+  return out;
 }
 
 bool repeat_policy::update(duration now, const sample& s) {
@@ -52,9 +93,7 @@ bool repeat_policy::update(duration now, const sample& s) {
   floor_.update(now, s.rtt);  // of smoothed values: the least sample would make a queue of a mobile network's jitter
   const auto floor = floor_.get();
   const bool full = s.rtt > floor + std::max(rtt_rise_max, floor / 4) || s.waited > waited_max;
-  const auto* const from = loss_from();
-  const auto packets = from != nullptr ? s.packets_sent - from->s.packets_sent : 0;
-  const auto losses = from != nullptr ? s.packets_lost - from->s.packets_lost : 0;
+  const auto [packets, losses] = loss_until(s);
   const double seen = packets >= packets_min && losses >= losses_min ? static_cast<double>(losses) / static_cast<double>(packets) : 0;
   if (on_) {
     // What is left of the loss is normally much less than the loss. Much more is the work of the repetitions; how much more allows for

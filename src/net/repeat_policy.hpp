@@ -1,8 +1,10 @@
 // When, and how much of it, media packets are sent twice (redundancy from spare capacity). Pure: figures and time in, a decision out.
 #pragma once
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <memory>
 
 #include "net/rtt_floor.hpp"
 
@@ -58,18 +60,31 @@ class repeat_policy {
   [[nodiscard]] double loss() const noexcept { return loss_; }
 
  private:
-  struct entry {
-    duration at;
-    counts s;
+  // From one look to the next one. More than `window_max` between two ends the past; what is more than fits stops at the largest value.
+  struct step_of {
+    std::uint32_t microseconds = 0, bytes_sent = 0, bytes_delivered = 0;
+    std::uint16_t packets_sent = 0, packets_lost = 0;
   };
+  struct loss_seen {
+    std::uint64_t packets = 0, lost = 0;
+  };
+  static constexpr std::size_t steps_max = window_max / slot;
   void remember(duration now, const sample& s);
-  [[nodiscard]] const entry* loss_from() const;
+  void drop_first();
+  void measure();
+  [[nodiscard]] const step_of& back(std::size_t at) const { return (*steps_)[(first_ + count_ - 1 - at) % steps_max]; }  // 0: the newest
+  [[nodiscard]] loss_seen loss_until(const sample& s) const;
   void start(duration now, double loss);
   void stop(duration now, duration rtt);
   void grow(duration now, duration rtt);
 
-  std::deque<entry> past_;  // one per slot, `window_max` of them
-  double rate_ = 0, peak_ = 0;  // bytes per second of the media: sent in the last second; delivered in the best slot of all of past_
+  // The last look, and the steps that led there: one per slot, `window_max` of them. 1.6 kB, which is much of what a viewer takes.
+  bool looked_ = false;
+  duration last_at_{0}, first_at_{0};
+  counts last_;
+  std::unique_ptr<std::array<step_of, steps_max>> steps_;
+  std::size_t first_ = 0, count_ = 0;
+  double rate_ = 0, peak_ = 0;  // bytes per second of the media: sent in the last second; delivered in the best slot of all of the past
   rtt_floor floor_;
 
   bool on_ = false;
