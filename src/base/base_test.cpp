@@ -89,6 +89,42 @@ TEST(fifo, takes_nothing_while_it_never_held_anything_and_little_once_it_is_empt
   EXPECT_EQ(queue.memory(), 0U);
 }
 
+TEST(fifo, shares_its_room_with_the_next_one_of_the_thread) {
+  using queue = fifo<long long, true>;
+  auto& spare_room = spare<long long>::of_thread();
+  const auto before = spare_room.bytes();
+  queue first;
+  for (int i = 0; i < 20; ++i) first.push_back(i);
+  const auto room = first.memory();
+  ASSERT_GT(room, 0U);
+  while (!first.empty()) first.pop_front();
+  EXPECT_EQ(first.memory(), 0U);
+  EXPECT_EQ(spare_room.bytes(), before + room);
+  queue second;
+  second.push_back(7);
+  EXPECT_EQ(second.memory(), room) << "the room of the first one";
+  EXPECT_EQ(second.front(), 7);
+  EXPECT_EQ(spare_room.bytes(), before);
+  for (int i = 0; i < 1000; ++i) second.push_back(i);
+  second.clear();
+  EXPECT_EQ(spare_room.bytes(), before) << "what a burst made large goes";
+}
+
+TEST(spare, keeps_so_much_and_no_more) {
+  spare<char, 16, 40> room;
+  std::vector<char> given;
+  for (int i = 0; i < 4; ++i) {
+    given.reserve(16);
+    given.push_back('x');
+    room.give(given);
+    EXPECT_EQ(given.capacity(), 0U);
+  }
+  EXPECT_EQ(room.bytes(), 32U);
+  const auto taken = room.take();
+  EXPECT_TRUE(taken.empty());
+  EXPECT_EQ(taken.capacity(), 16U);
+}
+
 TEST(fifo, elements_leave_from_amid) {
   fifo<int> queue;
   for (int i = 0; i < 10; ++i) queue.push_back(i);

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/spare.hpp"
+
 namespace millrace::base {
 
 // Empties a vector and gives its memory back. To assign `{}` does not: that is an empty initializer list, and the memory stays.
@@ -14,8 +16,9 @@ void give_back(std::vector<T>& of) {
 
 // First in, first out. A std::deque takes 600 bytes before there is anything in it, which is a lot for thousands of connections that have a
 // dozen of them each; this one takes what it needs, and once it has run empty it keeps no more than is worth keeping. Elements move when it
-// grows and when the front goes: no pointers to them across that.
-template <class T>
+// grows and when the front goes: no pointers to them across that. `shared_room`: it keeps nothing at all, and draws on what is spare on its
+// thread instead; not for what lives as long as the thread.
+template <class T, bool shared_room = false>
 class fifo {
  public:
   using iterator = typename std::vector<T>::iterator;
@@ -34,8 +37,14 @@ class fifo {
   const_iterator begin() const { return items_.begin() + static_cast<std::ptrdiff_t>(first_); }
   const_iterator end() const { return items_.end(); }
 
-  void push_back(T one) { items_.push_back(std::move(one)); }
-  T& emplace_back() { return items_.emplace_back(); }
+  void push_back(T one) {
+    make_room();
+    items_.push_back(std::move(one));
+  }
+  T& emplace_back() {
+    make_room();
+    return items_.emplace_back();
+  }
   void pop_front() {
     items_[first_++] = T();
     // What is gone leaves when that is cheap: nothing is left, or at most as much as is gone.
@@ -48,7 +57,11 @@ class fifo {
     std::erase_if(items_, is);
   }
   void clear() {
-    give_back(items_);
+    if constexpr (shared_room) {
+      spare<T>::of_thread().give(items_);
+    } else {
+      give_back(items_);
+    }
     first_ = 0;
   }
   // Bytes that it takes.
@@ -56,10 +69,15 @@ class fifo {
 
  private:
   static constexpr std::size_t kept_bytes_max = 1024;
+  void make_room() {
+    if constexpr (shared_room) {
+      if (items_.capacity() == 0) items_ = spare<T>::of_thread().take();
+    }
+  }
   void close_up() {
     items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(first_));
     first_ = 0;
-    if (items_.empty() && memory() > kept_bytes_max) give_back(items_);
+    if (items_.empty() && (shared_room || memory() > kept_bytes_max)) clear();
   }
   std::vector<T> items_;
   std::size_t first_ = 0;

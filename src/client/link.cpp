@@ -358,7 +358,7 @@ void link::on_timer() {
     return;
   }
   if (session_->groups() && transport_) {
-    if (const auto rtt = transport_->facts().rtt) session_->set_round_trip(*rtt);
+    if (const auto rtt = transport_->round_trip()) session_->set_round_trip(*rtt);
   }
   if (now >= acknowledge_due_ && transport_) acknowledge_counted(now);
   session_->on_timer(now);

@@ -331,6 +331,14 @@ std::uint64_t quic_connection::congestion_window() const {
 
 quic_time quic_connection::probe_timeout() const { return conn_ == nullptr ? second : ngtcp2_conn_get_pto2(conn_); }
 
+std::optional<std::chrono::microseconds> quic_connection::round_trip() const {
+  if (conn_ == nullptr) return last_facts_ ? last_facts_->rtt : std::nullopt;
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info2(conn_, &info);
+  if (info.min_rtt == UINT64_MAX) return std::nullopt;  // no sample yet
+  return microseconds_of(info.smoothed_rtt);
+}
+
 void quic_connection::fill(transport_facts& facts) const {
   if (conn_ == nullptr) {
     if (last_facts_) facts = *last_facts_;

@@ -167,6 +167,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   [[nodiscard]] std::uint64_t congestion_window() const;
   [[nodiscard]] quic_time probe_timeout() const;
   [[nodiscard]] bool room_for_bulk() const noexcept { return bulk_room_ > 0; }  // for what is not urgent, in this write pass
+  [[nodiscard]] std::optional<std::chrono::microseconds> round_trip() const;
   void fill(transport_facts& facts) const;
 
   // Bookkeeping of the host's list of touched connections; `touched_again`: deliver() even if that was done in this turn.

@@ -48,7 +48,7 @@ class quic_send_queue {
     base::slice bytes;
     base::instant queued_at;
   };
-  base::fifo<entry> entries_;
+  base::fifo<entry, true> entries_;
   std::uint64_t front_begin_ = 0;  // stream offset of entries_[0]
   std::uint64_t acknowledged_ = 0, sent_ = 0, end_ = 0;
   std::size_t next_ = 0;          // entry that holds sent_

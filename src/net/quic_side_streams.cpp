@@ -15,7 +15,7 @@ constexpr unsigned any_urgency = std::numeric_limits<unsigned>::max();
 
 std::size_t quic_side_streams::queued_bytes() const {
   std::size_t sum = waiting_ && waiting_->bytes ? waiting_->bytes->size() : 0;
-  for (const auto& [stream, g] : by_stream_) {
+  for (const auto& g : groups_) {
     if (!g.refused) sum += g.queue.unsent_bytes();
   }
   return sum;
@@ -23,7 +23,7 @@ std::size_t quic_side_streams::queued_bytes() const {
 
 base::duration quic_side_streams::oldest_queued_age(base::instant at) const {
   auto oldest = base::duration::zero();
-  for (const auto& [stream, g] : by_stream_) {
+  for (const auto& g : groups_) {
     if (!g.refused) oldest = std::max(oldest, g.queue.oldest_unsent_age(at));
   }
   return oldest;
@@ -72,44 +72,55 @@ void quic_side_streams::discard_received() {
 // ---- what we send -------------------------------------------------------------------------------------------------
 
 void quic_side_streams::on_acknowledged(std::int64_t stream, std::uint64_t below) {
-  if (const auto found = by_stream_.find(stream); found != by_stream_.end()) found->second.queue.acknowledged(below);
+  if (auto* const g = find(stream)) g->queue.acknowledged(below);
 }
 
 void quic_side_streams::on_stopped(std::int64_t stream) {
-  const auto found = by_stream_.find(stream);
-  if (found == by_stream_.end()) return;
-  found->second.refused = true;  // ngtcp2 answers with RESET_STREAM; the slices stay until the stream is closed
-  if (source_ != nullptr) source_->on_stopped(found->second.number);
+  auto* const g = find(stream);
+  if (g == nullptr) return;
+  g->refused = true;  // ngtcp2 answers with RESET_STREAM; the slices stay until the stream is closed
+  if (source_ != nullptr) source_->on_stopped(g->number);
 }
 
 // Every byte is acknowledged, or nothing will ever be: ngtcp2 no longer touches the stream's data.
 void quic_side_streams::on_close(std::int64_t stream) {
-  const auto found = by_stream_.find(stream);
-  if (found == by_stream_.end()) return;
-  const auto number = found->second.number;
-  groups_.erase(number);
-  by_stream_.erase(found);
+  auto* const g = find(stream);
+  if (g == nullptr) return;
+  const auto number = g->number;
+  g->queue.clear();
+  groups_.erase(groups_.begin() + (g - groups_.data()));
   if (source_ != nullptr) source_->on_closed(number);
   flushed_ = groups_.empty() && !waiting_;
 }
 
 void quic_side_streams::begin_write() {
-  for (auto& [stream, g] : by_stream_) g.blocked = false;
+  for (auto& g : groups_) g.blocked = false;
   while (source_ != nullptr) {
     const auto stuck = source_->poll_reset();
     if (!stuck) break;
-    const auto found = groups_.find(*stuck);
-    if (found == groups_.end()) continue;
-    by_stream_.at(found->second).refused = true;
-    connection_->reset_stream(found->second, frame_cancelled);
+    auto* const g = find_number(*stuck);
+    if (g == nullptr) continue;
+    g->refused = true;
+    connection_->reset_stream(g->stream, frame_cancelled);
   }
 }
 
+quic_side_streams::group* quic_side_streams::find(std::int64_t stream) {
+  const auto found = std::find_if(groups_.begin(), groups_.end(), [stream](const group& g) { return g.stream == stream; });
+  return found != groups_.end() ? &*found : nullptr;
+}
+
+quic_side_streams::group* quic_side_streams::find_number(std::uint64_t number) {
+  const auto found = std::find_if(groups_.begin(), groups_.end(), [number](const group& g) { return g.number == number; });
+  return found != groups_.end() ? &*found : nullptr;
+}
+
+// Valid until the next one is opened, or one ends.
 quic_side_streams::group* quic_side_streams::open(std::uint64_t number, unsigned urgency) {
   const auto stream = connection_->open_unidirectional_stream();
   if (stream < 0) return nullptr;
-  groups_.emplace(number, stream);
-  auto& made = by_stream_[stream];
+  auto& made = groups_.emplace_back();
+  made.stream = stream;
   made.number = number;
   made.urgency = urgency;
   return &made;
@@ -117,9 +128,9 @@ quic_side_streams::group* quic_side_streams::open(std::uint64_t number, unsigned
 
 // False: it has to wait for the next packet, or for the peer to allow another stream.
 bool quic_side_streams::take(const base::group_piece& piece, bool may_open) {
-  const auto known = groups_.find(piece.group);
-  if (known == groups_.end() && !may_open) return false;
-  group* const to = known != groups_.end() ? &by_stream_.at(known->second) : open(piece.group, piece.urgency);
+  group* to = find_number(piece.group);
+  if (to == nullptr && !may_open) return false;
+  if (to == nullptr) to = open(piece.group, piece.urgency);
   if (to == nullptr) return false;
   if (to->refused) return true;
   if (piece.bytes) to->queue.push(*piece.bytes, instant_of(connection_->now()));
@@ -130,7 +141,7 @@ bool quic_side_streams::take(const base::group_piece& piece, bool may_open) {
 // Ascending stream ids are ascending group numbers, so the first of an urgency is the oldest.
 quic_side_streams::group* quic_side_streams::most_urgent(unsigned below, bool blocked_too) {
   group* best = nullptr;
-  for (auto& [stream, g] : by_stream_) {
+  for (auto& g : groups_) {
     const bool wants = !g.refused && g.urgency < below && (blocked_too || !g.blocked) && (g.queue.unsent_bytes() > 0 || (g.end && !g.fin_sent));
     if (wants && (best == nullptr || g.urgency < best->urgency)) best = &g;
   }
@@ -159,33 +170,32 @@ quic_offer quic_side_streams::offer(bool fresh) {
     if (below == any_urgency && groups_.empty() && !waiting_ && std::exchange(pulled_, false)) flushed_ = true;
     return {};
   }
-  const auto stream = groups_.at(best->number);
   const auto parts = offer_space();
   const std::size_t count = best->queue.peek(parts.data(), parts.size());
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < count; ++i) bytes += parts[i].len;
-  return {stream, parts.data(), count, best->end && bytes == best->queue.unsent_bytes(), best->urgency <= urgency_of_sound};
+  return {best->stream, parts.data(), count, best->end && bytes == best->queue.unsent_bytes(), best->urgency <= urgency_of_sound};
 }
 
 void quic_side_streams::on_taken(std::int64_t stream, std::uint64_t bytes, bool fin) {
-  auto& g = by_stream_.at(stream);
+  auto& g = *find(stream);
   g.queue.sent(bytes);
   bytes_sent_ += bytes;
   if (fin) g.fin_sent = true;
   if (source_ != nullptr) source_->on_sent(g.number, g.queue.sent_offset());
 }
 
-void quic_side_streams::on_blocked(std::int64_t stream) { by_stream_.at(stream).blocked = true; }
+void quic_side_streams::on_blocked(std::int64_t stream) { find(stream)->blocked = true; }
 
 void quic_side_streams::on_refused(std::int64_t stream) {
-  const auto found = by_stream_.find(stream);
-  if (found == by_stream_.end() || std::exchange(found->second.refused, true)) return;
-  if (source_ != nullptr) source_->on_stopped(found->second.number);
+  auto* const g = find(stream);
+  if (g == nullptr || std::exchange(g->refused, true)) return;
+  if (source_ != nullptr) source_->on_stopped(g->number);
 }
 
 void quic_side_streams::clear() {
-  groups_.clear();
-  by_stream_.clear();
+  for (auto& g : groups_) g.queue.clear();
+  base::give_back(groups_);
   waiting_.reset();
 }
 

@@ -1,7 +1,6 @@
 // The streams of a RoQR connection beside the session's own: what the peer opened, and the groups that we send. Internal to quic_*.cpp.
 #pragma once
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -48,7 +47,6 @@ class quic_side_streams {
   void begin_write();
   // `fresh` as in quic_application::offer().
   quic_offer offer(bool fresh);
-  [[nodiscard]] bool owns(std::int64_t stream) const { return by_stream_.contains(stream); }
   void on_taken(std::int64_t stream, std::uint64_t bytes, bool fin);
   void on_blocked(std::int64_t stream);
   void on_refused(std::int64_t stream);
@@ -63,6 +61,7 @@ class quic_side_streams {
 
  private:
   struct group {
+    std::int64_t stream = -1;
     std::uint64_t number = 0;
     unsigned urgency = 0;
     quic_send_queue queue;
@@ -76,6 +75,8 @@ class quic_side_streams {
     bool fin = false;
     std::optional<std::uint64_t> reset;
   };
+  [[nodiscard]] group* find(std::int64_t stream);
+  [[nodiscard]] group* find_number(std::uint64_t number);
   group* open(std::uint64_t number, unsigned urgency);
   // Of those with an urgency below that which want to send.
   group* most_urgent(unsigned below, bool blocked_too = true);
@@ -84,8 +85,8 @@ class quic_side_streams {
 
   std::shared_ptr<quic_connection> connection_;
   base::group_source* source_ = nullptr;
-  std::map<std::uint64_t, std::int64_t> groups_;  // group number to its stream, while that lives
-  std::map<std::int64_t, group> by_stream_;
+  // Those whose streams live. There are a few: one or two of each flow, and what is not acknowledged. Ascending in both numbers.
+  std::vector<group> groups_;
   std::optional<base::group_piece> waiting_;      // for a stream that the peer does not allow yet
   base::fifo<incoming> arrived_;                  // in the order of their first bytes of this turn
   bool flushed_ = false;

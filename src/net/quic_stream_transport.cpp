@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
+#include "base/spare.hpp"
+
 namespace millrace::net {
 namespace {
 
@@ -10,6 +12,8 @@ namespace {
 constexpr std::size_t window_max = 4u << 20;
 constexpr std::size_t window_min = 32u << 10;  // a fresh connection's 12 KB would not even take one key frame's first chunks
 constexpr quic_time millisecond = 1'000'000, flush_max = 2'000 * millisecond;
+// What came and is not yet delivered lies in memory of the thread: most connections receive next to nothing.
+using spare_bytes = base::spare<std::uint8_t, (256u << 10)>;
 // After the peer's FIN its CONNECTION_CLOSE, which carries code and reason, is on its way: give it this long to arrive.
 constexpr quic_time fin_grace_min = 300 * millisecond, fin_grace_max = 1'000 * millisecond;
 
@@ -48,6 +52,8 @@ quic_side_streams* quic_stream_transport::side() {
   if (!side_ && connection_->handshake_completed() && connection_->alpn() == roqr_alpn) side_.emplace(connection_);
   return side_ ? &*side_ : nullptr;
 }
+
+std::optional<std::chrono::microseconds> quic_stream_transport::round_trip() const { return connection_->round_trip(); }
 
 void quic_stream_transport::pull_from(base::group_source* source) {
   if (auto* const streams = side()) streams->pull_from(source);
@@ -137,6 +143,7 @@ void quic_stream_transport::on_stream_bytes(std::int64_t stream, base::bytes_vie
     return;
   }
   bytes_received_ += bytes.size();
+  if (received_.capacity() == 0) received_ = spare_bytes::of_thread().take();
   received_.insert(received_.end(), bytes.begin(), bytes.end());
   if (fin) fin_received_ = true;
 }
@@ -277,19 +284,17 @@ void quic_stream_transport::deliver_bytes() {
   if (handler_ == nullptr) {
     if (finishing_) {  // nobody reads any more; keep the peer's window open so that it gets to our FIN
       connection_->credit(stream_, received_.size());
-      received_.clear();
+      base::give_back(received_);
     }
     return;
   }
   if (paused_) return;
-  auto bytes = std::exchange(received_, {});
+  auto bytes = std::move(received_);
+  base::give_back(received_);
   connection_->credit(stream_, bytes.size());
   handler_->on_receive(bytes);
   if (handler_ != nullptr) handler_->on_receive_done();
-  if (received_.empty() && bytes.capacity() <= (256u << 10)) {  // the room is used again, unless a burst made it large
-    bytes.clear();
-    received_ = std::move(bytes);
-  }
+  spare_bytes::of_thread().give(bytes);
 }
 
 void quic_stream_transport::deliver_end() {

@@ -31,6 +31,7 @@ class quic_stream_transport final : public transport, public quic_application, p
   [[nodiscard]] transport_kind kind() const override { return transport_kind::quic; }
   [[nodiscard]] transport_facts facts() const override;
   [[nodiscard]] traffic traffic_so_far() const override;
+  [[nodiscard]] std::optional<std::chrono::microseconds> round_trip() const override;
   [[nodiscard]] std::size_t queued_bytes() const override { return queue_.unsent_bytes() + (side_ ? side_->queued_bytes() : 0); }
   [[nodiscard]] base::duration oldest_queued_age(base::instant now) const override;
   [[nodiscard]] std::size_t send_budget() const override;

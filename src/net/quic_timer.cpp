@@ -19,7 +19,7 @@ struct quic_timer::waiter {
 };
 
 quic_timer::quic_timer(boost::asio::io_context& io, std::function<void()> on_due)
-    : waiter_(std::make_unique<waiter>(io)), on_due_(std::move(on_due)) {}
+    : waiter_(std::make_unique<waiter>(io)), on_due_(std::make_shared<const std::function<void()>>(std::move(on_due))) {}
 
 quic_timer::~quic_timer() = default;
 
@@ -61,7 +61,7 @@ void quic_timer::arm() {
   armed_for_ = due;
   waiter_->timer.expires_at(std::chrono::steady_clock::time_point(std::chrono::nanoseconds(due)));
   waiter_->timer.async_wait([then = on_due_](boost::system::error_code failed) {
-    if (!failed) then();
+    if (!failed) (*then)();
   });
 }
 

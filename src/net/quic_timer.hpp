@@ -52,7 +52,7 @@ class quic_timer {
  private:
   struct waiter;
   std::unique_ptr<waiter> waiter_;
-  std::function<void()> on_due_;
+  std::shared_ptr<const std::function<void()>> on_due_;  // shared with what waits: no copy of it each time
   using queue = std::set<std::pair<quic_time, entry*>>;
   void keep(queue::node_type node);
   queue queue_;

@@ -86,6 +86,7 @@ class transport {
     const auto all = facts();
     return {all.bytes_sent, all.bytes_received};
   }
+  [[nodiscard]] virtual std::optional<std::chrono::microseconds> round_trip() const { return facts().rtt; }  // smoothed
   // Bytes taken by send() and not yet handed to the kernel (TCP) or put into a packet (QUIC).
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
   // Age of the oldest of them; zero when there are none.

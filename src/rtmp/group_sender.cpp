@@ -271,7 +271,10 @@ std::optional<std::uint64_t> group_sender::poll_reset() {
 }
 
 void group_sender::sweep(flow& f) {
-  while (!f.groups.empty() && f.groups.front().done) f.groups.pop_front();
+  while (!f.groups.empty() && f.groups.front().done) {
+    f.groups.front().items.clear();
+    f.groups.pop_front();
+  }
 }
 
 }  // namespace millrace::rtmp

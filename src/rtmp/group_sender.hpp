@@ -93,7 +93,7 @@ class group_sender final : public base::group_source {
   struct group {
     std::uint64_t order = 0;          // of all groups and items
     std::optional<std::uint64_t> id;  // once something of it was handed out
-    base::fifo<item> items;
+    base::fifo<item, true> items;
     std::int64_t dts_begin_ms = 0;
     bool only_configs = true;  // so far, whether handed out or not
     bool closed = false;       // nothing will be added

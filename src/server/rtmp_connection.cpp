@@ -143,7 +143,7 @@ void rtmp_connection::on_timer() {
     return;
   }
   if (session_.groups()) {
-    if (const auto rtt = transport_->facts().rtt) session_.set_round_trip(*rtt);
+    if (const auto rtt = transport_->round_trip()) session_.set_round_trip(*rtt);
   }
   session_.on_timer(at);
   end_waits(at);
