@@ -53,7 +53,7 @@ void quic_connection::settle(const quic_common_options& options, std::chrono::mi
   settings.handshake_timeout = nanoseconds(handshake_timeout);
   settings.max_window = connection_window_max;
   settings.max_stream_window = stream_window_max;
-  last_received_ = settings.initial_ts;
+  last_received_ = began_ = settings.initial_ts;
   ngtcp2_transport_params_default(&params);
   params.initial_max_data = connection_window;
   params.initial_max_stream_data_bidi_local = stream_window;

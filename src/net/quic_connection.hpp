@@ -170,6 +170,10 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   [[nodiscard]] std::optional<std::chrono::microseconds> round_trip() const;
   void fill(transport_facts& facts) const;
 
+  // Shakes hands, or has never yet had all that was there for it: a viewer's first key frame takes several round trips, each of which
+  // would wait for all others. Not for longer than two seconds: what is slow then always will be.
+  [[nodiscard]] bool starting() const noexcept { return starting_; }
+
   // Bookkeeping of the host's list of touched connections; `touched_again`: deliver() even if that was done in this turn.
   bool touched = false, touched_again = false;
 
@@ -220,6 +224,9 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   std::optional<quic_repeats> repeats_;               // unless redundancy is off
   bool batch_carries_ = false, batch_urgent_ = false;  // stream data is in the batch that is being built; urgent data is
   bool left_waiting_ = false;                         // the write pass ended with data still on offer
+  bool starting_ = true;
+  quic_time began_ = 0;
+  std::uint64_t stream_bytes_ = 0;                    // written so far
   std::uint64_t discarded_in_handshake_ = 0;
 
   std::vector<std::uint8_t> close_packet_;  // closing: sent again when packets keep coming

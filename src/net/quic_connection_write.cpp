@@ -10,6 +10,10 @@ namespace {
 // Packets of acknowledgements and credit are smaller, and the next ones say the same; what is larger without new stream data is sent again.
 constexpr std::size_t bare_packet_max = 200;
 
+// The answers of a session are less than this, and a first key frame is more.
+constexpr std::uint64_t started_bytes = 8'000;
+constexpr quic_time starting_max = 2'000'000'000;
+
 std::vector<std::uint8_t>& write_space() {
   static thread_local std::vector<std::uint8_t> space(65'536);
   return space;
@@ -51,6 +55,7 @@ ngtcp2_ssize quic_connection::write_one(ngtcp2_conn* conn, ngtcp2_path* path, ng
         for (std::size_t i = 0; i < offer.count; ++i) offered += offer.parts[i].len;
         const auto bytes = static_cast<std::uint64_t>(taken);
         self.batch_carries_ = true;
+        self.stream_bytes_ += bytes;
         if (!offer.urgent) self.bulk_room_ -= std::min(self.bulk_room_, bytes);
         self.batch_urgent_ = self.batch_urgent_ || offer.urgent;
         self.application_->on_taken(offer.stream, bytes, offer.fin && bytes == offered);
@@ -95,6 +100,7 @@ void quic_connection::write() {
     if (repeats_ && repeats_->on()) keep_for_repeat(batch, now);
   } while (written < budget && !host_->blocked());
   ngtcp2_conn_update_pkt_tx_time(conn_, now);  // once per pass: this is what paces
+  if ((stream_bytes_ >= started_bytes && !left_waiting_) || now - began_ > starting_max) starting_ = false;
   retime();
   if (application_) application_->after_write();
 }

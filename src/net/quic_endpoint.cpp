@@ -12,7 +12,7 @@ constexpr std::size_t datagrams_per_turn = 512;
 constexpr int rounds_per_turn = 4;
 // A round for some hundred viewers takes tens of milliseconds. Who comes meanwhile (a handshake, a new viewer's acknowledgements) does not wait for
 // all of it: a turn writes for so many that were touched last, and for so many of those that wait.
-constexpr std::size_t writes_per_turn = 32, later_writes_per_turn = 16;
+constexpr std::size_t writes_per_turn = 32, later_writes_per_turn = 16, starting_writes_per_turn = 64;
 
 }  // namespace
 
@@ -172,8 +172,12 @@ void quic_endpoint::turn() {
 void quic_endpoint::write_touched() {
   writing_.swap(touched_);
   std::size_t written = 0;
+  // Who starts waits for nobody who has started.
+  const auto others = std::partition(writing_.begin(), writing_.end(), [](const auto& each) { return each->starting(); });
+  const auto first = static_cast<std::size_t>(others - writing_.begin());
+  const std::size_t most = std::max(writes_per_turn, std::min(first, starting_writes_per_turn));
   for (auto& connection : writing_) {
-    if (written++ < writes_per_turn) {
+    if (written++ < most) {
       write(*connection);
     } else {
       later_.push_back(std::move(connection));

@@ -149,6 +149,22 @@ TEST(quic_half_close, the_peers_fin_ends_the_pipe_after_its_last_byte) {
   peer->hang_up();
 }
 
+// What the loop of an endpoint goes by: who starts is written before the others.
+TEST(quic_start, lasts_until_all_that_was_there_for_the_peer_has_gone_out) {
+  quic_world world;
+  world.listen();
+  const auto peer = quic_raw_peer::dial(world.io, loopback(world.server->port()));
+  EXPECT_TRUE(peer->connection->starting());
+  ASSERT_TRUE(run_until(world.io, [&] { return peer->ready; }));
+  peer->say("a command", false);
+  ASSERT_TRUE(run_until(world.io, [&] { return world.accepted.size() == 1 && world.accepted[0]->handler.received == "a command"; }));
+  EXPECT_TRUE(peer->connection->starting()) << "media is still to come";
+  peer->say(noise(60'000, 1), false);  // more than one window
+  ASSERT_TRUE(run_until(world.io, [&] { return world.accepted[0]->handler.received.size() > 60'000; }));
+  EXPECT_FALSE(peer->connection->starting());
+  peer->hang_up();
+}
+
 // The keys outlive the server's TLS session.
 TEST(quic_keys, are_updated_after_the_handshake) {
   quic_world world;
