@@ -37,7 +37,7 @@ export function ms(n) {
   if (!finite(n)) return unknown;
   if (n > 0 && n < 0.05) return '< 0.1 ms';
   if (n < 9.95) return `${n.toFixed(1)} ms`;
-  if (n < 9_950) return `${Math.round(n)} ms`;
+  if (n < 999.5) return `${Math.round(n)} ms`;
   return `${digits(n / 1000)} s`;
 }
 

@@ -5,7 +5,7 @@ import { bytes, clock, count, duration, fps, ms, percent, rate, shellWord, strea
 test('numbers have units and three digits at most', () => {
   assert.deepEqual([0, 850.4, 999.6, 2616, 12_345, 250_000, 999_600, 1.25e6].map(rate), ['0 kbit/s', '850 kbit/s', '1.00 Mbit/s', '2.62 Mbit/s', '12.3 Mbit/s', '250 Mbit/s', '1.00 Gbit/s', '1.25 Gbit/s']);
   assert.deepEqual([0, 999, 1000, 36_876_288, 2.5e9].map(bytes), ['0 B', '999 B', '1.00 kB', '36.9 MB', '2.50 GB']);
-  assert.deepEqual([0, 0.002, 3.854, 9.96, 55, 9_960, 61_000].map(ms), ['0.0 ms', '< 0.1 ms', '3.9 ms', '10 ms', '55 ms', '9.96 s', '61.0 s']);
+  assert.deepEqual([0, 0.002, 3.854, 9.96, 55, 999.4, 1_133, 61_000].map(ms), ['0.0 ms', '< 0.1 ms', '3.9 ms', '10 ms', '55 ms', '999 ms', '1.13 s', '61.0 s']);
   assert.deepEqual([0, 0.003, 0.0996, 0.5, 1].map(percent), ['0.0 %', '0.3 %', '10 %', '50 %', '100 %']);
   assert.deepEqual([29.97, 30, 5.5].map(fps), ['30 fps', '30 fps', '5.5 fps']);
   assert.deepEqual([12, 1234567].map(count), ['12', '1\u202f234\u202f567']);
