@@ -70,6 +70,7 @@ start_server() {
   fi
   pin=$(sed -n 's/.*ready.* pin=\([0-9a-f]\{64\}\).*/\1/p' "$dir/server.log" | head -n 1)
   [[ -n $pin ]] || die "the server's ready line names no pin: $(grep 'ready: ' "$dir/server.log")"
+  http=$(sed -n 's/.*ready.* \(http:[^ ]*\).*/\1/p' "$dir/server.log" | head -n 1)
   sed -n 's/.*\(ready:.*\)/server  \1/p' "$dir/server.log" | head -n 1
 }
 
@@ -124,6 +125,7 @@ where_to_point() {
 OBS       server  rtmp://$host:$port/live    stream key  any name
 ffmpeg    ffmpeg -re -i FILE -c copy -f flv rtmp://$host:$port/live/NAME
 player    ffplay rtmp://$host:$port/live/demo          (mpv and VLC take the same)
+browser   ${http:-none: port 8080 is taken}
 over QUIC $millrace pull 'rtmpq://$host:$port/live/demo?pin=$pin' - | ffplay -
 log       $dir/server.log
 END
