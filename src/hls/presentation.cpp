@@ -11,7 +11,7 @@ presentation::presentation(std::string stream, mux::container container, const s
     : stream_(std::move(stream)), container_(container), how_(how), now_(std::make_shared<snapshot>()) {}
 
 void presentation::begin(std::uint64_t first_number, base::instant now) {
-  next_msn_ = discontinuities_gone_ = first_number;
+  next_msn_ = first_number;
   const std::lock_guard lock(mutex_);
   last_request_ = std::max(last_request_, now);
 }

@@ -48,7 +48,7 @@ class presentation {
   void close(unsigned status, std::string why);
 
   // ---- the packager's thread ----
-  // The numbers that the first segment and the first discontinuity get.
+  // The number that the first segment gets. Discontinuities are counted from 0: hls.js takes minutes for an array as long as their number.
   void begin(std::uint64_t first_number, base::instant now);
   void set_part_target(std::int64_t ms);
   void add_init(base::slice bytes, std::vector<mux::track_facts> tracks);
