@@ -3,6 +3,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/post.hpp>
 #include <charconv>
 
 #include "base/escape.hpp"
@@ -62,8 +63,8 @@ http_target http_target::of_stream(unsigned index) const {
 }
 
 std::shared_ptr<flv_link> flv_link::open(asio::io_context& io, const http_target& target, const net::verify_options& verify, client::link_handler& handler) {
-  std::shared_ptr<flv_link> made(new flv_link(target, handler));
-  made->dial(io, verify);
+  std::shared_ptr<flv_link> made(new flv_link(io, target, handler));
+  made->dial(verify);
   return made;
 }
 
@@ -71,15 +72,17 @@ flv_link::~flv_link() {
   if (transport_) transport_->abort();
 }
 
-void flv_link::dial(asio::io_context& io, const net::verify_options& verify) {
+void flv_link::dial(const net::verify_options& verify) {
   net::dial_target to;
   to.host = target_.host;
   to.host_is_ip = target_.host_is_ip;
   to.port = target_.port;
   to.tcp = target_.tls ? net::dial_target::tcp_side::tls : net::dial_target::tcp_side::plain;
   to.verify = verify;
-  asio::co_spawn(io, net::dial(std::move(to), net::dial_options()),
+  dialing_ = true;
+  asio::co_spawn(io_, net::dial(std::move(to), net::dial_options()),
                  asio::bind_cancellation_slot(cancel_dial_.slot(), [self = shared_from_this()](std::exception_ptr failure, std::variant<net::dialed, net::dial_failure> outcome) {
+                   self->dialing_ = false;
                    if (failure) outcome = net::dial_failure{{base::error_kind::closed, "the dial was cancelled"}, {}};
                    self->on_dialed(std::move(outcome));
                  }));
@@ -141,7 +144,8 @@ void flv_link::down(base::error why) {
 
 void flv_link::close() {
   handler_ = nullptr;
-  cancel_dial_.emit(asio::cancellation_type::all);
+  // Posted: a signal must not be emitted from inside the coroutine that it cancels.
+  if (dialing_) asio::post(io_, [self = shared_from_this()] { if (self->dialing_) self->cancel_dial_.emit(asio::cancellation_type::terminal); });
   if (const auto gone = std::exchange(transport_, nullptr)) gone->close(net::close_code::no_error, "done");
 }
 

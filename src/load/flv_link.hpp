@@ -41,8 +41,8 @@ class flv_link final : private net::transport_handler, public std::enable_shared
   void close();
 
  private:
-  flv_link(http_target target, client::link_handler& handler) : target_(std::move(target)), handler_(&handler) {}
-  void dial(boost::asio::io_context& io, const net::verify_options& verify);
+  flv_link(boost::asio::io_context& io, http_target target, client::link_handler& handler) : io_(io), target_(std::move(target)), handler_(&handler) {}
+  void dial(const net::verify_options& verify);
   void on_dialed(std::variant<net::dialed, net::dial_failure> outcome);
   void on_receive(base::bytes_view bytes) override;
   void on_receive_done() override {}
@@ -50,9 +50,11 @@ class flv_link final : private net::transport_handler, public std::enable_shared
   void on_closed(const net::close_info& info) override;
   void down(base::error why);
 
+  boost::asio::io_context& io_;
   const http_target target_;
   client::link_handler* handler_;  // null after close()
   boost::asio::cancellation_signal cancel_dial_;
+  bool dialing_ = false;           // the signal may only be given while there is something that listens
   net::transport_ptr transport_;
   std::string head_;               // of the response, until it is whole
   bool started_ = false;

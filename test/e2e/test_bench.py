@@ -31,6 +31,23 @@ def test_players_hold_the_rate_and_lose_nothing(procs, server, tmp_path, form):
         server.wait_publisher(name)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_players_over_http_hold_the_rate_and_lose_nothing(procs, server, tmp_path, scheme):
+    status, report, _ = bench(procs, tmp_path, server.url("rtmp", "live/load"), "--insecure", "--video", "0.5", "-n", "12", "--watching", "6", "--streams", "3",
+                              "--play", server.http("/live/load.flv", scheme), "--guests-per-second", "10", "--guest-stays", "0.5")
+    assert status == 0
+    players = report["players"]
+    assert (players["playing"], players["failed"], players["frames_lost"]) == (12, 0, 0)
+    assert players["bytes"] * 8 / 12 / report["seconds"] > 0.9 * report["stream_bits_per_second"]
+    assert players["frames"] > 6 * 2 * 60 and players["first_key_ms"]["count"] == 12
+    assert report["guests"]["came"] >= 5 and report["guests"]["failed"] == 0
+
+
+def test_http_players_of_nothing_say_what_the_server_said(procs, server, tmp_path):
+    status, report, _ = bench(procs, tmp_path, server.url("rtmp", "live/load"), "-n", "2", "--play", server.http("/live/other.flv"))
+    assert report["players"]["failed"] == 2 and "404" in json.dumps(report), report
+
+
 def test_players_that_only_count_hold_the_rate_too(procs, server, tmp_path):
     status, report, _ = bench(procs, tmp_path, server.url("rtmp", "live/load"), "--video", "0.5", "-n", "8", "--watching", "2", "--pid", server.process.popen.pid,
                               seconds=4)
