@@ -42,7 +42,12 @@ bool rtmp_connection::ask_to_reconnect(const std::string& tc_url, const std::str
 void rtmp_connection::let_go(std::uint32_t msid) {
   publications_.at(msid)->yield([weak = weak_from_this(), msid] {
     // We are deep inside the turn of the connection that takes over.
-    if (const auto self = weak.lock()) boost::asio::post(self->shard_.io, [self, msid] { self->on_taken_over(msid); });
+    // Posted without a share of it: at the end of the server the shard may go before its loop comes to this.
+    const auto self = weak.lock();
+    if (!self) return;
+    boost::asio::post(self->shard_.io, [weak, msid] {
+      if (const auto still = weak.lock()) still->on_taken_over(msid);
+    });
   });
 }
 
