@@ -10,6 +10,7 @@ namespace {
 // What a slot costs beside its payload: frame, entry, their forms, wire image headers and the slot itself. Charged against the byte
 // limit, so that a flood of empty frames is bounded as well.
 constexpr std::size_t slot_overhead_bytes = 768;
+constexpr std::uint64_t fetched_ahead = 4;  // slots
 
 }  // namespace
 
@@ -62,6 +63,7 @@ void stream::state::begin_publication() {
     frames.clear();
     gops.clear();
     newest_key.clear();
+    oldest_start.reset();
     payload_bytes = 0;
   }
   time.begin(watched);
@@ -111,8 +113,10 @@ void stream::state::append(media::frame&& f) {
     gops.push_back(frames.end());
     look_at_ages();
   }
+  const bool is_key = added.key;
   payload_bytes += size;
   frames.push(std::move(added));
+  if (is_key) look_for_starts();
   appended = true;
   evict(arrival);
 }
@@ -144,33 +148,37 @@ void stream::state::note_codec(const media::frame& f, const media::tag_info& inf
   if (codec.empty() || (f.config && !info.metadata && !info.multichannel)) codec = media::codec_name(f.kind, info);
 }
 
-// The oldest of the key frames that somebody may start at or jump to: each track has its own. Nothing if there is none at all.
-std::optional<std::uint64_t> stream::state::oldest_start() const {
-  if (gops.empty()) return std::nullopt;
-  auto oldest = gops.back();
+void stream::state::look_for_starts() {
+  oldest_start.reset();
+  if (gops.empty()) return;
+  oldest_start = gops.back();
   for (const auto& [track, sequence] : newest_key) {
-    if (sequence >= frames.first()) oldest = std::min(oldest, sequence);
+    if (sequence >= frames.first()) oldest_start = std::min(*oldest_start, sequence);
   }
-  return oldest;
 }
 
 void stream::state::evict(base::instant newest) {
   while (!frames.empty()) {
     const auto first = frames.first();
-    const auto age = newest - frames.at(first).arrival;
     // Ahead of the key frames that viewers start at there is nothing for who comes, and for who is there only what is younger than its
     // limit: with anything older it would jump to such a key frame.
-    const auto start = oldest_start();
-    const bool of_no_use = start && first < *start && (attached == 0 || age > viewers_age);
-    const bool too_large = payload_bytes + frames.size() * slot_overhead_bytes > limits.ring_bytes;
+    const bool before_starts = oldest_start && first < *oldest_start;
     // The newest GOP is what late viewers start with: age and count stop before it.
     const bool may_age = gops.empty() || first < gops.back();
+    const bool too_large = payload_bytes + frames.size() * slot_overhead_bytes > limits.ring_bytes;
+    // Where the oldest frame is the newest start, as it mostly is, that is all: its slot has long left the cache.
+    if (!before_starts && !may_age && !too_large) return;
+    const auto age = newest - frames.at(first).arrival;
+    const bool of_no_use = before_starts && (attached == 0 || age > viewers_age);
     const bool too_old = may_age && (frames.size() > limits.ring_frames || age > limits.ring_age);
     if (!of_no_use && !too_large && !too_old) return;
     if (!of_no_use) overrun_end = first + 1;
     if (!gops.empty() && gops.front() == first) gops.pop_front();
     payload_bytes -= frames.at(first).item->frame()->payload.size();
+    // A GOP goes at once, and nobody has touched its frames for seconds: the next ones are fetched while this one goes.
+    if (frames.size() > fetched_ahead) __builtin_prefetch(frames.at(first + fetched_ahead).item.get());
     frames.pop();
+    if (oldest_start && first >= *oldest_start) look_for_starts();
   }
 }
 

@@ -31,6 +31,8 @@ struct stream::state {
   ring frames;
   base::fifo<std::uint64_t> gops;  // numbers of the slots with gop_start, oldest first
   std::map<std::uint8_t, std::uint64_t> newest_key;  // by track, for viewers with a picked one; the slot may be gone
+  // The oldest of the key frames that somebody may start at or jump to: each track has its own. Nothing if there is none at all.
+  std::optional<std::uint64_t> oldest_start;
   std::size_t payload_bytes = 0;   // of what the ring holds
   std::uint64_t overrun_end = 0;   // what lies below went for the ring's limits although a viewer may have wanted it
   record_set_ptr records = std::make_shared<record_set>();
@@ -89,7 +91,7 @@ struct stream::state {
   [[nodiscard]] std::uint64_t sound_of_last(std::chrono::milliseconds delay, std::uint64_t lowest) const;
 
  private:
-  [[nodiscard]] std::optional<std::uint64_t> oldest_start() const;
+  void look_for_starts();
   void evict(base::instant newest);
   void look_at_ages();
   void close_gaps();
