@@ -96,34 +96,38 @@ data_body read_data(const message& m) {
 }
 
 base::result<void> frame_builder::build(base::instant now, const message& m, std::vector<media::frame>& out, std::uint64_t& dropped) {
+  const auto take = [&](message&& one) {
+    if (auto f = build_one(now, std::move(one), dropped)) out.push_back(std::move(*f));
+  };
   if (m.type != message_type::aggregate) {
-    build_one(now, m, out, dropped);
+    take(message(m));
     return {};
   }
-  const auto parts = split_aggregate(m);
+  auto parts = split_aggregate(m);
   if (!parts) return parts.error();
-  for (const auto& part : *parts) build_one(now, part, out, dropped);
+  for (auto& part : *parts) take(std::move(part));
   return {};
 }
 
-void frame_builder::build_one(base::instant now, const message& m, std::vector<media::frame>& out, std::uint64_t& dropped) {
-  media::frame f;
+std::optional<media::frame> frame_builder::build_one(base::instant now, message&& m, std::uint64_t& dropped) {
+  std::optional<media::frame> made;
+  auto& f = made.emplace();
   f.arrival = now;
   if (m.type == message_type::audio || m.type == message_type::video) {
     f.kind = m.type == message_type::audio ? media::frame_kind::audio : media::frame_kind::video;
-    f.payload = m.payload;
+    f.payload = std::move(m.payload);
   } else {
     auto data = read_data(m);
     if (data.name.empty() || data.name == "|RtmpSampleAccess" || data.name == "onStatus") {
       ++dropped;
-      return;
+      return std::nullopt;
     }
     f.kind = media::frame_kind::data;
     f.payload = std::move(data.payload);
   }
   f.dts_ms = clock_.widen(m.timestamp);
   media::classify(f);
-  out.push_back(std::move(f));
+  return made;
 }
 
 base::slice with_set_data_frame(const base::slice& payload) {

@@ -1,6 +1,7 @@
 // Audio, video, data and aggregate messages to frames. Both roles.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,9 +41,10 @@ class frame_builder {
   // Appends what `m` holds, @clearDataFrame as well, which the hub obeys; `dropped` counts the messages that are no frame: data without a
   // name, and what senders tell only their peer (|RtmpSampleAccess, onStatus).
   base::result<void> build(base::instant now, const message& m, std::vector<media::frame>& out, std::uint64_t& dropped);
+  // The same for a message that is no aggregate, which nearly all are: it is one frame at most, and takes the payload over.
+  std::optional<media::frame> build_one(base::instant now, message&& m, std::uint64_t& dropped);
 
  private:
-  void build_one(base::instant now, const message& m, std::vector<media::frame>& out, std::uint64_t& dropped);
   dts_clock clock_;
 };
 

@@ -59,6 +59,8 @@ class server_session::impl {
 
   phase phase_ = phase::handshaking;
   base::fifo<server_event> events_;
+  // Frames that came before any of the events: a fraction of an event's size, and nearly all that a publisher's connection ever says.
+  base::fifo<frame_received> frames_;
   std::unique_ptr<framing> framing_;
   std::uint64_t media_dropped_ = 0;
   peer_capabilities peer_;
@@ -99,7 +101,8 @@ class server_session::impl {
   void on_unpublish_name(const command& c);
   void on_delete_stream(const command& c);
   void end_use(std::uint32_t msid, message_stream& s);
-  void on_media(const message& m);
+  void on_media(message&& m);
+  void emit(std::uint32_t msid, media::frame&& f);
   void on_media_without_publication(const message& m, const message_stream* s);
   [[nodiscard]] bool is_readable(const message& data);
   message_stream* find(std::uint32_t msid);

@@ -77,7 +77,7 @@ void server_session::impl::on_message(message&& m) {
   if (!media && !charge()) return;
   const auto* s = media ? find(m.msid) : nullptr;
   if (request_pending_ && !(s && s->used == use::publishing)) return hold(std::move(m), media);
-  if (media) return on_media(m);
+  if (media) return on_media(std::move(m));
   on_command(m);
 }
 
@@ -113,7 +113,7 @@ void server_session::impl::drain_held() {
     held_.pop_front();
     held_bytes_ -= m.payload.size();
     if (is_media(m.type)) {
-      on_media(m);
+      on_media(std::move(m));
     } else {
       on_command(m);
     }
@@ -270,12 +270,19 @@ void server_session::send(base::instant now, std::uint32_t msid, const media::fr
 void server_session::close(base::error why) { impl_->fail(std::move(why)); }
 
 std::optional<server_event> server_session::poll_event() {
+  if (auto frame = poll_frame()) return std::move(*frame);
   if (impl_->events_.empty()) return std::nullopt;
   auto event = std::move(impl_->events_.front());
   impl_->events_.pop_front();
   // Media keeps its room. What else happens does so now and then, and a player keeps nothing for it.
   if (impl_->events_.empty() && !std::holds_alternative<frame_received>(event)) impl_->events_.clear();
   return event;
+}
+std::optional<frame_received> server_session::poll_frame() {
+  if (impl_->frames_.empty()) return std::nullopt;
+  std::optional<frame_received> frame(std::move(impl_->frames_.front()));
+  impl_->frames_.pop_front();
+  return frame;
 }
 base::send_chain server_session::poll_output() {
   base::send_chain out;

@@ -61,7 +61,7 @@ void server_session::impl::accept_publish(std::uint32_t msid, const std::string&
   framing_->write(make_command(msid, "onStatus", 0, amf0::null{}, {information(start, std::move(extra))}));
   auto early = std::exchange(early_, {});
   early_bytes_ = 0;
-  for (const auto& m : early) on_media(m);  // of another message stream: waits again
+  for (auto& m : early) on_media(std::move(m));  // of another message stream: waits again
   drain_held();
 }
 
@@ -112,7 +112,7 @@ void server_session::impl::end_use(std::uint32_t msid, message_stream& s) {
 
 // ---- media ------------------------------------------------------------------------------------------------------
 
-void server_session::impl::on_media(const message& m) {
+void server_session::impl::on_media(message&& m) {
   auto* s = find(m.msid);
   if (!s || s->used != use::publishing) return on_media_without_publication(m, s);
   s->last_media = now_;
@@ -120,9 +120,23 @@ void server_session::impl::on_media(const message& m) {
     ++media_dropped_;
     return;
   }
+  const auto msid = m.msid;
+  if (m.type != message_type::aggregate) {
+    if (auto f = s->frames.build_one(now_, std::move(m), media_dropped_)) emit(msid, std::move(*f));
+    return;
+  }
   std::vector<media::frame> frames;
   if (auto ok = s->frames.build(now_, m, frames, media_dropped_); !ok) return fail(std::move(ok).error());
-  for (auto& f : frames) events_.push_back(frame_received{m.msid, std::move(f)});
+  for (auto& f : frames) emit(msid, std::move(f));
+}
+
+// Behind whatever waits already, so that the order stays.
+void server_session::impl::emit(std::uint32_t msid, media::frame&& f) {
+  if (events_.empty()) {
+    frames_.push_back({msid, std::move(f)});
+  } else {
+    events_.push_back(frame_received{msid, std::move(f)});
+  }
 }
 
 // RoQR draft, "Protocol Operation": what belongs to no known flow may be buffered within bounds; past them its stream is stopped.

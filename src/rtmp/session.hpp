@@ -156,6 +156,8 @@ class server_session {
   void close(base::error why);
 
   std::optional<server_event> poll_event();
+  // The next event if that is a frame, at less cost; poll_event() gives it as well. Nothing means only that it has to be asked.
+  std::optional<frame_received> poll_frame();
   base::send_chain poll_output();
   void take_output(base::send_chain& into);  // the same, behind what `into` has: without allocating, where memory is reused
   std::optional<stream_stop> poll_stop();  // RoQR: STOP_SENDING that the transport is to send

@@ -158,6 +158,7 @@ void rtmp_connection::turn() {
 }
 
 void rtmp_connection::handle_events() {
+  while (auto frame = session_.poll_frame()) handle(*frame);
   while (auto event = session_.poll_event()) {
     std::visit([this](auto& e) { handle(e); }, *event);
   }
