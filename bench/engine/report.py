@@ -31,7 +31,7 @@ def figures_of(measured, row):
                 out[f"{short}_p50"], out[f"{short}_p99"] = players[name]["p50"], players[name]["p99"]
     else:
         gigabytes = row.streams * STREAM_BYTES * run["seconds"] / 1e9
-        out.update(cpu_in_gb=server["cpu_seconds"] / gigabytes, rss_stream=server["rss_bytes"] / row.streams / 1e6)
+        out.update(cpu_in_gb=server["cpu_seconds"] / gigabytes, rss_stream=server["rss_bytes_per_stream"] / 1e6)
     return out | measured.more
 
 

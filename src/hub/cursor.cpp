@@ -98,12 +98,12 @@ void cursor::set_tracks(bool audio, bool video) {
 
 bool cursor::state::wants(const slot& at) const {
   if (!wanted[kind_index(at.kind)]) return false;
-  if (const auto track = picked(at.kind); track && !at.tracks[*track]) return false;
+  if (const auto track = picked(at.kind); track && !at.has_track(*track)) return false;
   return at.kind != frame_kind::video || !need_key || at.config || can_start_at(at);
 }
 
 bool cursor::state::can_start_at(const slot& at) const {
-  return policy.video_track ? at.key && at.tracks[*policy.video_track] : at.gop_start;
+  return policy.video_track ? at.key && at.has_track(*policy.video_track) : at.gop_start;
 }
 
 bool cursor::state::has_more(const stream::state& s) const {

@@ -84,7 +84,7 @@ void stream::state::append(media::frame&& f) {
   const auto info = media::inspect(f.kind, f.payload);
   slot added;
   added.multitrack = info.multitrack;
-  if (info.multitrack) added.tracks = media::tracks_of(f.kind, f.payload); else added.tracks.set(0);
+  if (info.multitrack) added.tracks = std::make_unique<const media::track_set>(media::tracks_of(f.kind, f.payload));
   f.dts_ms = time.stamp(f, info.track_id);
   note_codec(f, info);
   if (info.fault != media::header_fault::none) {
@@ -123,14 +123,18 @@ void stream::state::append(media::frame&& f) {
 
 // Who waits for which key frame (R6): without a picked track the lowest track that ever had one leads.
 void stream::state::note_video(slot& added, const media::tag_info& info) {
-  video_tracks |= added.tracks;
+  if (added.tracks) video_tracks |= *added.tracks; else video_tracks.set(0);
   if (!added.key) return;
   if (info.track_id <= lead_track) {
     lead_track = info.track_id;
     added.gop_start = true;
   }
-  for (std::size_t track = 0; track < added.tracks.size(); ++track) {
-    if (added.tracks[track]) newest_key[static_cast<std::uint8_t>(track)] = frames.end();
+  if (!added.tracks) {
+    newest_key[0] = frames.end();
+    return;
+  }
+  for (std::size_t track = 0; track < added.tracks->size(); ++track) {
+    if ((*added.tracks)[track]) newest_key[static_cast<std::uint8_t>(track)] = frames.end();
   }
 }
 
@@ -207,7 +211,7 @@ std::shared_ptr<const catch_up> stream::state::catch_up_from(std::uint64_t start
   std::int64_t least_composition = 0;
   for (auto sequence = start; sequence < frames.end(); ++sequence) {
     const slot& at = frames.at(sequence);
-    if (at.kind != media::frame_kind::video || at.config || (picked && !at.tracks[*picked])) continue;
+    if (at.kind != media::frame_kind::video || at.config || (picked && !at.has_track(*picked))) continue;
     const auto& frame = *at.item->frame();
     decoded.push_back(frame.dts_ms);
     for (const auto& c : media::compositions_of(frame.payload)) {

@@ -28,6 +28,12 @@ double rss_per_player(const run_report& r) {
   return static_cast<double>(r.server->rss_bytes - *r.rss_before_players) / r.playing;
 }
 
+// Of publishers alone: viewers would count too.
+std::optional<double> rss_per_stream(const run_report& r) {
+  if (!r.rss_before_streams || r.players > 0 || r.server->rss_bytes <= *r.rss_before_streams) return std::nullopt;
+  return static_cast<double>(r.server->rss_bytes - *r.rss_before_streams) / r.streams;
+}
+
 }  // namespace
 
 std::string report_text(const run_report& r) {
@@ -54,6 +60,7 @@ std::string report_text(const run_report& r) {
   if (r.server) {
     auto text = fmt::format("{:.2f} of a core, memory {:.1f} MB", r.server->cpu_seconds / r.seconds, static_cast<double>(r.server->rss_bytes) / 1e6);
     if (r.playing > 0) text += fmt::format("; {:.2f} CPU s per GB, {:.1f} kB more per player", per_gigabyte(r), rss_per_player(r) / 1e3);
+    if (const auto each = rss_per_stream(r)) text += fmt::format("; {:.1f} kB more per stream", *each / 1e3);
     line("server", text);
   }
   line("generator", fmt::format("{:.2f} of a core, frames sent at most {:.1f} ms late{}", r.generator_load, r.publisher_latest_ms,
@@ -100,6 +107,7 @@ std::string report_json(const run_report& r) {
                                  {"cpu_seconds_of_threads", std::move(threads)},
                                  {"cpu_seconds_per_gigabyte", r.playing > 0 ? json::value(per_gigabyte(r)) : json::value(nullptr)},
                                  {"rss_bytes", r.server->rss_bytes},
+                                 {"rss_bytes_per_stream", rss_per_stream(r) ? json::value(*rss_per_stream(r)) : json::value(nullptr)},
                                  {"rss_bytes_per_player", r.playing > 0 ? json::value(rss_per_player(r)) : json::value(nullptr)}};
   }
   out["core_busy"] = json::array(r.core_busy.begin(), r.core_busy.end());

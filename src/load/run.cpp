@@ -49,6 +49,9 @@ void run::start() {
   phase_began_ = clock_now();
   tick();
   if (!options_.publish) return join();
+  if (!options_.pids.empty()) {
+    if (auto figures = figures_of(options_.pids)) report_.rss_before_streams = figures->rss_bytes;  // an error is told when it counts
+  }
   for (unsigned i = 0; i < options_.streams; ++i) {
     const auto later = options_.media.key_every * i / options_.streams;
     publishers_.push_back(std::make_unique<publisher>(io_, target_of(i, rtmp::client_role::publish), options_.link, options_.media, later,

@@ -53,7 +53,7 @@ struct run_report {
   double bits_per_second_least = 0, bits_per_second_middle = 0;  // of a player, on the pipe
   std::uint64_t bytes = 0;     // of all of them, in the time
   std::optional<process_figures> server;  // CPU in the time; memory at its end
-  std::optional<std::uint64_t> rss_before_players;
+  std::optional<std::uint64_t> rss_before_streams, rss_before_players;
   double generator_load = 0;   // share of one core
   std::vector<double> core_busy;  // of this machine's cores, whoever used them: share of the time
   double publisher_latest_ms = 0;
