@@ -50,7 +50,7 @@ ROWS = {
     "tls": Row("RTMPS", 500, 150, "rtmps", nginx=False, goals=(Goal("cpu_gb", 1.8),)),
     "roqr": Row("RTMP over QUIC, RoQR, live", 500, 100, "rtmpq", load=ROQR, nginx=False, goals=(Goal("cpu_gb", 2.8),)),
     "bytes": Row("RTMP over QUIC, byte stream", 500, 100, "rtmpq", load=("--mapping", "bytes"), nginx=False),
-    "ingest": Row("400 publishers, no player", streams=400, ratio="cpu_in_gb", goals=(Goal("cpu_in_gb", 2.0), Goal("rss_stream", 0.4))),
+    "ingest": Row("400 publishers, no player", streams=400, config=GATHERS.format(100), ratio="cpu_in_gb", goals=(Goal("cpu_in_gb", 2.0), Goal("rss_stream", 0.4))),
     "most": Row("TCP, the most players", 8000, 6000, measure="most", load=("--watching", "400", "--settle", "2.5"), seconds=0.5,
                 nginx_players=(3000, 2000), ratio="players", goals=(Goal("players", 6000, True),)),
     "join": Row("TCP, 200 more join a second", 2000, 500, measure="join", load=("--watching", "400", "--guests-per-second", "200"), seconds=2,

@@ -12,6 +12,7 @@
 
 #include "base/fifo.hpp"
 #include "net/endpoint_text.hpp"
+#include "net/receive_rounds.hpp"
 #include "net/tcp_facts.hpp"
 
 namespace millrace::net {
@@ -22,6 +23,7 @@ using clock = std::chrono::steady_clock;
 
 constexpr std::size_t read_buffer_size = 64u << 10;
 constexpr std::size_t read_per_turn = 512u << 10;  // then the other connections of this thread get their turn
+constexpr int round_max = 48 << 10;                // more than this is not left to the next round; nor is what fills the window that the peer has
 constexpr std::size_t last_words_max = 1u << 20;   // read after a failed write: the peer's reason may lie there
 constexpr std::size_t slices_per_write = 64;
 constexpr int unsent_in_kernel = 64 << 10;
@@ -57,9 +59,10 @@ class flush_list final : public boost::asio::execution_context::service {
 };
 boost::asio::execution_context::id flush_list::id;
 
-class tcp_transport final : public transport, public std::enable_shared_from_this<tcp_transport> {
+class tcp_transport final : public transport, public receive_rounds::reader, public std::enable_shared_from_this<tcp_transport> {
  public:
-  tcp_transport(tcp::socket socket, std::unique_ptr<channel> channel) : socket_(std::move(socket)), channel_(std::move(channel)) {
+  tcp_transport(tcp::socket socket, std::unique_ptr<channel> channel)
+      : socket_(std::move(socket)), channel_(std::move(channel)), rounds_(receive_rounds::of(socket_.get_executor().context())) {
     boost::system::error_code ignored;
     local_ = socket_.local_endpoint(ignored);
     remote_ = socket_.remote_endpoint(ignored);
@@ -121,6 +124,12 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
     return counting_;
   }
 
+  void receive_in_rounds(bool may) override {
+    if (in_rounds_ == may || phase_ == phase::gone) return;
+    in_rounds_ = may;
+    may ? rounds_.join(*this) : rounds_.leave(*this);
+  }
+
   void close(close_code, std::string) override {
     if (phase_ != phase::open) return;
     handler_ = nullptr;
@@ -158,9 +167,24 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
                        [self = shared_from_this()](const boost::system::error_code&) { self->on_readable(); });
   }
 
+  // The wait for the socket stays: the kernel ends it when there is too much for a round, or when the pipe is over. read(2) is not affected.
+  void gather(bool on) override {
+    const int least = on ? round_max : 1;
+    ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least);
+  }
+
+  void read_round() override {
+    const auto self = shared_from_this();
+    read();
+  }
+
   void on_readable() {
     read_under_way_ = false;
     if (phase_ == phase::lingering) return discard();
+    read();
+  }
+
+  void read() {
     if (phase_ != phase::open || handler_ == nullptr || paused_) return;
     const auto last = receive_burst(read_per_turn);
     if (handler_ == nullptr || phase_ != phase::open) return;
@@ -342,6 +366,7 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
 
   void gone() {
     if (phase_ == phase::gone) return;
+    receive_in_rounds(false);
     phase_ = phase::gone;
     drop_queue();
     if (deadline_) deadline_->cancel();
@@ -358,6 +383,7 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
   tcp::socket socket_;
   std::unique_ptr<channel> channel_;
   const int descriptor_ = socket_.native_handle();
+  receive_rounds& rounds_;
   tcp::endpoint local_, remote_;
   transport_handler* handler_ = nullptr;
   base::fifo<queued_slice> queue_;
@@ -366,7 +392,7 @@ class tcp_transport final : public transport, public std::enable_shared_from_thi
   std::uint64_t bytes_sent_ = 0, bytes_received_ = 0;
   std::optional<boost::asio::steady_timer> deadline_;  // only once it is needed
   phase phase_ = phase::open;
-  bool paused_ = false, counting_ = false, peer_has_ended_ = false, budget_was_empty_ = false;
+  bool paused_ = false, counting_ = false, in_rounds_ = false, peer_has_ended_ = false, budget_was_empty_ = false;
   bool read_under_way_ = false, flush_under_way_ = false;  // a wait or a post
 };
 

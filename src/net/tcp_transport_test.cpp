@@ -10,6 +10,7 @@
 #include <boost/asio/write.hpp>
 
 #include "net/listener.hpp"
+#include "net/receive_rounds.hpp"
 #include "net/tcp_client.hpp"
 #include "support/net_fixtures.hpp"
 
@@ -111,6 +112,98 @@ TEST_P(tcp_pair, WhatIsOnlyCountedIsNotHandedOnUnlessItHasToBeDecrypted) {
   EXPECT_EQ(at_server.received.size(), GetParam() ? there.size() : 0u);
   client->close(close_code::no_error, "done");
   ASSERT_TRUE(run_until(io, [&] { return at_server.closed.has_value(); })) << "the end is seen all the same";
+}
+
+class tcp_in_rounds : public tcp_pair {
+ protected:
+  void SetUp() override {
+    tcp_pair::SetUp();
+    if (HasFatalFailure()) return;
+    server->receive_in_rounds(true);
+    rounds.gather(true);
+  }
+  void TearDown() override {
+    rounds.gather(false);
+    tcp_pair::TearDown();
+  }
+  // Loopback: what was written lies in the socket of the other side.
+  void deliver(const std::string& text) {
+    client->send(chain_of(text));
+    ASSERT_TRUE(run_until(io, [&] { return client->queued_bytes() == 0; }));
+    for (int i = 0; i < 10; ++i) io.poll();
+  }
+  receive_rounds& rounds = receive_rounds::of(io);
+};
+
+TEST_P(tcp_in_rounds, WhatComesWaitsForTheRoundAndIsOneBurst) {
+  deliver("some ");
+  deliver("media");
+  EXPECT_EQ(at_server.received, "");
+  ASSERT_TRUE(run_until(io, [&] {
+    rounds.round();
+    return at_server.received == "some media";
+  }));
+  EXPECT_EQ(at_server.bursts, 1);
+  rounds.round();
+  EXPECT_EQ(at_server.bursts, 1) << "nothing came, so there is no burst";
+  server->send(chain_of("back"));
+  ASSERT_TRUE(run_until(io, [&] { return at_client.received == "back"; })) << "what is sent does not wait";
+}
+
+TEST_P(tcp_in_rounds, MoreThanTheKernelIsMeantToHoldIsReadAtOnce) {
+  const auto there = pattern(3'000'000);
+  client->send(cut(there));
+  ASSERT_TRUE(run_until(io, [&] { return at_server.received.size() + (64u << 10) >= there.size(); }));
+  ASSERT_TRUE(run_until(io, [&] {
+    rounds.round();
+    return at_server.received.size() == there.size();
+  }));
+  EXPECT_TRUE(at_server.received == there);
+}
+
+TEST_P(tcp_in_rounds, TheEndAndWhatCameBeforeItIsReadAtOnce) {
+  deliver("last words");
+  client->close(close_code::no_error, "done");
+  ASSERT_TRUE(run_until(io, [&] { return at_server.closed.has_value(); }));
+  EXPECT_EQ(at_server.received, "last words");
+}
+
+TEST_P(tcp_in_rounds, WhoLeavesIsReadAsItComes) {
+  deliver("before");
+  server->receive_in_rounds(false);
+  ASSERT_TRUE(run_until(io, [&] { return at_server.received == "before"; })) << "what lies there is no event of its own";
+  client->send(chain_of(" and after"));
+  ASSERT_TRUE(run_until(io, [&] { return at_server.received == "before and after"; }));
+  server->receive_in_rounds(true);
+  deliver("!");
+  EXPECT_EQ(at_server.received, "before and after");
+  rounds.gather(false);
+  ASSERT_TRUE(run_until(io, [&] { return at_server.received == "before and after!"; })) << "there are no rounds any more";
+}
+
+TEST_P(tcp_in_rounds, WhoIsPausedIsNotRead) {
+  deliver("media");
+  server->pause_receive(true);
+  rounds.round();
+  EXPECT_EQ(at_server.received, "");
+  server->pause_receive(false);
+  ASSERT_TRUE(run_until(io, [&] {
+    rounds.round();
+    return at_server.received == "media";
+  }));
+}
+
+TEST_P(tcp_in_rounds, WhoGoesInARoundIsGone) {
+  deliver("media");
+  at_server.during_receive = [this] {
+    server->abort();
+    server.reset();
+  };
+  ASSERT_TRUE(run_until(io, [&] {
+    rounds.round();
+    return server == nullptr;
+  }));
+  rounds.round();
 }
 
 TEST_P(tcp_pair, FactsTellWhoAndHow) {
@@ -304,7 +397,9 @@ TEST_P(tcp_pair, FactsAreThereInsideOnClosed) {
   EXPECT_FALSE(last.remote.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(transports, tcp_pair, ::testing::Bool(), [](const auto& which) { return which.param ? "tls" : "tcp"; });
+std::string name_of(const ::testing::TestParamInfo<bool>& which) { return which.param ? "tls" : "tcp"; }
+INSTANTIATE_TEST_SUITE_P(transports, tcp_pair, ::testing::Bool(), name_of);
+INSTANTIATE_TEST_SUITE_P(transports, tcp_in_rounds, ::testing::Bool(), name_of);
 
 }  // namespace
 }  // namespace millrace::net

@@ -111,6 +111,9 @@ class transport {
   // From now on what comes is counted in facts() and thrown away, which spares copying it: no on_receive any more. False: this transport
   // has to see its bytes, and goes on as before.
   virtual bool count_only() { return false; }
+  // What comes may be fetched in the rounds of this io_context (receive_rounds.hpp) while there are some, so a window later: for peers that send media,
+  // and not while one waits for an answer. A transport that cannot goes on as before.
+  virtual void receive_in_rounds(bool /*may*/) {}
   // No more callbacks. Flushes what is queued for at most 2 s, then ends the pipe with the code and reason.
   virtual void close(close_code code, std::string reason) = 0;
   // No more callbacks, ends at once, queued bytes are lost.

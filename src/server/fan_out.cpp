@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <utility>
 
 #include "base/log.hpp"
 
@@ -10,6 +11,8 @@ namespace {
 
 constexpr std::chrono::milliseconds worth_telling{10};
 constexpr std::chrono::seconds log_pause{10};
+// A publisher sends some 77 messages a second: with shorter windows most looks would find nothing.
+constexpr std::chrono::milliseconds read_in_rounds_from{20}, read_as_it_comes_below{15};
 
 base::duration thread_busy() {
   timespec now{};
@@ -19,14 +22,21 @@ base::duration thread_busy() {
 
 }  // namespace
 
+fan_out::fan_out(boost::asio::io_context& io, fan_out_pace::settings settings, std::size_t shard)
+    : pace_(settings), shard_(shard), timer_(io), publishers_(net::receive_rounds::of(io)) {}
+
 void fan_out::announce(const std::shared_ptr<hub::stream>& stream) {
-  if (!stream->claim_flush()) return;
-  waiting_.push_back(stream);
-  if (armed_) return;
+  const bool watched = stream->claim_flush();
+  if (watched) waiting_.push_back(stream);
+  if (armed_ || in_round_) return;
   const auto now = std::chrono::steady_clock::now();
   const auto due = pace_.next_round();
-  if (due <= now) return round(now);
-  armed_ = true;
+  if (due <= now) return round(now);  // without viewers too: publishers alone may keep a shard busy
+  if (watched) arm(due);
+}
+
+void fan_out::arm(base::instant due) {
+  if (std::exchange(armed_, true)) return;
   timer_.expires_at(due);
   timer_.async_wait([this, alive = std::weak_ptr(alive_)](boost::system::error_code failed) {
     if (failed || alive.expired()) return;
@@ -50,11 +60,17 @@ void fan_out::tell_operator(base::instant now) {
 }
 
 void fan_out::round(base::instant now) {
-  pace_.begin_round(now, thread_busy());
+  pace_.begin_round(now, thread_busy);
+  publishers_.gather(pace_.window() >= (publishers_.gathering() ? read_as_it_comes_below : read_in_rounds_from));
   tell_operator(now);
+  in_round_ = true;
+  if (publishers_.gathering()) publishers_.round();
   going_.swap(waiting_);
+  if (!going_.empty()) ++rounds_;
   for (const auto& stream : going_) stream->flush();
   going_.clear();
+  in_round_ = false;
+  if (!waiting_.empty() || publishers_.gathering()) arm(pace_.next_round());
 }
 
 }  // namespace millrace::server

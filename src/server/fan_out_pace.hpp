@@ -19,15 +19,18 @@ class fan_out_pace {
   };
   explicit fan_out_pace(settings s) : settings_(s) {}
 
-  // A round begins. `busy`: CPU time of the shard's thread so far.
-  void begin_round(base::instant now, base::duration busy) {
-    ++rounds_;
+  // A round begins. `thread_busy()` tells the CPU time of the shard's thread so far; it costs a system call and is seldom asked.
+  template <class Busy>
+  void begin_round(base::instant now, Busy&& thread_busy) {
     began_ = now;
-    if (measured_ == base::instant{}) {
+    const bool first = measured_ == base::instant{};
+    if (!first && now - measured_ < step) return;
+    const base::duration busy = thread_busy();
+    if (first) {
       measured_ = now;
       busy_ = busy;
+      return;
     }
-    if (now - measured_ < step) return;
     const double load = static_cast<double>((busy - busy_).count()) / static_cast<double>((now - measured_).count());
     measured_ = now;
     busy_ = busy;
@@ -42,7 +45,6 @@ class fan_out_pace {
   // Not before this.
   [[nodiscard]] base::instant next_round() const { return began_ + window_; }
   [[nodiscard]] base::duration window() const { return window_; }
-  [[nodiscard]] std::uint64_t rounds() const { return rounds_; }
 
  private:
   static constexpr base::duration step = std::chrono::milliseconds(100);
@@ -58,7 +60,6 @@ class fan_out_pace {
   settings settings_;
   base::instant began_{}, measured_{};
   base::duration busy_{0}, window_{0};
-  std::uint64_t rounds_ = 0;
 };
 
 }  // namespace millrace::server

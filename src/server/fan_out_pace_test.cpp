@@ -18,7 +18,7 @@ class fan_out_pace_test : public testing::Test {
       const auto due = std::max(now_, pace.next_round());
       if (due >= now_ + 13ms) continue;
       const auto media = std::chrono::duration<double, std::milli>(due - last_).count();
-      pace.begin_round(due, busy_);
+      pace.begin_round(due, [this] { return busy_; });
       busy_ += std::chrono::nanoseconds(static_cast<std::int64_t>(viewers * (10e3 + 300 * media)));
       last_ = due;
       ++rounds_;
@@ -94,7 +94,7 @@ TEST_F(fan_out_pace_test, many_short_rounds_are_a_load_too) {
   for (int i = 0; i < 100'000; ++i) {
     now_ += 50us;
     if (now_ < pace.next_round()) continue;
-    pace.begin_round(now_, busy_);
+    pace.begin_round(now_, [this] { return busy_; });
     busy_ += 30us;
   }
   EXPECT_GT(pace.window(), 0ms);

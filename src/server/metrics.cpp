@@ -22,7 +22,7 @@ constexpr std::array all_metrics{
     metric{"millrace_viewers_left", "gauge", "Viewers that would fit beside those that are here, by CPU and descriptors; absent while there is too little load to tell."},
     metric{"millrace_shard_busy_ratio", "gauge", "Share of its core that a shard's thread used in the last second, 0 to 1."},
     metric{"millrace_shard_connections", "gauge", "Connections of a shard that are open."},
-    metric{"millrace_gather_window_seconds", "gauge", "For how long a shard gathers frames before viewers get them; 0: they go out at once. This is the delay that load adds."},
+    metric{"millrace_gather_window_seconds", "gauge", "For how long a shard gathers frames before viewers get them; 0: they go out at once. This is the delay that load adds; publishers over TCP are read in the same rounds, so a frame waits for one round and not for two."},
     metric{"millrace_fan_out_rounds_total", "counter", "Times that a shard told its viewers of new frames."},
     metric{"millrace_shard_hand_over_lost_frames_total", "counter", "Frames that one shard did not get from another because it was too slow."},
     metric{"millrace_publishers", "gauge", "Publications, by protocol."},

@@ -221,6 +221,7 @@ void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std
   }
   const bool waits = (*publication)->waiting();
   publications_[e.msid] = std::move(*publication);
+  if (transport_) transport_->receive_in_rounds(true);
   session_.accept_publish(e.msid, offer_resume(e.msid, name));
   if (asked_to_leave_) let_go(e.msid);
   if (waits) log::info("#{} {}: {} will be taken over from its earlier connection at the next key frame", id_, remote_, escaped(name));
@@ -296,6 +297,7 @@ void rtmp_connection::handle(rtmp::publish_ended& e) {
   if (facts.malformed > 0) log::warning("#{} {}: {} malformed messages, the last: {}", id_, remote_, facts.malformed, facts.malformed_text);
   if (const auto token = resume_tokens_.extract(e.msid)) shard_.resumes.end(facts.name, token.mapped());
   publications_.erase(found);
+  if (publications_.empty() && transport_) transport_->receive_in_rounds(false);
 }
 
 void rtmp_connection::handle(rtmp::play_ended& e) {

@@ -1,5 +1,7 @@
 """millrace bench: the load generator, against our server and against one that is not ours."""
 import json
+import re
+import urllib.request
 
 import pytest
 
@@ -94,3 +96,17 @@ def test_who_cannot_play_is_told_why(procs, server, free_port, tmp_path):
     status, _, process = bench(procs, tmp_path, server.url("rtmp", "live/load"), "-n", "1", "--pid", "999999999")
     assert status == 7
     assert "no such process" in process.tail()
+
+
+def test_a_busy_server_reads_publishers_in_rounds_and_loses_nothing(procs, tmp_path, start_server):
+    """The window opens at once here: a core is busy enough when it does anything."""
+    settings = tmp_path / "busy.toml"
+    settings.write_text("[play]\nload_per_cent = 1\n")
+    server = start_server("--config", settings, "--shards", "1")
+    status, report, _ = bench(procs, tmp_path, server.url("rtmp", "live/load"), "--video", "2", "-n", "16", "--streams", "8", seconds=4, settle=4)
+    assert status == 0
+    players = report["players"]
+    assert (players["playing"], players["failed"], players["frames_lost"], players["held"]) == (16, 0, 0, 16)
+    with urllib.request.urlopen(server.http("/metrics"), timeout=10) as answer:
+        windows = re.findall(r"^millrace_gather_window_seconds\{.*\} (\S+)$", answer.read().decode(), re.M)
+    assert float(windows[0]) >= 0.02, "publishers were read in rounds"
