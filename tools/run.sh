@@ -58,6 +58,7 @@ make_clip() { # 10 s of moving picture and sound, a key frame every 2 s; made on
 }
 
 start_server() {
+  : >"$dir/server.log"  # await_line may look before the child has made it
   "$millrace" serve --listen "$listen" --state "$dir/state" >"$dir/server.log" 2>&1 &
   server=$!
   children+=("$server")

@@ -42,6 +42,8 @@ class bridge_connection final : public net::transport_handler, public std::enabl
   void handle(rtmp::publish_ended& e);
   void handle(rtmp::play_ended& e);
   void handle(rtmp::pause_requested& e);
+  void handle(rtmp::seek_requested&) {}    // neither is ever asked of what is live
+  void handle(rtmp::length_requested&) {}
   void handle(rtmp::noticed& e);
   void handle(rtmp::receive_changed&) {}  // the remote server sends both; a local player that wants one ignores the other
   void handle(rtmp::frame_received& e);

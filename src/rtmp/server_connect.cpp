@@ -39,7 +39,7 @@ void server_session::impl::on_command(const message& m) {
   if (c.name == "pause" || c.name == "pauseRaw") return on_pause(c);
   if (c.name == "receiveAudio") return on_receive_track(c, true);
   if (c.name == "receiveVideo") return on_receive_track(c, false);
-  if (c.name == "seek") return write_status(c.msid, "error", "NetStream.Seek.Failed", "a live stream cannot be sought");
+  if (c.name == "seek") return on_seek(c);
   if (c.name == "closeStream") {
     if (auto* s = find(c.msid)) end_use(c.msid, *s);
     return;
@@ -63,7 +63,11 @@ void server_session::impl::on_connection_command(const command& c) {
     return answer(c, amf0::undefined{});
   }
   // FFmpeg takes an _error to getStreamLength as fatal; 0 says live.
-  if (c.name == "getStreamLength") return answer(c, 0.0);
+  if (c.name == "getStreamLength") {
+    auto [name, query] = split_query(c.text_arg(0));
+    if (!config_.recordings || !c.wants_answer() || bad_name("stream name", name, config_.limits->stream_name_bytes)) return answer(c, 0.0);
+    return events_.push_back(length_requested{c.transaction, std::move(name), std::move(query)});
+  }
   if (c.name == "_checkbw" || c.name == "checkBandwidth") return answer(c, amf0::undefined{});
   // Answers and notices of the peer, which ask for nothing.
   if (c.name == "_result" || c.name == "_error" || c.name == "onStatus") return;

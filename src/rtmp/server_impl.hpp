@@ -29,6 +29,7 @@ class server_session::impl {
     bool reset = true;  // play: NetStream.Play.Reset is wanted
     bool was_used = false;  // media that still comes is late, not early
     bool audio = true, video = true, paused = false;
+    bool recorded = false;  // playing
     base::instant last_media{};  // publishing
     frame_builder frames;
   };
@@ -51,7 +52,10 @@ class server_session::impl {
   // server_stream.cpp
   void accept_publish(std::uint32_t msid, const std::string& resume);
   void reject(std::uint32_t msid, use pending, const status& why);
-  void accept_play(std::uint32_t msid);
+  void accept_play(std::uint32_t msid, bool recorded);
+  void finish_seek(std::uint32_t msid, const base::result<std::int64_t>& at_ms);
+  void complete_play(std::uint32_t msid);
+  void tell_length(double transaction, double seconds);
   void notify(std::uint32_t msid, bool publishing);
   void notify_play(std::uint32_t msid, const status& what);
   void end_by_server(std::uint32_t msid, use active, const status& why);
@@ -97,6 +101,7 @@ class server_session::impl {
   void on_play2(const command& c);
   void request_play(const command& c, const std::string& name, double start, bool reset);
   void on_pause(const command& c);
+  void on_seek(const command& c);
   void on_receive_track(const command& c, bool audio);
   void on_unpublish_name(const command& c);
   void on_delete_stream(const command& c);

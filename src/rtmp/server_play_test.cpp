@@ -153,6 +153,75 @@ TEST(server_play, L5_seek_on_live) {
   EXPECT_FALSE(c.server.is_closed());
 }
 
+// A player of a recording, already accepted.
+scripted_client playing_recorded() {
+  server_config config;
+  config.recordings = true;
+  scripted_client c(config);
+  c.connect();
+  c.call("createStream", 2);
+  c.accept = false;
+  c.got.messages.clear();
+  c.call("play", 3, {"a", 0.0}, 1);
+  c.server.accept_play_recorded(1);
+  c.settle();
+  c.accept = true;
+  return c;
+}
+
+TEST(server_play, L1_a_recording_says_that_it_is_one) {
+  auto c = playing_recorded();
+  EXPECT_THAT(c.got.outline(), ElementsAre("4:4", "4:0", "onStatus NetStream.Play.Reset", "onStatus NetStream.Play.Start", "data |RtmpSampleAccess", "data onStatus"));
+}
+
+TEST(server_play, L5_seek_in_a_recording) {
+  auto c = playing_recorded();
+  c.call("seek", 0, {5000.0}, 1);
+  c.call("seek", 0, {-1.0}, 1);
+  c.call("seek", 0, {1e300}, 1);
+  const auto wishes = c.all<seek_requested>();
+  ASSERT_EQ(wishes.size(), 3u);
+  EXPECT_EQ(wishes[0].msid, 1u);
+  EXPECT_EQ(wishes[0].to_ms, 5000);
+  EXPECT_EQ(wishes[1].to_ms, 0);
+  EXPECT_EQ(wishes[2].to_ms, 0);
+  c.server.finish_seek(1, std::int64_t{4000});
+  c.server.finish_seek(1, base::error{base::error_kind::input, "it ends there"});
+  c.settle();
+  EXPECT_EQ(c.got.status("NetStream.Seek.Notify")->level, "status");
+  EXPECT_EQ(c.got.status("NetStream.Seek.InvalidTime")->level, "error");
+  EXPECT_FALSE(c.server.is_closed());
+}
+
+TEST(server_play, L5_a_recording_ends_and_its_message_stream_may_play_again) {
+  auto c = playing_recorded();
+  c.got.messages.clear();
+  c.server.complete_play(1);
+  c.settle();
+  EXPECT_THAT(c.got.outline(), ElementsAre("data onPlayStatus", "4:1", "onStatus NetStream.Play.Stop"));
+  c.call("seek", 0, {5000.0}, 1);
+  EXPECT_TRUE(c.all<seek_requested>().empty());
+  c.call("play", 4, {"b"}, 1);
+  EXPECT_EQ(c.all<play_requested>().back().name, "b");
+  c.call("seek", 0, {5000.0}, 1);
+  EXPECT_TRUE(c.all<seek_requested>().empty()) << "that one is live";
+}
+
+TEST(server_play, length_is_asked_for_where_there_are_recordings) {
+  auto c = playing_recorded();
+  c.call("getStreamLength", 9, {"b?recording=newest"});
+  const auto asked = c.all<length_requested>();
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].name, "b");
+  EXPECT_EQ(asked[0].query, "recording=newest");
+  c.got.messages.clear();
+  c.server.tell_length(asked[0].transaction, 12.5);
+  c.settle();
+  EXPECT_THAT(c.got.outline(), ElementsAre("_result"));
+  c.call("getStreamLength", 10, {"../b"});
+  EXPECT_EQ(c.all<length_requested>().size(), 1u) << "what cannot be a name is nobody's length";
+}
+
 TEST(server_play, L6_tracks) {
   auto c = playing();
   c.call("receiveVideo", 0, {false}, 1);

@@ -254,7 +254,11 @@ void server_session::accept_connect() { impl_->accept_connect(); }
 void server_session::reject_connect(status why, const std::string& redirect) { impl_->reject_connect(why, redirect); }
 void server_session::accept_publish(std::uint32_t msid, const std::string& resume) { impl_->accept_publish(msid, resume); }
 void server_session::reject_publish(std::uint32_t msid, status why) { impl_->reject(msid, impl::use::publish_pending, why); }
-void server_session::accept_play(std::uint32_t msid) { impl_->accept_play(msid); }
+void server_session::accept_play(std::uint32_t msid) { impl_->accept_play(msid, false); }
+void server_session::accept_play_recorded(std::uint32_t msid) { impl_->accept_play(msid, true); }
+void server_session::finish_seek(std::uint32_t msid, base::result<std::int64_t> at_ms) { impl_->finish_seek(msid, at_ms); }
+void server_session::complete_play(std::uint32_t msid) { impl_->complete_play(msid); }
+void server_session::tell_length(double transaction, double seconds) { impl_->tell_length(transaction, seconds); }
 void server_session::reject_play(std::uint32_t msid, status why) { impl_->reject(msid, impl::use::play_pending, why); }
 void server_session::notify_unpublish(std::uint32_t msid) { impl_->notify(msid, false); }
 void server_session::notify_publish(std::uint32_t msid) { impl_->notify(msid, true); }

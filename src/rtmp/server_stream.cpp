@@ -202,12 +202,14 @@ void server_session::impl::request_play(const command& c, const std::string& ful
   events_.push_back(std::move(r));
 }
 
-void server_session::impl::accept_play(std::uint32_t msid) {
+void server_session::impl::accept_play(std::uint32_t msid, bool recorded) {
   auto* s = find(msid);
   if (phase_ != phase::connected || !s || s->used != use::play_pending) return;
   request_pending_ = false;
   s->used = use::playing;
   s->was_used = true;
+  s->recorded = recorded;
+  if (recorded) framing_->write(make_user_control(user_event::stream_is_recorded, msid));
   framing_->write(make_user_control(user_event::stream_begin, msid));
   if (s->reset) write_status(msid, "status", "NetStream.Play.Reset", "Playing and resetting " + s->name);
   write_status(msid, "status", "NetStream.Play.Start", "Started playing " + s->name);
@@ -247,6 +249,33 @@ void server_session::impl::on_pause(const command& c) {
   write_status(c.msid, "status", s->paused ? "NetStream.Pause.Notify" : "NetStream.Unpause.Notify",
                (s->paused ? "Pausing " : "Unpausing ") + s->name);
   events_.push_back(pause_requested{c.msid, s->paused});
+}
+
+// Section 7.2.2.8. Milliseconds, as everywhere in a seek.
+void server_session::impl::on_seek(const command& c) {
+  auto* s = find(c.msid);
+  if (!s || s->used != use::playing || !s->recorded) return write_status(c.msid, "error", "NetStream.Seek.Failed", "a live stream cannot be sought");
+  const auto ms = c.number_arg(0, 0);
+  events_.push_back(seek_requested{c.msid, ms > 0 && ms < 1e15 ? static_cast<std::int64_t>(ms) : 0});
+}
+
+void server_session::impl::finish_seek(std::uint32_t msid, const base::result<std::int64_t>& at_ms) {
+  auto* s = find(msid);
+  if (phase_ != phase::connected || !s || s->used != use::playing) return;
+  if (!at_ms) return write_status(msid, "error", "NetStream.Seek.InvalidTime", at_ms.error().text);
+  framing_->write(make_user_control(user_event::stream_begin, msid));
+  write_status(msid, "status", "NetStream.Seek.Notify", "Seeking " + s->name + " to " + std::to_string(*at_ms) + " ms");
+}
+
+void server_session::impl::complete_play(std::uint32_t msid) {
+  auto* s = find(msid);
+  if (phase_ != phase::connected || !s || s->used != use::playing) return;
+  framing_->write_behind_media(msid, make_data(msid, {"onPlayStatus", amf0::object{{{"level", "status"}, {"code", "NetStream.Play.Complete"}}}}));
+  end_by_server(msid, use::playing, {"status", "NetStream.Play.Stop", "Stopped playing " + s->name + ": its end"});
+}
+
+void server_session::impl::tell_length(double transaction, double seconds) {
+  if (phase_ == phase::connected) framing_->write(make_command(0, "_result", transaction, amf0::null{}, {seconds}));
 }
 
 void server_session::impl::on_receive_track(const command& c, bool audio) {

@@ -92,16 +92,24 @@ struct play_requested {     // answer with accept_play or reject_play
 struct publish_ended { std::uint32_t msid = 0; };  // FCUnpublish, closeStream, deleteStream or the end of the session; once
 struct play_ended { std::uint32_t msid = 0; };     // closeStream, deleteStream, or the end of the session; once
 struct pause_requested { std::uint32_t msid = 0; bool pause = false; };  // already answered
+struct seek_requested { std::uint32_t msid = 0; std::int64_t to_ms = 0; };  // of a recording; answer with finish_seek
+// How long a stream is, before it is played; answer with tell_length.
+struct length_requested {
+  double transaction = 0;
+  std::string name;
+  std::string query;
+};
 struct receive_changed { std::uint32_t msid = 0; bool audio = true; bool video = true; };
 // Something odd that is tolerated and worth one line in a log. Each kind of it once per session.
 struct noticed { std::string text; };
 
 using server_event = std::variant<connect_requested, publish_requested, play_requested, publish_ended, play_ended,
-                                  pause_requested, receive_changed, noticed, frame_received, closed>;
+                                  pause_requested, seek_requested, length_requested, receive_changed, noticed, frame_received, closed>;
 
 struct server_config {
   framing_kind framing = framing_kind::chunks;
   bool groups = true;  // RoQR: offer the live profile to peers that know it
+  bool recordings = false;  // there may be some: length_requested is asked for, otherwise everything is live
   base::shared_limits limits;
   base::amf_limits amf;
   std::uint32_t window_acknowledgement_size = 5'000'000;  // bytes
@@ -139,6 +147,11 @@ class server_session {
   void accept_publish(std::uint32_t msid, const std::string& resume = {});
   void reject_publish(std::uint32_t msid, status why);
   void accept_play(std::uint32_t msid);              // StreamBegin, Play.Reset, Play.Start, RtmpSampleAccess, Data.Start
+  void accept_play_recorded(std::uint32_t msid);     // the same behind StreamIsRecorded; it may be sought, and ends with complete_play
+  // Where it goes on, or why not. Nothing of before it may be sent after that.
+  void finish_seek(std::uint32_t msid, base::result<std::int64_t> at_ms);
+  void complete_play(std::uint32_t msid);            // the end of a recording: onPlayStatus NetStream.Play.Complete, StreamEOF, NetStream.Play.Stop
+  void tell_length(double transaction, double seconds);  // 0: live, or not known
   void reject_play(std::uint32_t msid, status why);
   // The publisher of the stream that msid plays left / came back: onStatus UnpublishNotify / PublishNotify, StreamEOF / StreamBegin.
   void notify_unpublish(std::uint32_t msid);

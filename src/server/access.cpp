@@ -106,6 +106,12 @@ access_decision may_play(const access_rules& rules, const ip::address& from) {
   return {false, "playing from this address is not allowed"};
 }
 
+access_decision may_play_recordings(const access_rules& rules, const ip::address& from) {
+  const auto live = may_play(rules, from);
+  if (!live.allowed || any_contains(rules.recordings_allow, from)) return live;
+  return {false, "playing recordings from this address is not allowed: see play.recordings_allow"};
+}
+
 bool failure_guard::locked_out(const ip::address& address, base::instant now) {
   const std::lock_guard held(lock_);
   const auto found = records_.find(address);

@@ -42,6 +42,7 @@ struct access_rules {
   std::vector<address_range> publish_allow;  // may publish without a key
   std::vector<stream_key> publish_keys;      // "?key=SECRET" behind the stream name lets anybody publish
   std::vector<address_range> play_allow;     // may play; empty means everybody
+  std::vector<address_range> recordings_allow = *address_range::parse("loopback");  // may play recordings over RTMP, if they may play at all
 };
 access_rules default_access_rules();  // publish: loopback; play: all
 
@@ -60,6 +61,7 @@ using base::matches_pattern;
 
 access_decision may_publish(const access_rules& rules, const boost::asio::ip::address& from, std::string_view stream, std::string_view query);
 access_decision may_play(const access_rules& rules, const boost::asio::ip::address& from);
+access_decision may_play_recordings(const access_rules& rules, const boost::asio::ip::address& from);
 
 // Slows down guessing: after 10 refusals within a minute an address is refused unheard. Any thread.
 class failure_guard {

@@ -166,6 +166,7 @@ const settings& known_settings() {
       {"publish.allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.access.publish_allow, v); })},
       {"publish.keys", {take_keys}},
       {"play.allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.access.play_allow, v); })},
+      {"play.recordings_allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.access.recordings_allow, v); })},
       {"play.catch_up", {[](config& c, const toml::node& node) -> std::string {
          const auto value = node.value_exact<bool>();
          if (!value) return "takes true or false";
@@ -352,6 +353,7 @@ resume_s = 10                 # a millrace that lost its connection has so long 
 
 [play]
 allow = ["all"]
+recordings_allow = ["loopback"] # who of these may play recordings (NAME?recording=newest): doc/recording.md
 catch_up = true               # start near the live edge: old frames in fast motion, no old sound; NAME?catch_up=no for recorders
 delay_ms = 200                # how far behind the live edge then; NAME?delay=MS
 gather_ms_max = 100           # while a core is busier than load_per_cent, frames are gathered for so long at most before viewers get them:

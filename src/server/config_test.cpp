@@ -34,6 +34,7 @@ TEST(config, the_example_is_valid_and_equals_the_defaults) {
   EXPECT_EQ(parsed->drain_to, defaults.drain_to);
   EXPECT_EQ(parsed->access.publish_allow.size(), defaults.access.publish_allow.size());
   EXPECT_TRUE(parsed->access.publish_keys.empty());
+  EXPECT_EQ(parsed->access.recordings_allow.size(), defaults.access.recordings_allow.size());
   EXPECT_EQ(parsed->log_format, defaults.log_format);
   EXPECT_EQ(parsed->web.cors, defaults.web.cors);
   EXPECT_EQ(parsed->web.admin_allow.size(), defaults.web.admin_allow.size());
@@ -42,6 +43,18 @@ TEST(config, the_example_is_valid_and_equals_the_defaults) {
   ASSERT_EQ(parsed->web.listen.size(), 1U);
   EXPECT_EQ(parsed->web.listen[0].host, "127.0.0.1");
   EXPECT_EQ(parsed->web.listen[0].port, 8080);
+}
+
+TEST(config, who_may_play_recordings) {
+  const auto ours = boost::asio::ip::make_address("127.0.0.1"), theirs = boost::asio::ip::make_address("198.51.100.7");
+  EXPECT_TRUE(may_play_recordings(config{}.access, ours).allowed);
+  EXPECT_FALSE(may_play_recordings(config{}.access, theirs).allowed) << "who may play what is live may not play what was";
+  const auto parsed = parse_config("[play]\nrecordings_allow = [\"198.51.100.0/24\"]\n", "m.toml");
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  EXPECT_TRUE(may_play_recordings(parsed->access, theirs).allowed);
+  EXPECT_FALSE(may_play_recordings(parsed->access, ours).allowed);
+  const auto closed = parse_config("[play]\nallow = [\"10.0.0.0/8\"]\nrecordings_allow = [\"all\"]\n", "m.toml");
+  EXPECT_FALSE(may_play_recordings(closed->access, theirs).allowed) << "who may not play at all may not play recordings";
 }
 
 TEST(config, how_hls_is_cut) {

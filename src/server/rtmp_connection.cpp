@@ -37,6 +37,7 @@ rtmp::server_config session_config(const shard_context& shard, const net::transp
   rtmp::server_config out;
   if (over.facts().alpn == net::roqr_alpn) out.framing = rtmp::framing_kind::roqr;
   out.limits = shard.limits;
+  out.recordings = shard.recordings != nullptr;
   out.amf = shard.settings.amf;
   return out;
 }
@@ -104,6 +105,8 @@ void rtmp_connection::on_receive_done() {
 void rtmp_connection::on_writable() {
   blocked_since_.reset();
   pump();
+  pump_recordings();
+  arm_timer();
 }
 
 void rtmp_connection::on_closed(const net::close_info& info) {
@@ -153,6 +156,7 @@ void rtmp_connection::on_timer() {
 
 void rtmp_connection::turn() {
   handle_events();
+  pump_recordings();
   flush();
   arm_timer();
 }
@@ -239,13 +243,7 @@ void rtmp_connection::handle(rtmp::play_requested& e) {
     refuse_later(e.msid, "NetStream.Play.Failed", decision.why, false);
     return;
   }
-  // A start of 0 or more asks for a recording, of which there are none: a stream that runs is the next best, to wait for one is not.
-  if (e.start >= 0 && !shard_.streams.published(name)) {
-    log::info("#{} {}: play {} refused: not published, and start={} asks for a recording", id_, remote_, escaped(name), e.start);
-    const auto why = "nobody publishes " + name + ", and there is no recording of it";
-    session_.reject_play(e.msid, {"error", "NetStream.Play.StreamNotFound", why});
-    return;
-  }
+  if (plays_recording(e, name)) return;
   const auto& settings = shard_.settings;
   const auto options = read_play_options(e.query, settings.viewers, settings.hub.viewer_age, session_.peer().multitrack());
   for (const auto& wrong : options.ignored) log::info("#{} {}: play {}: ignores {}", id_, remote_, escaped(name), wrong);
@@ -303,6 +301,7 @@ void rtmp_connection::handle(rtmp::publish_ended& e) {
 void rtmp_connection::handle(rtmp::play_ended& e) {
   refusals_.erase(e.msid);
   arriving_.erase(e.msid);
+  if (const auto played = recordings_.extract(e.msid)) note(played.mapped().name, reason::play_ended, "recording " + played.mapped().from->id());
   stop_playing(e.msid);
 }
 
@@ -338,6 +337,7 @@ void rtmp_connection::handle(rtmp::pause_requested& e) {
     found->second->cursor().set_paused(e.pause);
     pump();
   }
+  if (const auto found = recordings_.find(e.msid); found != recordings_.end()) found->second.from->pause(e.pause);
 }
 
 void rtmp_connection::handle(rtmp::receive_changed& e) {
@@ -461,6 +461,7 @@ void rtmp_connection::arm_timer() {
   if (!transport_) return;
   auto due = session_.poll_timeout().value_or(base::instant::max());
   if (!players_.empty()) due = std::min(due, now() + std::chrono::seconds(1));
+  for (const auto& [msid, played] : recordings_) due = std::min(due, played.from->due().value_or(due));
   if (due == base::instant::max() || due >= timer_due_) return;  // an earlier one is armed: it will look again
   timer_due_ = due;
   timer_.expires_at(due);
@@ -484,6 +485,7 @@ void rtmp_connection::finish(net::close_code code, const std::string& why) {
 // A publication that ends tells its viewers, and those may belong to this very connection: take them off the maps first.
 void rtmp_connection::drop_streams() {
   arriving_.clear();
+  recordings_.clear();
   auto players = std::exchange(players_, {});
   auto publications = std::exchange(publications_, {});
 }

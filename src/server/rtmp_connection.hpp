@@ -17,6 +17,7 @@
 #include "server/reasons.hpp"
 #include "server/resume.hpp"
 #include "server/shared_streams.hpp"
+#include "server/recording_player.hpp"
 #include "server/stream_history.hpp"
 
 namespace millrace::server {
@@ -33,6 +34,8 @@ struct shard_context {
   std::function<std::uint64_t()> random;
   std::function<std::uint64_t()> next_id;  // of connections, unique in this server: counted from 1, the remainder by the number of shards tells the shard
   bool stopping = false;  // whoever connects now is refused
+  record::service* recordings = nullptr;         // null: there are none to play …
+  boost::asio::thread_pool* readers = nullptr;   // … and with them, what reads them
   base::shared_limits limits = settings.rtmp;  // of all sessions
   base::send_chain scratch = {};  // of one viewer at a time: memory that need not be allocated for each
 };
@@ -82,6 +85,8 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void handle(rtmp::publish_ended& e);
   void handle(rtmp::play_ended& e);
   void handle(rtmp::pause_requested& e);
+  void handle(rtmp::seek_requested& e);
+  void handle(rtmp::length_requested& e);
   void handle(rtmp::receive_changed& e);
   void handle(rtmp::noticed& e);
   void handle(rtmp::frame_received& e);
@@ -93,6 +98,12 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void refuse_later(std::uint32_t msid, std::string code, std::string why, bool publishing);
   void start_playing(std::uint32_t msid, const hub::cursor_policy& policy);
   void stop_playing(std::uint32_t msid);
+  // rtmp_connection_recordings.cpp
+  [[nodiscard]] std::optional<record::recording_facts> recording_for(const std::string& name, std::string_view query) const;
+  bool plays_recording(const rtmp::play_requested& e, const std::string& name);  // false: this asks for what is live
+  void pump_recordings();
+  struct played_recording;
+  bool pump_recording(std::uint32_t msid, played_recording& one);  // false: it is over
   void end_waits(base::instant at);      // of players that no publisher came for
   void tell_losses(base::instant at);    // in the log and to the players
   void watch_progress(base::instant at);
@@ -129,6 +140,12 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   std::map<std::uint32_t, std::unique_ptr<live_publication>> publications_;
   std::map<std::uint32_t, std::string> resume_tokens_;  // of publications
   std::map<std::uint32_t, std::unique_ptr<player>> players_;
+  struct played_recording {
+    std::string name;  // of the stream
+    std::unique_ptr<recording_player> from;
+    bool accepted = false;
+  };
+  std::map<std::uint32_t, played_recording> recordings_;
   std::map<std::uint32_t, std::shared_ptr<watched_stream>> arriving_;  // plays that are accepted once the stream is on this shard
   std::map<std::uint32_t, std::shared_ptr<boost::asio::steady_timer>> refusals_;  // answers held back for a second
   bool pumping_ = false;

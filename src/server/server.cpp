@@ -103,6 +103,7 @@ void server::take_control() {
 server::~server() {
   // Each ends what it has on its own thread, while all the others are there.
   for (std::size_t index = 0; index < shards_.size(); ++index) ask(index, [](shard& s) { s.close(); return 0; });
+  if (context_.readers) context_.readers->join();  // posts to their loops
   for (const auto& each : workers_) each->io.stop();
   for (const auto& each : workers_) {
     if (each->thread.joinable()) each->thread.join();
@@ -131,7 +132,8 @@ base::result<void> server::open_recordings() {
   if (!opened) return std::move(opened).error().within("recordings");
   context_.recordings = *std::move(opened);
   context_.control.recordings = context_.recordings.get();
-  for (const auto& each : shards_) each->record(*context_.recordings);
+  if (context_.recordings->enabled()) context_.readers = std::make_unique<boost::asio::thread_pool>(1);
+  for (const auto& each : shards_) each->record(*context_.recordings, context_.readers.get());
   return {};
 }
 

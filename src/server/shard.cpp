@@ -53,7 +53,9 @@ void shard::close() {
   resumes_.clear();
 }
 
-void shard::record(record::service& by) {
+void shard::record(record::service& by, boost::asio::thread_pool* readers) {
+  if (readers != nullptr) context_.recordings = &by;
+  context_.readers = readers;
   const auto published_here = [this](std::string_view name) -> std::shared_ptr<hub::stream> {
     const auto [first, last] = shared_.publications().equal_range(name);
     for (auto at = first; at != last; ++at) {

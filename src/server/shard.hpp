@@ -36,6 +36,7 @@ struct server_context {
   server_control control = {};
   std::unique_ptr<hls::service> hls = nullptr;  // there before any thread runs
   std::unique_ptr<record::service> recordings = nullptr;  // likewise
+  std::unique_ptr<boost::asio::thread_pool> readers = nullptr;  // of recordings that are played; null: nothing is recorded
 };
 
 struct shard_facts {
@@ -53,7 +54,7 @@ class shard {
   shard& operator=(const shard&) = delete;
 
   // Before its thread runs: what it publishes is recorded by the rules of `by`.
-  void record(record::service& by);
+  void record(record::service& by, boost::asio::thread_pool* readers);
   // As net::listen.
   base::result<void> listen(net::listener_options options);
   [[nodiscard]] web_front& web() { return web_; }

@@ -1,0 +1,112 @@
+// Recordings over RTMP (RTMP 1.0 section 7.2.2.1: a start of 0 or more): `NAME?recording=ID`, `?recording=newest`, or the newest one of a name that nobody publishes.
+#include "base/escape.hpp"
+#include "base/log.hpp"
+#include "rtmp/group_sender.hpp"
+#include "server/rtmp_connection.hpp"
+
+namespace millrace::server {
+namespace log = base::log;
+using base::escaped;
+
+namespace {
+constexpr std::size_t group_bytes_max = 1u << 20;  // that wait in groups; the network's rest is paced by the recording's time
+}
+
+std::optional<record::recording_facts> rtmp_connection::recording_for(const std::string& name, std::string_view query) const {
+  if (shard_.recordings == nullptr) return std::nullopt;
+  const auto wish = query_parameter(query, "recording");
+  if (wish && *wish != "newest") {
+    auto found = shard_.recordings->recording(*wish);
+    if (!found || found->stream != name) return std::nullopt;
+    return found;
+  }
+  for (auto& one : shard_.recordings->recordings()) {
+    if (one.stream == name) return std::move(one);
+  }
+  return std::nullopt;
+}
+
+bool rtmp_connection::plays_recording(const rtmp::play_requested& e, const std::string& name) {
+  // Without an explicit wish a stream that runs comes first: librtmp says start=0 whether or not it is meant.
+  if (!query_parameter(e.query, "recording") && (e.start < 0 || shard_.streams.published(name))) return false;
+  const auto found = recording_for(name, e.query);
+  if (!found) {
+    log::info("#{} {}: play {} refused: no such recording", id_, remote_, escaped(name));
+    session_.reject_play(e.msid, {"error", "NetStream.Play.StreamNotFound", "nobody publishes " + name + ", and there is no recording of it"});
+    return true;
+  }
+  const auto decision = may_play_recordings(shard_.settings.access, remote_address_);
+  if (!decision.allowed) {
+    log::warning("#{} {}: play {} refused: {}", id_, remote_, escaped(name), decision.why);
+    note(name, reason::play_refused, decision.why);
+    refuse_later(e.msid, "NetStream.Play.Failed", decision.why, false);
+    return true;
+  }
+  // Milliseconds, as librtmp and FFmpeg count.
+  const auto start_ms = static_cast<std::int64_t>(std::clamp(e.start, 0.0, 1e12));
+  auto from = std::make_unique<recording_player>(recording_player::parts{shard_.io, *shard_.readers, *shard_.recordings}, found->id, start_ms,
+                                                 [weak = weak_from_this()] {
+                                                   if (const auto self = weak.lock(); self && self->transport_) self->turn();
+                                                 });
+  recordings_[e.msid] = {name, std::move(from), false};
+  return true;
+}
+
+void rtmp_connection::pump_recordings() {
+  if (recordings_.empty() || !transport_) return;
+  for (auto at = recordings_.begin(); at != recordings_.end();) {
+    at = pump_recording(at->first, at->second) ? std::next(at) : recordings_.erase(at);
+  }
+}
+
+bool rtmp_connection::pump_recording(std::uint32_t msid, played_recording& one) {
+  auto& from = *one.from;
+  if (const auto& failed = from.failure(); failed && !one.accepted) {
+    log::info("#{} {}: play {} refused: recording {}: {}", id_, remote_, escaped(one.name), from.id(), escaped(failed->text));
+    session_.reject_play(msid, {"error", "NetStream.Play.StreamNotFound", "the recording cannot be read: " + failed->text});
+    return false;
+  }
+  if (!from.opened()) return true;
+  if (!std::exchange(one.accepted, true)) {
+    session_.accept_play_recorded(msid);
+    log::info("#{} {}: plays recording {} of {} over {}", id_, remote_, from.id(), escaped(one.name), rtmp_scheme(transport_->kind()));
+    note(one.name, reason::play_began, "recording " + from.id() + " over " + std::string(rtmp_scheme(transport_->kind())));
+  }
+  if (auto sought = from.take_sought()) session_.finish_seek(msid, std::move(*sought));
+  const auto at = std::chrono::steady_clock::now();
+  auto* const groups = session_.groups();
+  std::size_t budget = groups ? group_bytes_max - std::min(groups->queued_bytes(), group_bytes_max) : transport_->send_budget();
+  while (budget > 0) {
+    const auto* const frame = from.front(at);
+    if (frame == nullptr) break;
+    budget -= std::min(budget, frame->payload.size() + 1);
+    session_.send(at, msid, *frame, nullptr);  // nobody shares its image
+    from.pop();
+  }
+  auto out = session_.poll_output();
+  if (!out.empty()) transport_->send(std::move(out));
+  pull();
+  if (const auto& failed = from.failure(); failed && from.due() == std::nullopt && !from.ended()) {
+    log::warning("#{} {}: recording {} of {} cannot be read further: {}", id_, remote_, from.id(), escaped(one.name), escaped(failed->text));
+    session_.end_play(msid, {"error", "NetStream.Play.Failed", "the recording cannot be read further: " + failed->text});
+    return false;
+  }
+  if (!from.ended()) return true;
+  log::info("#{} {}: has played recording {} of {}", id_, remote_, from.id(), escaped(one.name));
+  note(one.name, reason::play_ended, "recording " + from.id() + ": its end");
+  session_.complete_play(msid);
+  return false;
+}
+
+void rtmp_connection::handle(rtmp::seek_requested& e) {
+  if (const auto found = recordings_.find(e.msid); found != recordings_.end()) found->second.from->seek(e.to_ms);
+}
+
+void rtmp_connection::handle(rtmp::length_requested& e) {
+  const auto name = stream_name(e.name);
+  const bool asks = query_parameter(e.query, "recording").has_value() || !shard_.streams.published(name);
+  const auto found = asks && may_play_recordings(shard_.settings.access, remote_address_).allowed ? recording_for(name, e.query) : std::nullopt;
+  session_.tell_length(e.transaction, found ? static_cast<double>(found->duration_ms) / 1000 : 0);
+}
+
+}  // namespace millrace::server
