@@ -7,12 +7,12 @@ from servers import LOAD_CORE, SERVER_CORE
 FIGURES = {
     "cpu_gb": ("CPU s/GB", 2), "load": ("core", 2), "busy": ("busy", 2), "generator": ("generator", 2), "generator_busy": ("busy", 2), "gbit": ("Gb/s", 2), "held": ("held", 0), "lost": ("lost", 0),
     "delay_p50": ("delay p50", 1), "delay_p99": ("p99", 1), "connect_p50": ("to play p50", 1), "connect_p99": ("p99", 1),
-    "key_p50": ("key p50", 1), "key_p99": ("p99", 1), "rss_player": ("kB/player", 1), "cpu_in_gb": ("in CPU s/GB", 2), "rss_stream": ("MB/stream", 2),
+    "video_p50": ("video p50", 1), "video_p99": ("p99", 1), "key_p50": ("key p50", 1), "key_p99": ("p99", 1), "rss_player": ("kB/player", 1), "cpu_in_gb": ("in CPU s/GB", 2), "rss_stream": ("MB/stream", 2),
 }
 SHOWN = tuple(FIGURES)
 FIGURES |= {"players": ("players", 0), "delay_more": ("delay p99 more, ms", 1), "rss_more": ("peak MB more", 1), "dropped": ("dropped and logged", 0),
             "scale": ("times one shard", 2), "of_rtmp": ("CPU s/GB of RTMP's", 2)}
-NAMES = {"delay_p99": "delay p99"}  # where a column's head alone says too little
+NAMES = {"delay_p99": "delay p99", "video_p99": "video p99"}  # where a column's head alone says too little
 
 
 def figures_of(measured, row):
@@ -26,8 +26,8 @@ def figures_of(measured, row):
     if measured.players or row.players:
         out.update(cpu_gb=server["cpu_seconds_per_gigabyte"], rss_player=server["rss_bytes_per_player"] / 1e3, held=players["held"],
                    lost=players["frames_lost"], gbit=8 * players["bytes"] / run["seconds"] / 1e9)
-        for name, short in (("delay_ms", "delay"), ("connect_ms", "connect"), ("first_key_ms", "key")):
-            if players[name]:
+        for name, short in (("delay_ms", "delay"), ("connect_ms", "connect"), ("first_video_ms", "video"), ("first_key_ms", "key")):
+            if players.get(name):
                 out[f"{short}_p50"], out[f"{short}_p99"] = players[name]["p50"], players[name]["p99"]
     else:
         gigabytes = row.streams * STREAM_BYTES * run["seconds"] / 1e9

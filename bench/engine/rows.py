@@ -48,7 +48,7 @@ ROWS = {
     "http": Row("HTTP-FLV, up to 100 ms gathered", 800, 300, "http", config=GATHERS.format(100), measure="beside_rtmp", nginx=False,
                 goals=(Goal("of_rtmp", 1.15), Goal("delay_p99", 120))),
     "tls": Row("RTMPS", 500, 150, "rtmps", nginx=False, goals=(Goal("cpu_gb", 1.8),)),
-    "roqr": Row("RTMP over QUIC, RoQR, live", 500, 100, "rtmpq", load=ROQR, nginx=False, goals=(Goal("cpu_gb", 2.8),)),
+    "roqr": Row("RTMP over QUIC, RoQR, live", 500, 100, "rtmpq", load=ROQR, nginx=False, goals=(Goal("cpu_gb", 2.8), Goal("video_p50", 1), Goal("video_p99", 5))),
     "bytes": Row("RTMP over QUIC, byte stream", 500, 100, "rtmpq", load=("--mapping", "bytes"), nginx=False),
     "ingest": Row("400 publishers, no player", streams=400, config=GATHERS.format(100), ratio="cpu_in_gb", goals=(Goal("cpu_in_gb", 2.0), Goal("rss_stream", 0.4))),
     "most": Row("TCP, the most players", 8000, 6000, measure="most", load=("--watching", "400", "--settle", "2.5"), seconds=0.5,

@@ -1,5 +1,7 @@
 #include "load/player.hpp"
 
+#include <utility>
+
 #include "load/media_source.hpp"
 
 namespace millrace::load {
@@ -55,6 +57,7 @@ void player::on_link_started(const rtmp::status&) {
 void player::on_link_frame(media::frame f) {
   if (f.kind == media::frame_kind::data) return;
   const auto now = clock_now();
+  if (f.kind == media::frame_kind::video && !std::exchange(saw_video_, true)) figures_.first_video.add(now - started_);
   if (f.key && !saw_key_) {
     saw_key_ = true;
     figures_.first_key.add(now - started_);

@@ -16,7 +16,8 @@ namespace millrace::load {
 struct player_figures {
   histogram delay;      // from when a frame was due to when it was here, sound and pictures
   histogram connect;    // from the wish to connect to the accepted play
-  histogram first_key;  // from the accepted play to the beginning of the first key frame; not earlier than its message is whole
+  // From the accepted play to the first video: its configuration, which the key frame's first bytes follow in the same flight; and until that key frame is whole.
+  histogram first_video, first_key;
   std::uint64_t frames = 0, lost = 0;
 };
 
@@ -57,7 +58,7 @@ class player final : public client::link_handler {
   state state_ = state::starting;
   std::optional<base::error> failure_;
   base::instant started_{};
-  bool only_counts_ = false, saw_key_ = false, measuring_ = false;
+  bool only_counts_ = false, saw_video_ = false, saw_key_ = false, measuring_ = false;
   std::uint64_t bytes_before_ = 0, bytes_at_end_ = 0;
   std::array<std::optional<std::uint32_t>, 2> last_{};  // numbers of sound and pictures
 };

@@ -47,7 +47,8 @@ std::string report_text(const run_report& r) {
                                r.watching < r.players ? fmt::format("; these and the delay: of {} players that look at their frames", r.watching) : ""));
     line("delay", times(r.all.delay));
     line("start", "to play: " + times(r.all.connect));
-    line("", "from there to a key frame: " + times(r.all.first_key));
+    line("", "from there to the first video: " + times(r.all.first_video));
+    line("", "from there to a whole key frame: " + times(r.all.first_key));
   }
   if (r.stalled_players > 0) {
     line("stalled", fmt::format("{} players: {} frames came, {} lost, delay {}", r.stalled_players, r.stalled.frames, r.stalled.lost, times(r.stalled.delay)));
@@ -87,6 +88,7 @@ std::string report_json(const run_report& r) {
                                 {"frames_lost", r.all.lost},
                                 {"delay_ms", times_value(r.all.delay)},
                                 {"connect_ms", times_value(r.all.connect)},
+                                {"first_video_ms", times_value(r.all.first_video)},
                                 {"first_key_ms", times_value(r.all.first_key)}};
   if (r.stalled_players > 0) {
     out["stalled"] = json::object{

@@ -28,6 +28,7 @@ def test_players_hold_the_rate_and_lose_nothing(procs, server, tmp_path, form):
     assert players["bytes"] * 8 / 12 / report["seconds"] > 0.9 * report["stream_bits_per_second"]
     assert 0 < players["delay_ms"]["p50"] < 1000
     assert players["first_key_ms"]["count"] == 12
+    assert players["first_video_ms"]["count"] == 12 and players["first_video_ms"]["p50"] <= players["first_key_ms"]["p50"]
     assert report["server"]["rss_bytes"] > 1_000_000
     for name in ("live/load", "live/load-2", "live/load-3"):
         server.wait_publisher(name)
