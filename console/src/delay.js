@@ -6,6 +6,8 @@
  */
 
 const half = (rtt) => (rtt > 0 ? rtt / 2 : undefined);
+// Backlog and queue are two looks at the same wait: the longer one counts.
+const inbound = (queue, backlog, way) => ([queue, backlog, way].every((n) => n === undefined) ? undefined : Math.max(queue ?? 0, backlog ?? 0) + (way ?? 0));
 const sum = (parts) => (parts.every((p) => p.ms === undefined) ? undefined : parts.reduce((all, p) => all + (p.ms ?? 0), 0));
 
 /** How late one viewer is behind the server's input. @param {any} connection @param {string} stream */
@@ -33,12 +35,15 @@ export function hops(stream, server) {
   const out = [];
   const publisher = stream.publisher;
   /** @type {Part[]} */
+  const queue = publisher?.publisher_queue_ms, backlog = stream.published ? stream.now?.backlog_ms : undefined;
   let parts = [
-    { label: 'Backlog', ms: stream.published ? stream.now?.backlog_ms : undefined,
-      how: 'How late frames arrive by their own timestamps, against the best of the last half minute: what queues in the encoder and on its link.' },
+    { label: 'Publisher’s queue', ms: queue,
+      how: 'Age of the oldest that its network has not taken, as millrace push and bridge say of themselves. Other encoders do not say.' },
+    { label: 'Backlog', ms: backlog,
+      how: 'How late frames arrive by their own timestamps, against the best of the last half minute: what queues in the encoder and on its link. It sees a queue that grows, not one that stands.' },
     { label: 'Half the round trip', ms: half(publisher?.transport?.rtt_ms), how: 'The transport’s smoothed round-trip time, halved: the way itself.' },
   ];
-  out.push({ id: 'in', from: 'Publisher', to: 'Server', parts, ms: stream.published ? sum(parts) : undefined });
+  out.push({ id: 'in', from: 'Publisher', to: 'Server', parts, ms: stream.published ? inbound(queue, backlog, half(publisher?.transport?.rtt_ms)) : undefined });
 
   const worst = worstViewer(stream);
   const shards = new Set((stream.viewer_connections ?? []).map((c) => c.shard));

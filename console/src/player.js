@@ -1,4 +1,4 @@
-// The player of a stream's page: HTTP-FLV by mpegts.js, or HLS by hls.js. It comes back by itself when a stream does.
+// The player of a stream's page: HTTP-FLV by mpegts.js, or HLS by hls.js, part by part or by whole segments. It comes back by itself when a stream does.
 import { el, mark, say, show } from './dom.js';
 import { obstacle } from './codecs.js';
 import { load, loaderOf } from './loader.js';
@@ -30,7 +30,8 @@ export class Player {
       el('div', { class: 'screen' }, this.video, this.message),
       el('div', { class: 'player-bar' },
         el('fieldset', { class: 'choice' }, el('legend', { class: 'unseen', text: 'Protocol' }),
-          choice('flv', 'FLV', 'HTTP-FLV: about a second behind'), choice('hls', 'HLS', 'HLS: for players that know nothing else; further behind')),
+          choice('flv', 'FLV', 'HTTP-FLV: about a second behind'), choice('hls', 'LL-HLS', 'HLS with low latency, part by part: one to two seconds behind'),
+          choice('segments', 'HLS', 'HLS by whole segments, as players without low latency have it: furthest behind')),
         this.facts));
     this.video.addEventListener('playing', () => {
       this.#failures = 0;
@@ -147,7 +148,9 @@ export class Player {
       this.video.src = url;
       return () => { this.video.removeAttribute('src'); this.video.load(); };
     }
-    const player = new Hls({ enableWorker: false, lowLatencyMode: true, backBufferLength: 15 });
+    // By segments the player begins two of them behind the newest: with three, which is what hls.js does by itself, it would be three and what the
+    // encoder and the newest one take behind what happens.
+    const player = new Hls({ enableWorker: false, backBufferLength: 15, ...(this.#kind === 'hls' ? { lowLatencyMode: true } : { lowLatencyMode: false, liveSyncDurationCount: 2 }) });
     player.on(Hls.Events.ERROR, (_, data) => {
       if (!wanted() || !data.fatal) return;
       this.#fail(data.type === Hls.ErrorTypes.MEDIA_ERROR ? `The browser cannot play this (${data.details}).` : 'The connection of the player broke. Trying again …');

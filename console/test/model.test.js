@@ -49,6 +49,13 @@ test('delay per hop adds up and names the worst viewer', () => {
   assert.equal(total, 310);
 });
 
+test('backlog and the queue that a publisher tells of are one wait', () => {
+  const hop = (publisher, backlog_ms) => hops(stream({ publisher, now: second(100, { backlog_ms }) })).hops[0].ms;
+  assert.equal(hop({ publisher_queue_ms: 300, transport: { rtt_ms: 40 } }, 20), 320, 'a queue that stands is no backlog any more');
+  assert.equal(hop({ publisher_queue_ms: 10, transport: { rtt_ms: 40 } }, 90), 110);
+  assert.equal(hop({ publisher_queue_ms: 10, transport: {} }, 0), 10);
+});
+
 test('what is not known is not nought', () => {
   const { hops: all, total } = hops(stream({ published: false, viewer_connections: [] }));
   assert.deepEqual(all.map((h) => h.ms), [undefined, undefined, undefined]);

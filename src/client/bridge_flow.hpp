@@ -45,6 +45,7 @@ class bridge_connection final : public net::transport_handler, public std::enabl
   void handle(rtmp::seek_requested&) {}    // neither is ever asked of what is live
   void handle(rtmp::length_requested&) {}
   void handle(rtmp::noticed& e);
+  void handle(rtmp::publisher_reported&) {}  // what waits in front of the bridge is on this machine
   void handle(rtmp::receive_changed&) {}  // the remote server sends both; a local player that wants one ignores the other
   void handle(rtmp::frame_received& e);
   void handle(rtmp::closed& e);

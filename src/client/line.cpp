@@ -17,6 +17,8 @@ namespace {
 namespace log = base::log;
 using std::chrono::milliseconds;
 
+constexpr std::chrono::seconds tell_every{1};
+
 base::instant clock_now() { return std::chrono::steady_clock::now(); }
 
 std::string joined(const std::string& query, const std::string& more) {
@@ -297,7 +299,7 @@ void line::flush() {
 void line::drain(publish_queue& queue, const std::function<void(const media::frame&)>& sent) {
   while (running() && !queue.empty()) {
     const auto budget = send_budget();
-    if (budget == 0) return;
+    if (budget == 0) break;
     std::size_t taken = 0;
     while (taken < budget) {
       const auto f = queue.pop();
@@ -308,6 +310,15 @@ void line::drain(publish_queue& queue, const std::function<void(const media::fra
     }
     flush();
   }
+  tell_server(queue);
+}
+
+void line::tell_server(const publish_queue& queue) {
+  const auto now = clock_now();
+  if (!running() || now - told_ < tell_every) return;
+  told_ = now;
+  current_->link->report({std::chrono::duration_cast<milliseconds>(std::max(queue.age(now), queue_age(now)))});
+  flush();
 }
 
 void line::pause_receive(bool paused) {

@@ -72,7 +72,8 @@ class line final : public std::enable_shared_from_this<line> {
   // metadata and configurations go ahead of it.
   void send(const media::frame& f);
   void flush();
-  // Sends from the queue as far as the transport's budget reaches; `sent` hears of every frame.
+  // Sends from the queue as far as the transport's budget reaches; `sent` hears of every frame. The server hears once a second how old what is
+  // left is, or what the link still has.
   void drain(publish_queue& queue, const std::function<void(const media::frame&)>& sent);
   void pause_receive(bool paused);
   // As link::end and link::close.
@@ -96,6 +97,7 @@ class line final : public std::enable_shared_from_this<line> {
   void on_started(seat& s);
   void on_lost(const link_end& end);
   void begin_session();
+  void tell_server(const publish_queue& queue);
   void look_at_link();
   void keep_ticket();
   void retry(const base::error& why, place at);
@@ -124,7 +126,7 @@ class line final : public std::enable_shared_from_this<line> {
   backoff backoff_, move_backoff_;
   boost::asio::steady_timer retry_timer_, move_timer_;
   base::instant retry_at_{};
-  base::instant up_since_{};
+  base::instant up_since_{}, told_{};
   unsigned sessions_ = 0, moves_ = 0;
   unsigned hops_ = 0;  // redirects and moves in a row
   std::string transport_, why_, last_error_;

@@ -188,6 +188,10 @@ void link::send(const media::frame& f) {
   if (running()) session_->send(f);
 }
 
+void link::report(const rtmp::publisher_report& what) {
+  if (running()) session_->report(what);
+}
+
 void link::flush() {
   if (!session_ || !transport_) return;
   auto out = session_->poll_output();

@@ -95,6 +95,7 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   [[nodiscard]] std::string describe() const;
 
   void send(const media::frame& f);   // publisher, while running(); goes out with flush()
+  void report(const rtmp::publisher_report& what);  // publisher; to servers that want it. Goes out with flush()
   void flush();
   void pause_receive(bool paused);
   // Looks at nothing that comes from now on: it is counted in facts() and acknowledged now and then. RTMP over plain TCP; false: this link

@@ -8,7 +8,7 @@
 namespace millrace::hls {
 
 presentation::presentation(std::string stream, mux::container container, const settings& how)
-    : stream_(std::move(stream)), container_(container), how_(how), now_(std::make_shared<snapshot>()) {}
+    : stream_(std::move(stream)), container_(container), how_(how), viewers_(std::make_shared<audience>(2 * how.segment_max)), now_(std::make_shared<snapshot>()) {}
 
 void presentation::begin(std::uint64_t first_number, base::instant now) {
   next_msn_ = first_number;

@@ -10,6 +10,7 @@
 
 #include "base/send_chain.hpp"
 #include "base/time.hpp"
+#include "hls/audience.hpp"
 #include "hls/playlist.hpp"
 #include "hls/request.hpp"
 #include "hls/settings.hpp"
@@ -21,6 +22,7 @@ struct answer {
   std::string content_type;
   base::send_chain body;  // shared with everybody who asks for the same
   std::string cache_control;
+  std::shared_ptr<audience> taken_by;  // of a segment or part: to be told who got it
   std::string why;  // of a status that is no 200, for people
 };
 // Called once, from any thread: that of the request before get() returns, or the packager's, from inside the hub. It may post, and nothing else.
@@ -42,6 +44,7 @@ class presentation {
   // Answers what has waited for too long.
   void expire(base::instant now);
   [[nodiscard]] bool closed() const;
+  [[nodiscard]] audience& viewers() const { return *viewers_; }
   // Whether nobody asked for anything for the idle time, and nobody waits.
   [[nodiscard]] bool idle(base::instant now) const;
   // No packager will write to it any more. Whoever waits, and who asks later, gets this.
@@ -105,6 +108,7 @@ class presentation {
   const std::string stream_;
   const mux::container container_;
   const settings how_;
+  const std::shared_ptr<audience> viewers_;
 
   // The packager's own.
   std::deque<std::shared_ptr<stored_segment>> segments_;  // the last may be open: it is copied for a snapshot

@@ -78,7 +78,11 @@ std::optional<answer> presentation::playlist_answer(const request& what, const s
 std::optional<answer> presentation::part_answer(const request& what, const snapshot& s) const {
   for (const auto& one : s.segments) {
     if (one->entry.msn != what.number) continue;
-    if (what.part < one->parts.size()) return of(one->parts[static_cast<std::size_t>(what.part)], "video/mp4", stays);
+    if (what.part < one->parts.size()) {
+      auto a = of(one->parts[static_cast<std::size_t>(what.part)], "video/mp4", stays);
+      a.taken_by = viewers_;
+      return a;
+    }
     if (one->entry.complete) return refused(404, "no such part");
     break;
   }
@@ -93,6 +97,7 @@ std::optional<answer> presentation::segment_answer(const request& what, const sn
     if (!one->entry.complete) return std::nullopt;
     answer a = of({}, container_ == mux::container::fmp4 ? "video/mp4" : "video/mp2t", stays);
     for (const auto& part : one->parts) a.body.push_back(part);
+    a.taken_by = viewers_;
     return a;
   }
   return refused(404, "no such segment");

@@ -31,6 +31,7 @@ class client_session::impl {
   void on_timer(base::instant now);
   std::optional<base::instant> poll_timeout() const;
   void send(const media::frame& frame);
+  void report(const publisher_report& what);
   void end();
   void fail(base::error why);
 

@@ -147,6 +147,11 @@ void client_session::impl::end() {
   fail({base::error_kind::closed, "ended"});
 }
 
+void client_session::impl::report(const publisher_report& what) {
+  if (phase_ != phase::running || !extension_.reports || config_.role != rtmp::client_role::publish) return;
+  framing_->write(make_command(0, report_command, 0, amf0::null{}, {report_object(what)}));
+}
+
 void client_session::impl::on_timer(base::instant now) {
   if (phase_ == phase::closed) return;
   now_ = now;
@@ -196,6 +201,7 @@ void client_session::on_timer(base::instant now) { impl_->on_timer(now); }
 void client_session::on_transport_closed(base::error why) { impl_->fail(std::move(why)); }
 
 void client_session::send(const media::frame& frame) { impl_->send(frame); }
+void client_session::report(const publisher_report& what) { impl_->report(what); }
 void client_session::end() { impl_->end(); }
 void client_session::close(base::error why) { impl_->fail(std::move(why)); }
 

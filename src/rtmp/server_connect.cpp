@@ -69,6 +69,10 @@ void server_session::impl::on_connection_command(const command& c) {
     return events_.push_back(length_requested{c.transaction, std::move(name), std::move(query)});
   }
   if (c.name == "_checkbw" || c.name == "checkBandwidth") return answer(c, amf0::undefined{});
+  if (c.name == report_command) {
+    if (const auto report = read_report(c.arg(0))) events_.push_back(publisher_reported{*report});
+    return;
+  }
   // Answers and notices of the peer, which ask for nothing.
   if (c.name == "_result" || c.name == "_error" || c.name == "onStatus") return;
   if (c.wants_answer()) framing_->write(make_error(0, c.transaction, {"error", call_failed, "this server has no such method"}));
@@ -150,7 +154,7 @@ void server_session::impl::write_connect_result() {
     append_capabilities(all.members, own, false);
   }
   if (extension_.announced) {
-    extension ours{true, framing_->groups() != nullptr, extension_.reliable, {}};
+    const extension ours{.announced = true, .groups = framing_->groups() != nullptr, .reliable = extension_.reliable, .reports = true, .resume = {}};
     append_extension(all.members, ours);
   }
   const status success{"status", "NetConnection.Connect.Success", "Connection succeeded."};

@@ -56,7 +56,7 @@ void server_session::impl::accept_publish(std::uint32_t msid, const std::string&
   framing_->begin_publication(msid);
   framing_->write(make_user_control(user_event::stream_begin, msid));
   std::vector<amf0::member> extra;
-  if (extension_.announced && !resume.empty()) append_extension(extra, {true, false, false, resume});
+  if (extension_.announced && !resume.empty()) append_extension(extra, {.announced = true, .resume = resume});
   const status start{"status", "NetStream.Publish.Start", s->name + " is now published"};
   framing_->write(make_command(msid, "onStatus", 0, amf0::null{}, {information(start, std::move(extra))}));
   auto early = std::exchange(early_, {});

@@ -99,12 +99,13 @@ struct length_requested {
   std::string name;
   std::string query;
 };
+struct publisher_reported { publisher_report report; };  // of the connection; some time ago by its way here
 struct receive_changed { std::uint32_t msid = 0; bool audio = true; bool video = true; };
 // Something odd that is tolerated and worth one line in a log. Each kind of it once per session.
 struct noticed { std::string text; };
 
 using server_event = std::variant<connect_requested, publish_requested, play_requested, publish_ended, play_ended,
-                                  pause_requested, seek_requested, length_requested, receive_changed, noticed, frame_received, closed>;
+                                  pause_requested, seek_requested, length_requested, publisher_reported, receive_changed, noticed, frame_received, closed>;
 
 struct server_config {
   framing_kind framing = framing_kind::chunks;
@@ -268,6 +269,7 @@ class client_session {
   void on_transport_closed(base::error why);
 
   void send(const media::frame& frame);                 // publisher; a data frame named onMetaData goes out with @setDataFrame
+  void report(const publisher_report& what);            // publisher; goes to servers that want it, to others nothing
   void end();                                           // FCUnpublish + deleteStream (publisher), deleteStream (player); flush, then close the transport
   void close(base::error why);
 

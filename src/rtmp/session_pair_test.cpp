@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 
 #include "rtmp/wire_image.hpp"
 #include "support/rtmp_peer.hpp"
@@ -62,6 +63,37 @@ void expect_same(const std::vector<frame_received>& got, const std::vector<media
     EXPECT_EQ(got[i].frame.dts_ms, sent[i].dts_ms);
     EXPECT_TRUE(std::ranges::equal(got[i].frame.payload.view(), sent[i].payload.view()));
   }
+}
+
+TEST(session_pair, a_publisher_tells_a_server_that_asks_for_it_how_it_is_doing) {
+  session_pair p(config_for(client_role::publish));
+  p.settle();
+  ASSERT_TRUE(p.client.running());
+  EXPECT_TRUE(p.client.server_extension().reports);
+  p.client.report({350ms});
+  p.settle();
+  const auto told = events_of<publisher_reported>(p.server_events);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].report.queue_age, 350ms);
+}
+
+TEST(session_pair, a_player_reports_nothing) {
+  session_pair p(config_for(client_role::play));
+  p.settle();
+  ASSERT_TRUE(p.client.running());
+  p.client.report({350ms});
+  p.settle();
+  EXPECT_TRUE(events_of<publisher_reported>(p.server_events).empty());
+}
+
+TEST(session_pair, reports_that_make_no_sense_are_none) {
+  for (const double queue : {-1.0, 1e12, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+    const amf0::value object(amf0::object{{{"queueMs", queue}}});
+    EXPECT_FALSE(read_report(&object)) << queue;
+  }
+  EXPECT_FALSE(read_report(nullptr));
+  const amf0::value text(amf0::object{{{"queueMs", "soon"}}});
+  EXPECT_FALSE(read_report(&text));
 }
 
 TEST(session_pair, H4_publish_in_pieces_of_every_size) {

@@ -61,6 +61,12 @@ json::object to_json(const connection_facts& c) {
   json::object out{{"id", c.id}, {"shard", c.shard}, {"protocol", c.protocol}, {"since", rfc3339(c.since)},
                    {"transport", transport_json(c.transport)}, {"queued_bytes", c.queued_bytes}, {"queued_age_ms", c.queued_age.count()},
                    {"publishes", std::move(publishes)}, {"plays", std::move(plays)}};
+  if (c.publisher_queue) out["publisher_queue_ms"] = c.publisher_queue->count();
+  if (!c.recordings.empty()) {
+    json::array recordings;
+    for (const auto& r : c.recordings) recordings.push_back(json::object{{"id", r.recording}, {"stream", base::valid_utf8(r.stream)}, {"position_ms", r.position.count()}});
+    out["recordings"] = std::move(recordings);
+  }
   if (!c.framing.empty()) out["framing"] = c.framing;
   if (!c.agent.empty()) out["agent"] = base::valid_utf8(c.agent);
   return out;
@@ -73,7 +79,7 @@ json::object to_json(const reason_event& e) {
 }
 
 json::object to_json(const stream_sample& s) {
-  return {{"at", s.at}, {"kbps", tidy(s.kbps)}, {"fps", tidy(s.fps)}, {"backlog_ms", tidy(s.backlog_ms)}, {"rtt_ms", tidy(s.rtt_ms)},
+  return {{"at", s.at}, {"kbps", tidy(s.kbps)}, {"fps", tidy(s.fps)}, {"backlog_ms", tidy(s.backlog_ms)}, {"publisher_queue_ms", tidy(s.publisher_queue_ms)}, {"rtt_ms", tidy(s.rtt_ms)},
           {"loss_per_cent", tidy(s.loss_per_cent)}, {"viewers", std::lround(s.viewers)}, {"viewer_delay_ms", tidy(s.viewer_delay_ms)}, {"queue_ms", tidy(s.queue_ms)}};
 }
 
@@ -99,6 +105,7 @@ std::vector<stream_sample> merged_history(const snapshot& all, const std::string
       into.kbps = std::max(into.kbps, one.kbps);
       into.fps = std::max(into.fps, one.fps);
       into.backlog_ms = std::max(into.backlog_ms, one.backlog_ms);
+      into.publisher_queue_ms = std::max(into.publisher_queue_ms, one.publisher_queue_ms);
       into.rtt_ms = std::max(into.rtt_ms, one.rtt_ms);
       into.loss_per_cent = std::max(into.loss_per_cent, one.loss_per_cent);
       into.viewers += one.viewers;
@@ -162,9 +169,10 @@ json::object server_json(const snapshot& all, const process_facts& process, cons
     for (const auto& [protocol, count] : s.protocols) {
       counts[protocol].publishers += count.publishers;
       counts[protocol].viewers += count.viewers;
+      counts[protocol].recordings += count.recordings;
     }
   }
-  for (const auto& [protocol, count] : counts) protocols[protocol] = json::object{{"publishers", count.publishers}, {"viewers", count.viewers}};
+  for (const auto& [protocol, count] : counts) protocols[protocol] = json::object{{"publishers", count.publishers}, {"viewers", count.viewers}, {"recordings", count.recordings}};
   json::object room{{"busiest_shard", std::round(left.busiest_shard * 1000) / 1000}, {"bound_by", left.bound_by.empty() ? "too little load to tell" : left.bound_by}};
   if (left.viewers_left) room["viewers_left"] = *left.viewers_left;
   return {{"name", "millrace"}, {"version", MILLRACE_VERSION}, {"started", rfc3339(process.started)}, {"now", rfc3339(all.at)},

@@ -24,19 +24,28 @@ struct play_facts {
   std::chrono::milliseconds delay{0};
 };
 
+// One playing of one recording.
+struct replay_facts {
+  std::string recording;  // its id
+  std::string stream;     // that it is of
+  std::chrono::milliseconds position{0};
+};
+
 // One peer, whatever it speaks.
 struct connection_facts {
-  std::uint64_t id = 0;        // unique in this process
+  std::uint64_t id = 0;        // unique in this process; 0: a viewer of HLS, who comes over any connection (hls/audience.hpp)
   shard_index shard = 0;
-  std::string protocol;        // "rtmp", "rtmps", "rtmpq"; "http-flv", "ws-flv", over TLS "https-flv", "wss-flv"
+  std::string protocol;        // "rtmp", "rtmps", "rtmpq"; "http-flv", "ws-flv", over TLS "https-flv", "wss-flv"; "hls"
   std::string framing;         // of RTMP: "chunks", "roqr", "roqr-groups"
   std::string agent;           // flashVer, User-Agent
   std::chrono::system_clock::time_point since;
   net::transport_facts transport;
   std::size_t queued_bytes = 0;
   std::chrono::milliseconds queued_age{0};  // of the oldest byte that the kernel or QUIC has not taken
+  std::optional<std::chrono::milliseconds> publisher_queue;  // as the publisher itself says (rtmp/extension.hpp); others do not say
   std::vector<std::string> publishes;
   std::vector<play_facts> plays;
+  std::vector<replay_facts> recordings;
 };
 
 // A second of a stream.
@@ -44,6 +53,7 @@ struct stream_sample {
   std::int64_t at = 0;         // Unix time, seconds
   float kbps = 0, fps = 0;     // media taken in; pictures
   float backlog_ms = 0;        // how late media came by its own clock, against the best of the last half minute (arrival_clock.hpp)
+  float publisher_queue_ms = 0;  // what it has that its network has not taken, where it says so
   float rtt_ms = 0;            // of the publisher's transport; 0: not known
   float loss_per_cent = 0;     // packets that the publisher … the server sent to it and that got lost; 0 where it is not known
   float viewers = 0;
@@ -59,7 +69,7 @@ struct stream_entry {
 };
 
 struct protocol_count {
-  std::size_t publishers = 0, viewers = 0;
+  std::size_t publishers = 0, viewers = 0, recordings = 0;  // the last: recordings that are played
 };
 
 struct shard_snapshot {

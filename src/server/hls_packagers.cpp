@@ -9,6 +9,7 @@ namespace millrace::server {
 namespace {
 
 constexpr std::chrono::milliseconds look_every{250};
+constexpr const char* protocol = "hls";
 
 }  // namespace
 
@@ -52,6 +53,45 @@ void hls_packagers::on_timer() {
   all_.erase(first, all_.end());
   for (const auto& each : over) base::log::info("{}: packaged as HLS in {} no more", base::escaped(each.to->stream()), mux::name(each.to->container()));
   if (!all_.empty()) arm();
+}
+
+void hls_packagers::facts(base::instant at, std::vector<connection_facts>& into) const {
+  for (const auto& each : all_) {
+    for (auto& viewer : each.to->viewers().facts(at)) {
+      connection_facts c;
+      c.protocol = protocol;
+      c.agent = std::move(viewer.who.agent);
+      c.since = viewer.since;
+      c.transport.kind = viewer.who.secure ? net::transport_kind::tls : net::transport_kind::tcp;
+      c.transport.remote = std::move(viewer.who.remote);
+      c.transport.bytes_sent = viewer.bytes;
+      play_facts play;
+      play.stream = each.to->stream();
+      play.frames.delivered = viewer.answers;
+      c.plays.push_back(std::move(play));
+      into.push_back(std::move(c));
+    }
+  }
+}
+
+void hls_packagers::count(base::instant at, std::map<std::string, protocol_count, std::less<>>& protocols) const {
+  for (const auto& each : all_) {
+    if (const auto viewers = each.to->viewers().size(at)) protocols[protocol].viewers += viewers;
+  }
+}
+
+void hls_packagers::sample(base::instant at, stream_history& history) const {
+  for (const auto& each : all_) history.of_viewers(each.to->stream(), each.to->viewers().size(at));
+}
+
+std::size_t hls_packagers::viewers_of(std::string_view stream, base::instant at) const {
+  std::size_t sum = 0;
+  for (const auto& each : all_) sum += each.to->stream() == stream ? each.to->viewers().size(at) : 0;
+  return sum;
+}
+
+std::size_t hls_packagers::packagers_of(std::string_view stream) const {
+  return static_cast<std::size_t>(std::count_if(all_.begin(), all_.end(), [&](const one& each) { return each.packager && each.to->stream() == stream; }));
 }
 
 void hls_packagers::close() {

@@ -2,11 +2,16 @@
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <map>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "hls/packager.hpp"
+#include "server/facts.hpp"
 #include "server/shared_streams.hpp"
+#include "server/stream_history.hpp"
 
 namespace millrace::server {
 
@@ -18,6 +23,14 @@ class hls_packagers {
   // Somebody asked for it (hls::service::attach_function).
   void add(std::shared_ptr<hls::presentation> to);
   [[nodiscard]] std::size_t size() const noexcept { return all_.size(); }
+
+  // Viewers over HLS of what is packaged here. To the stream each packager is a viewer, whoever is behind it.
+  void facts(base::instant at, std::vector<connection_facts>& into) const;
+  void count(base::instant at, std::map<std::string, protocol_count, std::less<>>& protocols) const;
+  void sample(base::instant at, stream_history& history) const;
+  [[nodiscard]] std::size_t viewers_of(std::string_view stream, base::instant at) const;
+  [[nodiscard]] std::size_t packagers_of(std::string_view stream) const;
+
   // Who waits gets an answer.
   void close();
 

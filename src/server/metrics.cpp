@@ -26,7 +26,8 @@ constexpr std::array all_metrics{
     metric{"millrace_fan_out_rounds_total", "counter", "Times that a shard told its viewers of new frames."},
     metric{"millrace_shard_hand_over_lost_frames_total", "counter", "Frames that one shard did not get from another because it was too slow."},
     metric{"millrace_publishers", "gauge", "Publications, by protocol."},
-    metric{"millrace_viewers", "gauge", "Viewers, by protocol."},
+    metric{"millrace_viewers", "gauge", "Viewers of what is live, by protocol. Of HLS: who took media in the last seconds, told apart by address and User-Agent."},
+    metric{"millrace_recording_players", "gauge", "Players of recordings over RTMP, by protocol."},
     metric{"millrace_streams", "gauge", "Streams that somebody publishes."},
     metric{"millrace_hls_streams", "gauge", "Streams that are packaged for HLS because somebody asks for them; one that is asked for as fragmented MP4 and as MPEG-TS counts twice."},
     metric{"millrace_publishers_awaited", "gauge", "Publications whose publisher lost its connection and may come back (publish.resume_s)."},
@@ -54,6 +55,7 @@ constexpr std::array all_metrics{
     metric{"millrace_stream_viewers", "gauge", "Viewers of a stream, over all protocols."},
     metric{"millrace_stream_backlog_seconds", "gauge", "How late a stream's media came by its own clock, against the best of the last half minute: queues at the publisher and on its link."},
     metric{"millrace_stream_viewer_delay_seconds", "gauge", "From a frame's arrival to its hand-over to the transport, the worst viewer of the last second."},
+    metric{"millrace_stream_publisher_queue_seconds", "gauge", "Age of the oldest that the publisher's network has not taken, as millrace push and bridge say; 0 for others."},
     metric{"millrace_stream_publisher_rtt_seconds", "gauge", "Round-trip time of the publisher's connection."},
     metric{"millrace_stream_kept_bytes", "gauge", "Media that a stream keeps for viewers who come or are behind."},
 };
@@ -151,6 +153,7 @@ std::string metrics_text(const snapshot& all, const process_facts& process, cons
     for (const auto& [protocol, count] : s.protocols) {
       protocols[protocol].publishers += count.publishers;
       protocols[protocol].viewers += count.viewers;
+      protocols[protocol].recordings += count.recordings;
     }
     rtmp += s.rtmp;
     http += s.http;
@@ -161,13 +164,17 @@ std::string metrics_text(const snapshot& all, const process_facts& process, cons
     packaged += s.packaged;
   }
   for (const auto* const name : {"rtmp", "rtmps", "rtmpq"}) protocols[name];  // there from the start, so that alerts can be written
-  protocols["http-flv"];
+  for (const auto* const name : {"http-flv", "hls"}) protocols[name];
   out.begin("millrace_publishers");
   for (const auto& [protocol, count] : protocols) {
     if (protocol.starts_with("rtmp")) out.put(label("protocol", protocol), count.publishers);
   }
   out.begin("millrace_viewers");
   for (const auto& [protocol, count] : protocols) out.put(label("protocol", protocol), count.viewers);
+  out.begin("millrace_recording_players");
+  for (const auto& [protocol, count] : protocols) {
+    if (protocol.starts_with("rtmp")) out.put(label("protocol", protocol), count.recordings);
+  }
   const auto streams = published_streams(all);
   out.one("millrace_streams", streams.size());
   out.one("millrace_hls_streams", packaged);
@@ -217,6 +224,7 @@ std::string metrics_text(const snapshot& all, const process_facts& process, cons
   per_stream("millrace_stream_viewers", [](const published& p) { return p.viewers; });
   per_stream("millrace_stream_backlog_seconds", [](const published& p) { return p.now.backlog_ms / 1000; });
   per_stream("millrace_stream_viewer_delay_seconds", [](const published& p) { return p.now.viewer_delay_ms / 1000; });
+  per_stream("millrace_stream_publisher_queue_seconds", [](const published& p) { return p.now.publisher_queue_ms / 1000; });
   per_stream("millrace_stream_publisher_rtt_seconds", [](const published& p) { return p.now.rtt_ms / 1000; });
   per_stream("millrace_stream_kept_bytes", [](const published& p) { return p.entry->hub.ring_bytes; });
   return out.take();

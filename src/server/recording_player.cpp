@@ -65,6 +65,7 @@ struct recording_player::batch {
 recording_player::recording_player(const parts& from, std::string id, std::int64_t start_ms, std::function<void()> on_change)
     : from_(from), id_(std::move(id)), on_change_(std::move(on_change)), source_(std::make_shared<source>()) {
   if (start_ms > 0) wish_ = start_ms;
+  position_ms_ = std::max<std::int64_t>(start_ms, 0);
   read_on();
 }
 
@@ -142,6 +143,7 @@ const media::frame* recording_player::front(base::instant now) {
 
 void recording_player::pop() {
   bytes_ -= frames_.front().payload.size();
+  position_ms_ = frames_.front().dts_ms;
   frames_.pop_front();
   read_on();
 }
@@ -157,6 +159,7 @@ void recording_player::seek(std::int64_t to_ms) {
   bytes_ = 0;
   at_end_ = false;
   clock_.reset();
+  position_ms_ = to_ms;
   sought_.reset();
   wish_ = to_ms;
   announce_ = true;

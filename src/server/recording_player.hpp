@@ -28,6 +28,8 @@ class recording_player {
   recording_player& operator=(const recording_player&) = delete;
 
   [[nodiscard]] const std::string& id() const noexcept { return id_; }
+  // Of the frame that was taken last; where a seek goes to, until then.
+  [[nodiscard]] std::chrono::milliseconds position() const noexcept { return std::chrono::milliseconds(position_ms_); }
   // There is something to play; nothing is due before that.
   [[nodiscard]] bool opened() const noexcept { return opened_; }
   // Kinds not_found, local, input: it cannot be opened, or cannot be read further. Final.
@@ -67,6 +69,7 @@ class recording_player {
   // The frame of `clock_ms_` is due at `clock_`; nothing: with the next frame it begins.
   std::optional<base::instant> clock_;
   std::int64_t clock_ms_ = 0;
+  std::int64_t position_ms_ = 0;
   std::shared_ptr<recording_player*> alive_ = std::make_shared<recording_player*>(this);
 };
 

@@ -87,6 +87,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void handle(rtmp::pause_requested& e);
   void handle(rtmp::seek_requested& e);
   void handle(rtmp::length_requested& e);
+  void handle(rtmp::publisher_reported& e);
   void handle(rtmp::receive_changed& e);
   void handle(rtmp::noticed& e);
   void handle(rtmp::frame_received& e);
@@ -121,6 +122,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   std::string offer_resume(std::uint32_t msid, const std::string& name);
   void leave_publications();
   void drop_streams();
+  [[nodiscard]] std::optional<std::chrono::milliseconds> publisher_queue(base::instant at) const;
   [[nodiscard]] std::string stream_name(const std::string& name) const { return app_ + "/" + name; }
 
   shard_context& shard_;
@@ -136,6 +138,8 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   std::string app_, agent_;
   const std::chrono::system_clock::time_point since_ = std::chrono::system_clock::now();
   bool end_noted_ = false;
+  rtmp::publisher_report reported_;  // by a publisher of ours
+  base::instant reported_at_{};
   net::traffic traffic_;      // of a transport that is gone
   std::map<std::uint32_t, std::unique_ptr<live_publication>> publications_;
   std::map<std::uint32_t, std::string> resume_tokens_;  // of publications

@@ -4,6 +4,12 @@
 #include "server/rtmp_connection_player.hpp"
 
 namespace millrace::server {
+namespace {
+
+// Reports come once a second. One that is older says nothing any more.
+constexpr std::chrono::seconds report_lasts{5};
+
+}  // namespace
 
 connection_facts rtmp_connection::facts(base::instant at) const {
   connection_facts out;
@@ -24,7 +30,11 @@ connection_facts rtmp_connection::facts(base::instant at) const {
   } else {
     out.framing = "chunks";
   }
+  if (!publications_.empty()) out.publisher_queue = publisher_queue(at);
   for (const auto& [msid, publication] : publications_) out.publishes.push_back(publication->target()->name());
+  for (const auto& [msid, one] : recordings_) {
+    if (one.accepted) out.recordings.push_back({one.from->id(), one.name, one.from->position()});
+  }
   for (const auto& [msid, viewer] : players_) {
     out.plays.push_back({viewer->cursor().source()->name(), viewer->cursor().stats(), viewer->delay().worst(at, blocked_since_.has_value())});
   }
@@ -37,19 +47,30 @@ void rtmp_connection::drop_transport() {
 }
 
 void rtmp_connection::count(std::map<std::string, protocol_count, std::less<>>& protocols) const {
-  if (!transport_ || (publications_.empty() && players_.empty())) return;
+  if (!transport_ || (publications_.empty() && players_.empty() && recordings_.empty())) return;
   const auto name = rtmp_scheme(transport_->kind());
   auto found = protocols.find(name);
   if (found == protocols.end()) found = protocols.emplace(std::string(name), protocol_count{}).first;
   found->second.publishers += publications_.size();
   found->second.viewers += players_.size();
+  found->second.recordings += recordings_.size();
+}
+
+void rtmp_connection::handle(rtmp::publisher_reported& e) {
+  reported_ = e.report;
+  reported_at_ = std::chrono::steady_clock::now();
+}
+
+std::optional<std::chrono::milliseconds> rtmp_connection::publisher_queue(base::instant at) const {
+  if (reported_at_ == base::instant{} || at - reported_at_ > report_lasts) return std::nullopt;
+  return reported_.queue_age;
 }
 
 void rtmp_connection::sample(base::instant at, stream_history& history) const {
   if (!transport_) return;
   if (!publications_.empty()) {
     const auto transport = transport_->facts();
-    for (const auto& [msid, publication] : publications_) history.of_publisher(publication->target()->name(), transport);
+    for (const auto& [msid, publication] : publications_) history.of_publisher(publication->target()->name(), transport, publisher_queue(at));
   }
   if (players_.empty()) return;
   const auto queued = std::chrono::duration_cast<std::chrono::milliseconds>(transport_->oldest_queued_age(at));
@@ -65,6 +86,7 @@ void rtmp_connection::note(const std::string& stream, reason why, std::string de
 void rtmp_connection::note_all(reason why, const std::string& detail) const {
   for (const auto& [msid, publication] : publications_) note(publication->target()->name(), why, detail);
   for (const auto& [msid, viewer] : players_) note(viewer->cursor().source()->name(), why, detail);
+  for (const auto& [msid, one] : recordings_) note(one.name, why, detail);
 }
 
 // The connection ends while it still has streams: who ends in order has told before.

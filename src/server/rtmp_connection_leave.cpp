@@ -23,6 +23,7 @@ void rtmp_connection::shut_down(const std::string& why) {
   if (!std::exchange(end_noted_, true)) note_all(reason::shutting_down, {});
   if (!session_.connected()) session_.reject_connect({"error", "NetConnection.Connect.AppShutdown", why});
   for (auto& [msid, viewer] : players_) session_.end_play(msid, {"status", "NetStream.Play.Stop", why});
+  for (auto& [msid, one] : recordings_) session_.end_play(msid, {"status", "NetStream.Play.Stop", why});
   for (auto& [msid, publication] : publications_) session_.end_publish(msid, {"status", "NetStream.Unpublish.Success", why});
   session_.release_behind_media();
   flush();

@@ -40,6 +40,7 @@ void shard::sample(base::instant at) {
   history_.begin(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(), streams_, backlogs);
   for (const auto& [id, one] : connections_) one->sample(at, history_);
   web_.sample(at, history_);
+  packagers_.sample(at, history_);
 }
 
 shard_snapshot shard::look(const look_at& what) const {
@@ -59,15 +60,20 @@ shard_snapshot shard::look(const look_at& what) const {
     if (what.connections) out.connections.push_back(one->facts(at));
   }
   web_.count(out.protocols);
-  if (what.connections) web_.facts(at, out.connections);
+  packagers_.count(at, out.protocols);
+  if (what.connections) {
+    web_.facts(at, out.connections);
+    packagers_.facts(at, out.connections);
+  }
   for (auto& one : out.connections) one.shard = index_;
   const auto web = web_.traffic();
   out.bytes_in = all.received + web.received;
   out.bytes_out = all.sent + web.sent;
   out.streams = history_.entries(streams_, what.seconds);
   for (auto& [name, entry] : out.streams) {
-    const auto ours = shared_.feeds_of(name) + (recorders_ ? recorders_->viewers_of(name) : 0);
+    const auto ours = shared_.feeds_of(name) + packagers_.packagers_of(name) + (recorders_ ? recorders_->viewers_of(name) : 0);
     entry.hub.viewers -= std::min(entry.hub.viewers, ours);
+    entry.hub.viewers += packagers_.viewers_of(name, at);
     const auto [first, last] = shared_.publications().equal_range(name);
     for (auto one = first; one != last; ++one) {
       if (!one->second->in_effect()) continue;

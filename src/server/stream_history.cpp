@@ -39,10 +39,11 @@ stream_sample* stream_history::newest(std::string_view stream, record** of) {
   return &found->second.seconds.back();
 }
 
-void stream_history::of_publisher(std::string_view stream, const net::transport_facts& transport) {
+void stream_history::of_publisher(std::string_view stream, const net::transport_facts& transport, std::optional<std::chrono::milliseconds> queue) {
   record* one = nullptr;
   auto* const second = newest(stream, &one);
   if (second == nullptr) return;
+  if (queue) second->publisher_queue_ms = static_cast<float>(queue->count());
   if (transport.rtt) second->rtt_ms = static_cast<float>(transport.rtt->count()) / 1000;
   const auto packets = transport.packets_sent.value_or(0), lost = transport.packets_lost.value_or(0);
   if (packets > one->packets && lost >= one->lost) {
@@ -58,6 +59,10 @@ void stream_history::of_viewer(std::string_view stream, std::chrono::millisecond
   ++second->viewers;
   second->viewer_delay_ms = std::max(second->viewer_delay_ms, static_cast<float>(delay.count()));
   second->queue_ms = std::max(second->queue_ms, static_cast<float>(queued_age.count()));
+}
+
+void stream_history::of_viewers(std::string_view stream, std::size_t count) {
+  if (auto* const second = newest(stream)) second->viewers += static_cast<float>(count);
 }
 
 std::map<std::string, stream_entry> stream_history::entries(const hub::directory& streams, std::size_t seconds) const {

@@ -21,8 +21,10 @@ class stream_history {
   // Once a second: begin(), then what connections know, each with its stream's name.
   // `backlogs`: of streams whose publisher is on this shard, how late what it sent in the last second was, in ms.
   void begin(std::int64_t unix_seconds, const hub::directory& streams, const std::map<std::string, float, std::less<>>& backlogs);
-  void of_publisher(std::string_view stream, const net::transport_facts& transport);
+  void of_publisher(std::string_view stream, const net::transport_facts& transport, std::optional<std::chrono::milliseconds> queue);
   void of_viewer(std::string_view stream, std::chrono::milliseconds delay, std::chrono::milliseconds queued_age);
+  // Some that nothing else is known of.
+  void of_viewers(std::string_view stream, std::size_t count);
   // Streams that are there, and those that ended in the last ten minutes, with their newest seconds.
   [[nodiscard]] std::map<std::string, stream_entry> entries(const hub::directory& streams, std::size_t seconds) const;
 

@@ -28,6 +28,8 @@ boost::asio::ip::address address_of(const std::string& endpoint) {
   return address;
 }
 
+std::string agent_of(const http::request& r) { return std::string(r.header("user-agent").value_or("")).substr(0, agent_bytes_max); }
+
 }  // namespace
 
 struct hls_path {
@@ -177,8 +179,10 @@ bool web_front::may_not_play(const http::request& r, const std::string& name, co
 // A playlist stays while its publisher is away for a moment, so whether there is something is for the service to say.
 void web_front::get_hls(const http::request& r, const std::string& name, const std::string& rest, const http::reply_ptr& to) {
   if (may_not_play(r, name, to)) return;
-  server_.hls->get(name, rest, r.query, [weak = std::weak_ptr(alive_), &io = shard_.io, to](hls::answer a) {
+  hls::asker who{address_of(r.remote).to_string(), r.remote, agent_of(r), r.secure};
+  server_.hls->get(name, rest, r.query, [weak = std::weak_ptr(alive_), &io = shard_.io, to, who = std::move(who), wants_body = !r.head()](hls::answer a) {
     // From any thread. The reply belongs to this one.
+    if (a.taken_by && wants_body) a.taken_by->took(who, a.body.size(), std::chrono::steady_clock::now());
     boost::asio::post(io, [weak, to, answer = std::make_shared<hls::answer>(std::move(a))] {
       const auto self = weak.lock();
       if (!self) return;
@@ -215,7 +219,7 @@ void web_front::play_flv(const http::request& r, const std::string& name, http::
   auto one = std::make_shared<player>();
   one->stream = name;
   one->protocol = std::string(websocket ? "ws" : "http") + (r.secure ? "s-flv" : "-flv");
-  one->agent = std::string(r.header("user-agent").value_or("")).substr(0, agent_bytes_max);
+  one->agent = agent_of(r);
   one->remote = r.remote;
   one->glance = r.parameter("picture").has_value();
   const http::flv_options how{options.policy, websocket, settings.viewers.publisher_wait, one->glance};

@@ -1,4 +1,5 @@
 """HLS and Low-Latency HLS: the playlists as a client reads them, what they lead to, and players that are not ours."""
+import json
 import os
 import re
 import subprocess
@@ -137,6 +138,28 @@ def test_a_client_that_follows_the_playlist_gets_everything_once(live, tmp_path)
     assert abs((times[-1] - times[0]) - seconds) < 0.2
     # With so few segments nothing is old enough to be left out of a delta update: it is a playlist like any other.
     check(Playlist(fetch(server, "/live/a/index.m3u8?_HLS_skip=YES")[1].decode()), playlist)
+
+
+def test_who_takes_media_is_a_viewer(live):
+    server, _ = live
+
+    def seen(path="/api/v1/stream?name=live/a"):
+        return json.loads(fetch(server, path)[1])
+
+    playlist = read(server, "/live/a")
+    assert seen()["viewers"] == 0, "neither the packager nor who reads a playlist is one"
+    for _ in range(2):
+        media = fetch(server, f"/live/a/{playlist.segments[0]['uri']}")[1]
+    stream = seen()
+    assert stream["viewers"] == 1
+    viewer, = stream["viewer_connections"]
+    assert (viewer["id"], viewer["protocol"], viewer["plays"][0]["frames"]["delivered"]) == (0, "hls", 2)
+    assert viewer["agent"].startswith("Python-urllib") and viewer["transport"]["bytes_sent"] == 2 * len(media)
+    request = urllib.request.Request(server.http(f"/live/a/{playlist.segments[0]['uri']}"), headers={"User-Agent": "another"})
+    urllib.request.urlopen(request).read()
+    assert seen()["viewers"] == 2 and seen("/api/v1/server")["protocols"]["hls"]["viewers"] == 2
+    assert 'millrace_viewers{protocol="hls"} 2' in fetch(server, "/metrics")[1].decode()
+    until(lambda: seen("/api/v1/stream/history?name=live/a&seconds=1")["seconds"][0]["viewers"] == 2, what="them in a second of the history")
 
 
 def test_wrong_questions_are_refused(live):

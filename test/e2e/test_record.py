@@ -193,6 +193,24 @@ def test_a_recording_plays_over_tls_and_quic_too(recording_server, procs, clip, 
     assert result.errors == [] and result.pictures == clip.pictures
 
 
+def test_who_plays_a_recording_is_in_the_api(recording_server, procs, clip):
+    server = recording_server("mp4")
+    assert procs.millrace("push", clip.path, server.rtmp("live/a")).wait(30) == 0
+    found = one_complete(server)
+    pull = procs.millrace("pull", server.rtmp("live/a?recording=newest"), "/dev/null")
+
+    def players():
+        return [c for c in fetch_json(server, "/api/v1/connections")[1]["connections"] if c.get("recordings")]
+
+    until(lambda: players() and players()[0]["recordings"][0]["position_ms"] > 0, what="a player of the recording")
+    assert fetch_json(server, "/api/v1/server")[1]["protocols"]["rtmp"] == {"publishers": 0, "viewers": 0, "recordings": 1}
+    one, = players()
+    assert (one["recordings"][0]["id"], one["recordings"][0]["stream"], one["plays"]) == (found["id"], "live/a", [])
+    fetch_json(server, f"/api/v1/connections?id={one['id']}", "DELETE")
+    pull.wait_line("closed by an operator")
+    until(lambda: not players(), what="it to be gone")
+
+
 def test_rtmpdump_gets_a_recording_and_its_end(recording_server, procs, clip, tmp_path):
     server = recording_server("flv")
     assert procs.millrace("push", clip.path, server.rtmp("live/a")).wait(30) == 0

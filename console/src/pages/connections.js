@@ -52,6 +52,9 @@ function transportText(t, c) {
   ].filter(Boolean).map(visible).join(', ');
 }
 
+/** Viewers of HLS have no connection of their own, so no number. */
+const keyOf = (c) => c.id || `${c.transport.remote.replace(/:\d+$/, '')} ${c.agent ?? ''}`;
+
 const lossOf = (t) => (t.packets_sent > 0 && t.packets_lost !== undefined ? t.packets_lost / t.packets_sent : undefined);
 
 /** Bytes a second out of counters that are looked at again and again. */
@@ -79,7 +82,7 @@ function table(kind, label, rowOf) {
   const body = el('tbody', {});
   const node = el('div', { class: 'table', role: 'region', 'aria-label': label, tabindex: 0 },
     el('table', {}, el('thead', {}, el('tr', {}, ...columns[kind].map((c) => el('th', { scope: 'col', text: c })))), body));
-  return { node, body, update: (list) => keyed(body, list, (c) => c.id, rowOf) };
+  return { node, body, update: (list) => keyed(body, list, keyOf, rowOf) };
 }
 
 export function connections(name) {
@@ -89,7 +92,7 @@ export function connections(name) {
   const row = (kind) => (first) => {
     const cells = columns[kind].map((c) => el('td', { 'data-label': c }));
     const button = el('button', { class: 'small', text: 'Close', 'aria-label': `Close connection ${first.id}`, on: { click: () => dialog.ask(last, kind === 'publisher' ? 'publishes' : 'plays') } });
-    cells.at(-1).append(button);
+    if (first.id) cells.at(-1).append(button);
     for (const place of [0, 2]) cells[place].append(el('bdi', {}));
     let last = first;
     const put = (at, text, level = '') => {
@@ -107,7 +110,7 @@ export function connections(name) {
         put(3, clock(c.since));
         cells[2].title = c.agent ? visible(c.agent) : '';
         if (kind === 'publisher') {
-          put(4, rate(rates.of(c.id, t.bytes_received)));
+          put(4, rate(rates.of(keyOf(c), t.bytes_received)));
           put(5, ms(t.rtt_ms));
           put(6, percent(lossOf(t)));
           put(7, transportText(t, c));
@@ -116,7 +119,7 @@ export function connections(name) {
         const play = c.plays.find((p) => p.stream === name);
         const lost = Object.entries(play?.frames.lost ?? {});
         const slow = lost.filter(([why]) => !own_wish.has(why)).reduce((all, [, n]) => all + n, 0);
-        put(4, rate(rates.of(c.id, t.bytes_sent)));
+        put(4, rate(rates.of(keyOf(c), t.bytes_sent)));
         put(5, ms(play?.delay_ms), levelOf('viewer_delay_ms', play?.delay_ms));
         put(6, ms(c.queued_age_ms), levelOf('queue_ms', c.queued_age_ms));
         put(7, ms(t.rtt_ms));
@@ -142,7 +145,7 @@ export function connections(name) {
     close: () => dialog.dialog.open && dialog.dialog.close(),
     update(stream) {
       const all = stream.viewer_connections ?? [];
-      rates.keep(new Set([...all.map((c) => c.id), stream.publisher?.id]));
+      rates.keep(new Set([...all, stream.publisher].filter(Boolean).map(keyOf)));
       publisher.update(stream.publisher ? [stream.publisher] : []);
       show(nobody, !stream.publisher);
       show(publisher.node, Boolean(stream.publisher));
