@@ -24,29 +24,37 @@ export function ports(listen) {
   return out;
 }
 
+/** Whether a key's pattern covers a name: * stands for any characters. @param {string} pattern @param {string} name */
+export function matches(pattern, name) {
+  return new RegExp(`^${pattern.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('[^]*')}$`, 'u').test(name);
+}
+
 const hostPort = (scheme, host, port) => (port === standard[scheme] ? host : `${host}:${port}`);
 
-/** @param {{name: string, host: string, listen: string[], pin?: string, origin: string}} what */
-export function addresses({ name, host, listen, pin, origin }) {
+/** @param {{name: string, host: string, listen: string[], pin?: string, key?: string, origin: string}} what */
+export function addresses({ name, host, listen, pin, key, origin }) {
   const at = ports(listen);
   const cut = name.lastIndexOf('/');
   const [app, stream] = [name.slice(0, cut), name.slice(cut + 1)];
   const path = streamPath(name);
   const url = (scheme) => `${scheme}://${hostPort(scheme, host, at[scheme].port)}/${name}`;
   // A name stands in an RTMP URI as it is: nobody decodes it (doc/protocol/uri.md).
-  const pinned = (scheme) => url(scheme) + (pin ? `?pin=${pin}` : '');
+  const query = (...members) => (members.some(Boolean) ? `?${members.filter(Boolean).join('&')}` : '');
+  const secret = key && `key=${key}`;
+  const pinned = (scheme, more) => url(scheme) + query(pin && `pin=${pin}`, more);
+  const streamKey = stream + query(secret);
   const publish = [], play = [];
   if (at.rtmp) {
     publish.push({ title: 'OBS Studio', how: 'Settings → Stream → Service “Custom …”. A key frame every 1 or 2 s, no B-frames for the least delay.',
-      rows: [['Server', `rtmp://${hostPort('rtmp', host, at.rtmp.port)}/${app}`], ['Stream key', stream]] });
+      rows: [['Server', `rtmp://${hostPort('rtmp', host, at.rtmp.port)}/${app}`], ['Stream key', streamKey]] });
     publish.push({ title: 'FFmpeg', how: 'A file, at the pace of its clock; -c copy for what is H.264 and AAC already.',
-      rows: [['Command', `ffmpeg -re -i INPUT -c:v libx264 -preset veryfast -tune zerolatency -g 60 -c:a aac -f flv ${shellWord(url('rtmp'))}`]] });
+      rows: [['Command', `ffmpeg -re -i INPUT -c:v libx264 -preset veryfast -tune zerolatency -g 60 -c:a aac -f flv ${shellWord(url('rtmp') + query(secret))}`]] });
   }
   if (at.rtmpq) {
     publish.push({ title: 'millrace push, over QUIC', how: 'What a bad link does to TCP does less to it: sound does not wait for pictures, and what comes too late is left out.',
-      rows: [['Command', `millrace push INPUT ${shellWord(pinned('rtmpq'))}`]] });
+      rows: [['Command', `millrace push INPUT ${shellWord(pinned('rtmpq', secret))}`]] });
     publish.push({ title: 'Any encoder, over QUIC', how: 'A bridge beside the encoder: it takes RTMP on 127.0.0.1 and sends it on over QUIC.',
-      rows: [['Command', `millrace bridge ${shellWord(`rtmpq://${hostPort('rtmpq', host, at.rtmpq.port)}${pin ? `?pin=${pin}` : ''}`)}`], ['Server', `rtmp://127.0.0.1/${app}`], ['Stream key', stream]] });
+      rows: [['Command', `millrace bridge ${shellWord(`rtmpq://${hostPort('rtmpq', host, at.rtmpq.port)}${pin ? `?pin=${pin}` : ''}`)}`], ['Server', `rtmp://127.0.0.1/${app}`], ['Stream key', streamKey]] });
   }
   if (at.rtmp) play.push(['RTMP', url('rtmp'), 'VLC, mpv, ffplay, OBS']);
   if (at.rtmps) play.push(['RTMPS', url('rtmps'), 'The same, encrypted; players check the certificate']);

@@ -42,6 +42,9 @@ export const api = {
   events: async (name, signal) => (await call('GET', '/api/v1/stream/events', { name }, signal)).events,
   group: async (name, signal) => (await call('GET', '/api/v1/stream/group', { name }, signal)).frames,
   reasons: async (signal) => (await call('GET', '/api/v1/reasons', {}, signal)).reasons,
+  keys: (signal) => call('GET', '/api/v1/keys', {}, signal),
+  makeKey: (streams, note, lasts_s) => call('POST', '/api/v1/keys', { streams, ...(note && { note }), ...(lasts_s > 0 && { lasts_s }) }),
+  withdrawKey: (id) => call('DELETE', '/api/v1/keys', { id }),
   close: (id) => call('DELETE', '/api/v1/connections', { id }),
 };
 

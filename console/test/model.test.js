@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addresses, badName, ports } from '../src/addresses.js';
+import { addresses, badName, matches, ports } from '../src/addresses.js';
 import { obstacle } from '../src/codecs.js';
 import { hops, worstViewer } from '../src/delay.js';
 import { describe } from '../src/group.js';
@@ -85,6 +85,21 @@ test('history overlaps and is bounded', () => {
 
 test('axes end at round numbers', () => {
   assert.deepEqual([0, 0.3, 7, 30, 31, 2616].map(niceTop), [1, 0.3, 8, 30, 40, 3000]);
+});
+
+test('a key is part of what publishers type, and of nothing that players do', () => {
+  const listen = ['rtmp://[::]:1935', 'rtmpq://[::]:1935'];
+  const all = addresses({ name: 'live/studio', host: 'h', listen, pin: 'ab', key: '0123', origin: 'http://h' });
+  assert.deepEqual(all.publish[0].rows, [['Server', 'rtmp://h/live'], ['Stream key', 'studio?key=0123']]);
+  assert.match(all.publish[1].rows[0][1], /'rtmp:\/\/h\/live\/studio\?key=0123'/);
+  assert.equal(all.publish[2].rows[0][1], "millrace push INPUT 'rtmpq://h/live/studio?pin=ab&key=0123'");
+  assert.equal(all.publish[3].rows[2][1], 'studio?key=0123');
+  assert.ok(!JSON.stringify(all.play).includes('0123'));
+});
+
+test('patterns of keys are those of the server', () => {
+  for (const [pattern, name, covers] of [['live/*', 'live/a/b', true], ['*', '', true], ['a*c*e', 'abcde', true], ['live/*', 'Live/a', false], ['a', 'ab', false], ['live/a.b', 'live/axb', false],
+    ['live/(a)', 'live/(a)', true], ['live/a\\', 'live/a\\', true], ['live/*', 'live/\n', true]]) assert.equal(matches(pattern, name), covers, `${pattern} ${name}`);
 });
 
 test('addresses for programs', () => {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "server/publish_keys.hpp"
+
 namespace millrace::server {
 namespace ip = boost::asio::ip;
 
@@ -87,13 +89,23 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-access_decision may_publish(const access_rules& rules, const ip::address& from, std::string_view stream, std::string_view query) {
+access_decision may_publish(const access_rules& rules, const ip::address& from, std::string_view stream, std::string_view query, publish_keys* made,
+                            std::chrono::system_clock::time_point now) {
   const auto given = query_parameter(query, "key");
   bool needs_key = false;
   for (const auto& key : rules.publish_keys) {
     if (!matches_pattern(key.pattern, stream)) continue;
     needs_key = true;
     if (given && equal_in_constant_time(*given, key.secret)) return {true, "key of \"" + key.pattern + "\""};
+  }
+  if (made != nullptr) {
+    const auto answer = made->check(stream, given, now);
+    switch (answer.what) {
+      case publish_keys::verdict::no_key: break;
+      case publish_keys::verdict::right: return {true, "key " + answer.id};
+      case publish_keys::verdict::expired: return {false, "this key has expired"};
+      case publish_keys::verdict::wrong: needs_key = true;
+    }
   }
   if (given && needs_key) return {false, "wrong key"};
   if (any_contains(rules.publish_allow, from)) return {true, "address rule"};

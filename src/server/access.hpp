@@ -20,6 +20,8 @@
 
 namespace millrace::server {
 
+class publish_keys;
+
 // One address range: "10.0.0.0/8", "2001:db8::/32", a single address, "loopback" or "all".
 class address_range {
  public:
@@ -59,7 +61,9 @@ std::string without_secrets(std::string_view query);
 bool equal_in_constant_time(std::string_view a, std::string_view b);
 using base::matches_pattern;
 
-access_decision may_publish(const access_rules& rules, const boost::asio::ip::address& from, std::string_view stream, std::string_view query);
+// `made`: keys beside those of the rules; null: there are none.
+access_decision may_publish(const access_rules& rules, const boost::asio::ip::address& from, std::string_view stream, std::string_view query,
+                            publish_keys* made = nullptr, std::chrono::system_clock::time_point now = {});
 access_decision may_play(const access_rules& rules, const boost::asio::ip::address& from);
 access_decision may_play_recordings(const access_rules& rules, const boost::asio::ip::address& from);
 

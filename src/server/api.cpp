@@ -43,6 +43,24 @@ boost::asio::ip::address address_of(const std::string& endpoint) {
   return address;
 }
 
+// What each path takes. Paths that are none take what asks for a page.
+std::string_view methods_of(std::string_view path) {
+  if (path == "/api/v1/keys") return "GET, HEAD, POST, DELETE";
+  if (path == "/api/v1/connections" || path == "/api/v1/recordings") return "GET, HEAD, DELETE";
+  if (path == "/api/v1/recordings/start" || path == "/api/v1/recordings/stop") return "POST";
+  return "GET, HEAD";
+}
+
+bool names_method(std::string_view list, std::string_view method) {
+  while (!list.empty()) {
+    const auto end = list.find(',');
+    if (list.substr(0, end) == method) return true;
+    if (end == std::string_view::npos) return false;
+    list.remove_prefix(end + 2);
+  }
+  return false;
+}
+
 }  // namespace
 
 // Who may: by address. A page of another site must not use the browser of somebody who may: its requests carry that site's name in Origin, or, when it
@@ -71,22 +89,9 @@ bool api::handle(const http::request& r, const http::reply_ptr& to) const {
   const bool health = r.path == "/healthz" || r.path == "/readyz";
   if (!health && r.path != "/metrics" && r.path != "/api" && !r.path.starts_with("/api/") && !is_recording(r)) return false;
   if (r.path.starts_with("/api/") && (r.path.ends_with(".flv") || r.path.ends_with(".m3u8"))) return false;  // an application may be called so
-  if (is_recording(r)) {
-    if (const auto why = refusal(r)) {
-      to->send(error_response(403, *why));
-    } else if (const auto allowed = recording_methods(r.path); allowed.find(r.method) == std::string_view::npos) {
-      auto no = error_response(405, r.method + " is not for " + r.path);
-      no.headers.emplace_back("Allow", allowed);
-      to->send(std::move(no));
-    } else {
-      recordings(r, to);
-    }
-    return true;
-  }
-  const bool reads = r.method == "GET" || r.head();
-  if (!reads && !(r.method == "DELETE" && r.path == "/api/v1/connections")) {
+  if (const auto allowed = methods_of(r.path); !names_method(allowed, r.method)) {
     auto no = error_response(405, r.method + " is not for " + r.path);
-    no.headers.emplace_back("Allow", r.path == "/api/v1/connections" ? "GET, HEAD, DELETE" : "GET, HEAD");
+    no.headers.emplace_back("Allow", allowed);
     to->send(std::move(no));
     return true;
   }
@@ -95,7 +100,13 @@ bool api::handle(const http::request& r, const http::reply_ptr& to) const {
     to->send(http::text_response(well ? 200 : 503, well ? "ok" : "stopping"));
     return true;
   }
-  if (const auto why = refusal(r)) to->send(error_response(403, *why)); else route(r, to);
+  if (const auto why = refusal(r)) {
+    to->send(error_response(403, *why));
+  } else if (is_recording(r)) {
+    recordings(r, to);
+  } else {
+    route(r, to);
+  }
   return true;
 }
 
@@ -115,7 +126,7 @@ void api::route(const http::request& r, const http::reply_ptr& to) const {
   }
   if (path == "/api" || path == "/api/" || path == "/api/v1" || path == "/api/v1/") {
     return to->send(json_response(json::object{{"server", "/api/v1/server"}, {"streams", "/api/v1/streams"}, {"connections", "/api/v1/connections"},
-                                               {"recordings", "/api/v1/recordings"},
+                                               {"recordings", "/api/v1/recordings"}, {"keys", "/api/v1/keys"},
                                                {"reasons", "/api/v1/reasons"}, {"openapi", "/api/v1/openapi.json"}, {"metrics", "/metrics"}}));
   }
   if (path == "/api/v1/openapi.json") return to->send(http::bytes_response(std::string(json_type), std::string(openapi_json())));
@@ -141,6 +152,7 @@ void api::route(const http::request& r, const http::reply_ptr& to) const {
     });
   }
   if (path == "/api/v1/connections") return connections(to);
+  if (path == "/api/v1/keys") return keys(r, to);
   if (path == "/api/v1/stream") { if (named()) one_stream(*name, to); return; }
   if (path == "/api/v1/stream/history") {
     std::size_t seconds = 600;

@@ -1,6 +1,7 @@
 // The operator's side of HTTP: /api/v1, /metrics, /healthz, /readyz. What each answers is described in server/openapi.json.
 #pragma once
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <functional>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include "http/connection.hpp"
 #include "record/service.hpp"
 #include "server/facts.hpp"
+#include "server/publish_keys.hpp"
 #include "server/reasons.hpp"
 #include "server/web_settings.hpp"
 
@@ -21,6 +23,9 @@ struct server_control {
   std::function<void(boost::asio::io_context& asker, std::string stream, std::function<void(std::vector<hub::frame_facts>&&)>)> newest_group;
   std::function<bool()> ready;  // false while it stops
   record::service* recordings = nullptr;    // there before any thread runs
+  publish_keys* keys = nullptr;             // likewise; null: there is no state directory
+  std::vector<std::string> configured_keys = {};  // patterns of those in the configuration
+  boost::asio::thread_pool* disk = nullptr;       // for what waits for the disk
   std::vector<std::string> addresses = {};  // "rtmp://0.0.0.0:1935": where it listens
   std::string pin = {};                     // of its certificate; empty: it has none
 };
@@ -43,9 +48,10 @@ class api {
   void one_stream(const std::string& name, const http::reply_ptr& to) const;
   void history(const std::string& name, std::size_t seconds, const http::reply_ptr& to) const;
   void connections(const http::reply_ptr& to) const;
+  // api_keys.cpp
+  void keys(const http::request& r, const http::reply_ptr& to) const;
   // api_recordings.cpp
   static bool is_recording(const http::request& r);
-  static std::string_view recording_methods(std::string_view path);
   void recordings(const http::request& r, const http::reply_ptr& to) const;
 
   boost::asio::io_context& io_;

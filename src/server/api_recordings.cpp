@@ -37,24 +37,9 @@ json::object active_json(const record::active_recording& a) {
   return out;
 }
 
-unsigned status_of(const base::error& why) {
-  switch (why.kind) {
-    case base::error_kind::not_found: return 404;
-    case base::error_kind::busy: return 409;
-    case base::error_kind::usage: return 400;
-    case base::error_kind::unsupported: return 501;
-    default: return 500;
-  }
-}
-
 }  // namespace
 
 bool api::is_recording(const http::request& r) { return r.path.starts_with(files) || r.path == "/api/v1/recordings" || r.path.starts_with("/api/v1/recordings/"); }
-
-std::string_view api::recording_methods(std::string_view path) {
-  if (path == "/api/v1/recordings") return "GET, HEAD, DELETE";
-  return path.starts_with("/api/") ? "POST" : "GET, HEAD";
-}
 
 void api::recordings(const http::request& r, const http::reply_ptr& to) const {
   auto& service = *control_.recordings;
@@ -63,7 +48,7 @@ void api::recordings(const http::request& r, const http::reply_ptr& to) const {
     if (name.empty()) return to->send(error_response(400, "which stream? say ?name=APP/NAME"));
     const bool start = r.path.ends_with("start");
     auto done = start ? service.start(name) : service.stop(name);
-    if (!done) return to->send(error_response(status_of(done.error()), done.error().text));
+    if (!done) return to->send(error_response(done.error()));
     return to->send(json_response(json::object{{start ? "started" : "stopped", base::valid_utf8(name)}}));
   }
   if (r.path == "/api/v1/recordings" && r.method == "DELETE") {
@@ -71,7 +56,7 @@ void api::recordings(const http::request& r, const http::reply_ptr& to) const {
     if (id.empty()) return to->send(error_response(400, "which recording? say ?id=ID"));
     return service.erase(id, [to, id, &io = io_](base::result<void> done) {
       boost::asio::post(io, [to, id, done = std::make_shared<base::result<void>>(std::move(done))] {
-        if (!*done) return to->send(error_response(status_of(done->error()), done->error().text));
+        if (!*done) return to->send(error_response(done->error()));
         to->send(json_response(json::object{{"erased", id}}));
       });
     });

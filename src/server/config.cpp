@@ -348,7 +348,7 @@ idle_timeout_s = 30
 [publish]
 allow = ["loopback"]          # may publish without a key: ranges, addresses, "loopback", "all"
 resume_s = 10                 # a millrace that lost its connection has so long to come back before viewers are told; 0: they are told at once
-[publish.keys]                # "app/name" patterns: publish to NAME?key=SECRET from anywhere
+[publish.keys]                # "app/name" patterns: publish to NAME?key=SECRET from anywhere; others are made on the page (http://127.0.0.1:8080/#/publish) or by the API
 # "live/*" = "at least 8 characters"
 
 [play]

@@ -199,7 +199,7 @@ void rtmp_connection::handle(rtmp::publish_requested& e) {
     refuse_later(e.msid, "NetStream.Publish.Denied", "too many refused attempts from this address: wait a minute", true);
     return;
   }
-  const auto decision = may_publish(shard_.settings.access, remote_address_, name, e.query);
+  const auto decision = may_publish(shard_.settings.access, remote_address_, name, e.query, shard_.keys, std::chrono::system_clock::now());
   if (!decision.allowed) {
     shard_.failures.failed(remote_address_, at);
     log::warning("#{} {}: publish {} refused: {}", id_, remote_, escaped(name), decision.why);

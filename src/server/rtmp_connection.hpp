@@ -14,6 +14,7 @@
 #include "server/config.hpp"
 #include "server/facts.hpp"
 #include "server/fan_out.hpp"
+#include "server/publish_keys.hpp"
 #include "server/reasons.hpp"
 #include "server/resume.hpp"
 #include "server/shared_streams.hpp"
@@ -33,6 +34,7 @@ struct shard_context {
   fan_out& viewers;
   std::function<std::uint64_t()> random;
   std::function<std::uint64_t()> next_id;  // of connections, unique in this server: counted from 1, the remainder by the number of shards tells the shard
+  publish_keys* keys = nullptr;  // null: none can be made
   bool stopping = false;  // whoever connects now is refused
   record::service* recordings = nullptr;         // null: there are none to play …
   boost::asio::thread_pool* readers = nullptr;   // … and with them, what reads them

@@ -103,7 +103,7 @@ void server::take_control() {
 server::~server() {
   // Each ends what it has on its own thread, while all the others are there.
   for (std::size_t index = 0; index < shards_.size(); ++index) ask(index, [](shard& s) { s.close(); return 0; });
-  if (context_.readers) context_.readers->join();  // posts to their loops
+  if (context_.disk) context_.disk->join();  // posts to their loops
   for (const auto& each : workers_) each->io.stop();
   for (const auto& each : workers_) {
     if (each->thread.joinable()) each->thread.join();
@@ -115,7 +115,10 @@ base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, 
   const auto count = shard_count(settings);
   try {  // loops and threads come with descriptors and stacks, and say by exceptions that there are none left
     std::unique_ptr<server> s(new server(io, std::move(settings)));
+    s->context_.disk = std::make_unique<boost::asio::thread_pool>(1);
+    s->context_.control.disk = s->context_.disk.get();
     if (auto opened = s->open_recordings(); !opened) return std::move(opened).error();
+    if (auto opened = s->open_keys(); !opened) return std::move(opened).error();
     if (auto opened = s->listen(); !opened) return std::move(opened).error();
     s->context_.control.addresses = s->addresses();
     if (s->identity_) s->context_.control.pin = s->identity_->pin;
@@ -132,8 +135,19 @@ base::result<void> server::open_recordings() {
   if (!opened) return std::move(opened).error().within("recordings");
   context_.recordings = *std::move(opened);
   context_.control.recordings = context_.recordings.get();
-  if (context_.recordings->enabled()) context_.readers = std::make_unique<boost::asio::thread_pool>(1);
-  for (const auto& each : shards_) each->record(*context_.recordings, context_.readers.get());
+  for (const auto& each : shards_) each->record(*context_.recordings, context_.recordings->enabled() ? context_.disk.get() : nullptr);
+  return {};
+}
+
+base::result<void> server::open_keys() {
+  const auto state = state_directory(settings_);
+  if (!state) return {};  // whoever needs one for more than this says so
+  auto opened = publish_keys::open(*state / "publish-keys.json");
+  if (!opened) return std::move(opened).error();
+  context_.keys = *std::move(opened);
+  context_.control.keys = context_.keys.get();
+  for (const auto& rule : settings_.access.publish_keys) context_.control.configured_keys.push_back(rule.pattern);
+  for (const auto& each : shards_) each->let_publish_with(context_.keys.get());
   return {};
 }
 

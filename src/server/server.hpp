@@ -46,6 +46,7 @@ class server {
   struct worker;
   server(boost::asio::io_context& io, config settings);
   base::result<void> open_recordings();
+  base::result<void> open_keys();
   base::result<void> listen();
   base::result<void> listen_http(const net::listener_options& common);
   base::result<net::listener_options> listener_settings();

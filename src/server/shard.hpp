@@ -36,7 +36,8 @@ struct server_context {
   server_control control = {};
   std::unique_ptr<hls::service> hls = nullptr;  // there before any thread runs
   std::unique_ptr<record::service> recordings = nullptr;  // likewise
-  std::unique_ptr<boost::asio::thread_pool> readers = nullptr;  // of recordings that are played; null: nothing is recorded
+  std::unique_ptr<publish_keys> keys = nullptr;                 // likewise; null: there is no state directory
+  std::unique_ptr<boost::asio::thread_pool> disk = nullptr;     // what waits for the disk: recordings that are played, keys that are made
 };
 
 struct shard_facts {
@@ -55,6 +56,8 @@ class shard {
 
   // Before its thread runs: what it publishes is recorded by the rules of `by`.
   void record(record::service& by, boost::asio::thread_pool* readers);
+  // Before its thread runs.
+  void let_publish_with(publish_keys* keys) { context_.keys = keys; }
   // As net::listen.
   base::result<void> listen(net::listener_options options);
   [[nodiscard]] web_front& web() { return web_; }

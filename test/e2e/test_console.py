@@ -94,6 +94,32 @@ def test_stream_page_plays_and_closes_a_viewer(web, browser, procs, clip, tmp_pa
     assert browser.complaints() == []
 
 
+def test_a_key_is_made_copied_and_withdrawn(web, browser, procs, clip):
+    browser.open(web.web + "/#/publish/live/van")
+    browser.wait("return document.querySelectorAll('.method').length > 0")
+    browser.run("document.querySelector('#key-note').value = 'the van'; document.querySelector('#keys form button').click()")
+    browser.wait("return !document.querySelector('#key-shown').hidden && document.querySelectorAll('#keys tbody tr').length === 1", what="the key")
+    server, stream_key = browser.run("const rows = [...document.querySelector('.method').querySelectorAll('.line code')]; return rows.map((r) => r.textContent)")
+    assert server.startswith("rtmp://") and server.endswith("/live") and stream_key.startswith("van?key=")
+    # Typed into an encoder as OBS has it: server and stream key.
+    procs.start("ffmpeg", ["ffmpeg", "-nostdin", "-v", "error", "-re", "-stream_loop", "-1", "-i", clip.path, "-c", "copy", "-f", "flv", f"{server}/{stream_key}"])
+    web.wait_publisher("live/van")
+    browser.wait("return document.querySelector('#keys tbody tr td:nth-child(5)').textContent !== '–'", timeout=10, what="that it was used")
+    row = browser.run("return document.querySelector('#keys tbody tr').innerText")
+    assert "live/van" in row and "the van" in row and "Never" in row
+    secret = stream_key.split("=")[1]
+    assert secret not in browser.run("return document.querySelector('#keys').innerText")
+    browser.run("document.querySelector('#keys tbody button').click()")
+    browser.wait("return document.querySelector('#keys dialog').open && document.querySelector('#keys dialog').innerText.includes('live/van')")
+    browser.run("document.querySelector('#keys dialog .danger').click()")
+    browser.wait("return document.querySelectorAll('#keys tbody tr').length === 0")
+    assert secret not in browser.text() and api(web, "/api/v1/keys")["keys"] == []
+    browser.run("document.querySelector('#key-streams').value = 'nothing'; document.querySelector('#keys form button').click()")
+    browser.wait("return document.querySelector('#keys .fault').innerText.includes('APP/NAME')")
+    complaints = [c for c in browser.complaints() if "400" not in str(c)]
+    assert complaints == []
+
+
 def test_leaving_the_page_ends_its_player(web, browser, procs, clip):
     publish(web, procs, clip, "live/a")
     browser.open(web.web + "/#/stream/live/a")

@@ -167,6 +167,15 @@ def test_the_api_says_what_its_description_says(live, procs):
     ask("/api/v1/stream/history?name=live/a&seconds=601", status=400)
     ask("/api/v1/connections?id=999999", "DELETE", status=404)
     ask("/api/v1/connections?id=x", "DELETE", status=400)
+    assert ask("/api/v1/keys") == {"keys": [], "configured": []}
+    made = ask("/api/v1/keys?streams=live/*&note=the%20van&lasts_s=60", "POST")
+    kept, = ask("/api/v1/keys")["keys"]
+    assert kept == {name: value for name, value in made.items() if name != "secret"} and len(made["secret"]) == 32
+    assert ask(f"/api/v1/keys?id={made['id']}", "DELETE") == {"withdrawn": made["id"]}
+    for wrong in ("", "?streams=nothing", "?streams=live/a&lasts_s=x", "?streams=live/a&lasts_s=0", "?streams=live/a&note=%0A"):
+        ask("/api/v1/keys" + wrong, "POST", status=400)
+    ask("/api/v1/keys", "DELETE", status=400)
+    ask("/api/v1/keys?id=00000000", "DELETE", status=404)
     assert get(server, "/api/v1/nothing")[0] == 404
     assert get(server, "/api/v1/server", "POST")[0] == 405
     assert json.loads(get(server, "/api/v1/openapi.json")[2]) == OPENAPI
@@ -183,6 +192,39 @@ def test_the_api_is_not_for_pages_of_other_sites(live):
     assert get(server, "/api/v1/connections?id=1", "DELETE", Origin="https://attacker.example")[0] == 403
     assert get(server, "/api/v1/connections?id=999", "DELETE", Origin=server.http(""))[0] == 404
     assert "Access-Control-Allow-Origin" not in get(server, "/api/v1/server")[1]
+
+
+def test_a_key_lets_others_publish_until_it_is_withdrawn(start_server, procs, clip, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text("[publish]\nallow = [\"192.0.2.1\"]\n[publish.keys]\n\"other/*\" = \"set by hand\"\n")
+    server = start_server("--config", config)
+
+    def push(name):
+        return procs.millrace("push", "--no-reconnect", "--loop", clip.path, server.rtmp(name))
+
+    refused = push("live/a")
+    assert refused.wait(20) != 0 and "not allowed" in refused.text
+    made = fetch_json(server, "/api/v1/keys?streams=live/*", "POST")[1]
+    wrong = push("live/a?key=guessed")
+    assert wrong.wait(20) != 0 and "wrong key" in wrong.text
+    without = push("live/a")
+    assert without.wait(20) != 0 and "needs its key" in without.text
+    right = push(f"live/a?key={made['secret']}")
+    server.wait_publisher("live/a")
+    assert fetch_json(server, "/api/v1/keys")[1]["keys"][0]["used"] and fetch_json(server, "/api/v1/keys")[1]["configured"] == ["other/*"]
+    assert fetch_json(server, f"/api/v1/keys?id={made['id']}", "DELETE")[0] == 200
+    assert right.running(), "who publishes with it goes on"
+    late = push(f"live/b?key={made['secret']}")
+    assert late.wait(20) != 0 and "not allowed" in late.text
+    assert made["secret"] not in server.process.text + right.text
+    # It is still so after a restart.
+    kept = fetch_json(server, "/api/v1/keys?streams=live/a&note=kept", "POST")[1]
+    right.stop()
+    server.kill_and_restart()
+    assert [k["note"] for k in fetch_json(server, "/api/v1/keys")[1]["keys"]] == ["kept"]
+    again = push(f"live/a?key={kept['secret']}")
+    server.wait_publisher("live/a")
+    again.stop()
 
 
 def test_an_address_that_may_not_is_told_which_setting_it_is(start_server, tmp_path):

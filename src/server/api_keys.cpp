@@ -1,0 +1,70 @@
+// Publish keys in the API: which there are, one more, one less. A secret is in the answer to whoever makes its key, and nowhere else.
+#include <boost/asio/post.hpp>
+#include <boost/json.hpp>
+#include <charconv>
+
+#include "base/escape.hpp"
+#include "base/log.hpp"
+#include "base/utf8.hpp"
+#include "server/api.hpp"
+#include "server/api_json.hpp"
+#include "server/api_responses.hpp"
+
+namespace millrace::server {
+namespace json = boost::json;
+
+namespace {
+
+json::object key_json(const publish_key_facts& k) {
+  json::object out{{"id", k.id}, {"streams", base::valid_utf8(k.streams)}, {"made", rfc3339(k.made)}};
+  if (!k.note.empty()) out["note"] = base::valid_utf8(k.note);
+  if (k.expires) out["expires"] = rfc3339(*k.expires);
+  if (k.used) out["used"] = rfc3339(*k.used);
+  return out;
+}
+
+}  // namespace
+
+void api::keys(const http::request& r, const http::reply_ptr& to) const {
+  auto* const store = control_.keys;
+  if (store == nullptr) return to->send(error_response(501, "there is no state directory to keep keys in: start the server with --state DIR"));
+  if (r.method == "POST") {
+    const auto streams = r.parameter("streams").value_or("");
+    if (streams.empty()) return to->send(error_response(400, "for which streams? say ?streams=APP/NAME or ?streams=APP/*"));
+    std::optional<std::chrono::seconds> lasts;
+    if (const auto text = r.parameter("lasts_s")) {
+      std::int64_t seconds = 0;
+      const auto read = std::from_chars(text->data(), text->data() + text->size(), seconds);
+      if (text->empty() || read.ec != std::errc() || read.ptr != text->data() + text->size()) return to->send(error_response(400, "lasts_s takes a whole number of seconds"));
+      lasts = std::chrono::seconds(seconds);
+    }
+    return boost::asio::post(*control_.disk, [store, to, streams, note = r.parameter("note").value_or(""), lasts, remote = r.remote, &io = io_] {
+      auto made = std::make_shared<base::result<publish_keys::made>>(store->make(streams, note, lasts, std::chrono::system_clock::now()));
+      if (*made) base::log::info("http {}: publish key {} was made for {}", remote, (*made)->facts.id, base::escaped(streams));
+      boost::asio::post(io, [to, made] {
+        if (!*made) return to->send(error_response(made->error()));
+        auto out = key_json((*made)->facts);
+        out["secret"] = (*made)->secret;
+        to->send(json_response(out));
+      });
+    });
+  }
+  if (r.method == "DELETE") {
+    const auto id = r.parameter("id").value_or("");
+    if (id.empty()) return to->send(error_response(400, "which key? say ?id=ID"));
+    return boost::asio::post(*control_.disk, [store, to, id, remote = r.remote, &io = io_] {
+      auto done = std::make_shared<base::result<void>>(store->withdraw(id));
+      if (*done) base::log::info("http {}: publish key {} was withdrawn", remote, id);
+      boost::asio::post(io, [to, id, done] {
+        if (!*done) return to->send(error_response(done->error()));
+        to->send(json_response(json::object{{"withdrawn", id}}));
+      });
+    });
+  }
+  json::array keys, configured;
+  for (const auto& k : store->list()) keys.push_back(key_json(k));
+  for (const auto& pattern : control_.configured_keys) configured.emplace_back(base::valid_utf8(pattern));
+  to->send(json_response(json::object{{"keys", std::move(keys)}, {"configured", std::move(configured)}}));
+}
+
+}  // namespace millrace::server
