@@ -4,9 +4,13 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <functional>
 #include <iostream>
 #include <memory>
+#include <span>
 #include <string>
+#include <unistd.h>
+
 #include <vector>
 
 #include "base/log.hpp"
@@ -35,6 +39,12 @@ struct serve_options {
   bool print_config = false;
 };
 
+std::span<const char* const> environment() {
+  std::size_t count = 0;
+  while (environ[count] != nullptr) ++count;
+  return {environ, count};
+}
+
 base::result<server::config> settings_from(const serve_options& o) {
   server::config c;
   // Unless something else is said; a second server on this machine goes without.
@@ -45,6 +55,9 @@ base::result<server::config> settings_from(const serve_options& o) {
     if (!loaded) return std::move(loaded).error();
     c = std::move(*loaded);
   }
+  auto set = server::apply_environment(environment(), std::move(c));
+  if (!set) return std::move(set).error();
+  c = std::move(*set);
   if (!o.listen.empty()) c.listen.clear();
   for (const auto& text : o.listen) {
     auto address = net::parse_listen_address(text);
@@ -81,6 +94,24 @@ base::result<server::config> settings_from(const serve_options& o) {
     c.access.publish_allow.insert(c.access.publish_allow.end(), ranges->begin(), ranges->end());
   }
   return c;
+}
+
+// On SIGHUP.
+void reload(server::server& s, const serve_options& o) {
+  auto next = settings_from(o);
+  if (!next) return log::error("reload: nothing was changed: {}", next.error().text);
+  const auto level = next->log_level, format = next->log_format;
+  auto changed = s.reload(std::move(*next));
+  if (!changed) return log::error("reload: nothing was changed: {}", changed.error().text);
+  if (auto parsed = parse_level(level)) set_level(*parsed);
+  set_format(format == "json" ? log_format::json : log_format::text);
+  std::string now, later;
+  for (const auto& one : *changed) {
+    auto& list = one.takes_effect ? now : later;
+    list += (list.empty() ? "" : ", ") + one.setting;
+  }
+  log::info("reloaded: {}; certificate and publish keys were read again", now.empty() ? "no setting that can be taken over differs" : now);
+  if (!later.empty()) log::warning("reload: takes a restart: {}", later);
 }
 
 std::string ready_line(const server::server& s) {
@@ -120,6 +151,15 @@ int run_serve(const serve_options& o) {
       flushing.async_wait([&](boost::system::error_code) { io.stop(); });
     });
   });
+  boost::asio::signal_set hangups(io, SIGHUP);
+  std::function<void()> await_hangup = [&] {
+    hangups.async_wait([&](boost::system::error_code failed, int) {
+      if (failed) return;
+      reload(s, o);
+      await_hangup();
+    });
+  };
+  await_hangup();
   log::info("{}", ready_line(s));
   io.run();
   log::info("stopped");

@@ -112,12 +112,19 @@ class core : public std::enable_shared_from_this<core> {
         retry_(io),
         table_(options_.addresses ? options_.addresses : std::make_shared<address_table>(options_.connections_per_address_max)) {}
 
-  base::result<void> prepare() {
-    if (!options_.tls || !options_.certificate) return {};
-    auto made = make_tls_server_context(*options_.certificate);
+  base::result<void> prepare(const std::shared_ptr<const identity>& certificate) {
+    if (!options_.tls || !certificate) return {};
+    auto made = make_tls_server_context(*certificate);
     if (!made) return std::move(made).error();
     tls_ = *std::move(made);
     return {};
+  }
+
+  base::result<void> use(const std::shared_ptr<const identity>& certificate) {
+    if (quic_) {
+      if (auto used = quic_->use(*certificate); !used) return used;
+    }
+    return prepare(certificate);
   }
 
   void take(tcp::acceptor acceptor) {
@@ -287,6 +294,7 @@ class listener_on_core final : public listener {
   [[nodiscard]] std::vector<std::string> addresses() const override { return addresses_; }
   [[nodiscard]] listener_counters counters() const override { return core_->counters(); }
   void stop() override { core_->stop(); }
+  base::result<void> use(const std::shared_ptr<const identity>& certificate) override { return core_->use(certificate); }
 
  private:
   std::shared_ptr<core> core_;
@@ -364,7 +372,7 @@ base::result<std::unique_ptr<listener>> listen(asio::io_context& io, listener_op
   }
 
   auto made = std::make_shared<core>(io, options, std::move(on_accept));
-  if (auto prepared = made->prepare(); !prepared) return std::move(prepared).error();
+  if (auto prepared = made->prepare(options.certificate); !prepared) return std::move(prepared).error();
   auto both = open_both(io, address, options.address.port, options, made);
   // Any free port: TCP chose one whose number may be taken on UDP.
   for (int i = 1; !both && options.address.port == 0 && i < pair_attempts; ++i) both = open_both(io, address, 0, options, made);

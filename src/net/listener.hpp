@@ -60,6 +60,8 @@ class listener {
   [[nodiscard]] virtual listener_counters counters() const = 0;
   // Stops accepting; what is connected goes on.
   virtual void stop() = 0;
+  // Who comes from now on is shown this certificate; what is connected goes on. Errors (kind local) leave the one before in place.
+  virtual base::result<void> use(const std::shared_ptr<const identity>& certificate) = 0;
 };
 
 // Errors (kind local) say which socket failed and what to do: "udp 0.0.0.0:1935 is in use: stop the other server or pick --listen

@@ -57,6 +57,7 @@ class server_endpoint final : public quic_endpoint {
     port_ = socket->local().port();
     add_socket(std::move(socket));
   }
+  void use(std::shared_ptr<const quic_credentials> credentials) { credentials_ = std::move(credentials); }  // sessions under way share the old ones
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] quic_server_counters counters() const {
     auto out = counters_;
@@ -280,6 +281,12 @@ class server final : public quic_server {
   [[nodiscard]] std::uint16_t port() const override { return endpoint_->port(); }
   [[nodiscard]] quic_server_counters counters() const override { return endpoint_->counters(); }
   void stop() override { endpoint_->stop(); }
+  base::result<void> use(const identity& certificate) override {
+    auto credentials = quic_credentials::for_server(certificate);
+    if (!credentials) return credentials.error();
+    endpoint_->use(std::move(*credentials));
+    return {};
+  }
 
  private:
   std::shared_ptr<server_endpoint> endpoint_;

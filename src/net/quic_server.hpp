@@ -19,6 +19,8 @@ class quic_server {
   [[nodiscard]] virtual quic_server_counters counters() const = 0;
   // Refuses new connections (CONNECTION_REFUSED); what is connected goes on.
   virtual void stop() = 0;
+  // Of handshakes that begin from now on. Errors (kind local) leave the one before in place.
+  virtual base::result<void> use(const identity& certificate) = 0;
 };
 
 // Hands over a transport when the client's bidirectional stream 0 has opened (handshake complete); it is not started.

@@ -24,8 +24,7 @@ struct server_control {
   std::function<bool()> ready;  // false while it stops
   record::service* recordings = nullptr;    // there before any thread runs
   publish_keys* keys = nullptr;             // likewise; null: there is no state directory
-  std::vector<std::string> configured_keys = {};  // patterns of those in the configuration
-  boost::asio::thread_pool* disk = nullptr;       // for what waits for the disk
+  boost::asio::thread_pool* disk = nullptr; // for what waits for the disk
   std::vector<std::string> addresses = {};  // "rtmp://0.0.0.0:1935": where it listens
   std::string pin = {};                     // of its certificate; empty: it has none
 };
@@ -34,8 +33,8 @@ struct server_control {
 class api {
  public:
   // All of it outlives this object.
-  api(boost::asio::io_context& io, const web_settings& settings, const server_control& control, const reason_log& reasons)
-      : io_(io), settings_(settings), control_(control), reasons_(reasons) {}
+  api(boost::asio::io_context& io, const web_settings& settings, const access_rules& access, const server_control& control, const reason_log& reasons)
+      : io_(io), settings_(settings), access_(access), control_(control), reasons_(reasons) {}
 
   // False: the path is none of ours, and nothing was done.
   bool handle(const http::request& r, const http::reply_ptr& to) const;
@@ -56,6 +55,7 @@ class api {
 
   boost::asio::io_context& io_;
   const web_settings& settings_;
+  const access_rules& access_;
   const server_control& control_;
   const reason_log& reasons_;
 };

@@ -63,7 +63,7 @@ void api::keys(const http::request& r, const http::reply_ptr& to) const {
   }
   json::array keys, configured;
   for (const auto& k : store->list()) keys.push_back(key_json(k));
-  for (const auto& pattern : control_.configured_keys) configured.emplace_back(base::valid_utf8(pattern));
+  for (const auto& rule : access_.publish_keys) configured.emplace_back(base::valid_utf8(rule.pattern));
   to->send(json_response(json::object{{"keys", std::move(keys)}, {"configured", std::move(configured)}}));
 }
 

@@ -4,6 +4,8 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -257,6 +259,17 @@ const settings& known_settings() {
   return all;
 }
 
+std::string as_written(const toml::node& node) {
+  std::ostringstream out;
+  node.visit([&](const auto& value) { out << toml::toml_formatter(value); });
+  return out.str();
+}
+
+// Settings that a server takes over while it runs; sections end with a dot.
+constexpr std::array reloaded{"publish.allow", "publish.keys", "play.allow", "play.recordings_allow", "play.catch_up", "play.delay_ms", "play.wait_s", "http.cors",
+                              "http.admin_allow", "http.admin_hosts", "drain.seconds", "drain.to", "tls.certificate", "tls.key", "log_level", "log_format",
+                              "limits.connect_s", "limits.idle_connection_s", "limits.publisher_silence_s", "limits.media_message_bytes", "limits.viewer_age_s"};
+
 std::string read_table(config& c, const toml::table& table, const std::string& prefix, toml::source_position& at) {
   const auto& known = known_settings();
   for (const auto& [key, node] : table) {
@@ -265,6 +278,7 @@ std::string read_table(config& c, const toml::table& table, const std::string& p
     if (const auto found = known.find(path); found != known.end()) {
       auto wrong = found->second.read(c, node);
       if (!wrong.empty()) return fmt::format("{}: {}", path, wrong);
+      c.written[path] = as_written(node);
       continue;
     }
     const bool is_section = std::any_of(known.begin(), known.end(), [&](const auto& k) { return k.first.starts_with(path + "."); });
@@ -298,6 +312,50 @@ base::result<config> parse_config(std::string_view toml_text, std::string_view f
                                                       c.key.empty() ? "tls.key" : "tls.certificate")};
   }
   return c;
+}
+
+base::result<config> apply_environment(std::span<const char* const> entries, config c) {
+  static constexpr std::string_view prefix = "MILLRACE_SERVE_";
+  std::map<std::string, std::string, std::less<>> names;  // by the variable's
+  for (const auto& [path, one] : known_settings()) {
+    std::string name(prefix);
+    for (const char letter : path) name += letter == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(letter)));
+    names.emplace(std::move(name), path);
+  }
+  for (const std::string_view entry : entries) {
+    if (!entry.starts_with(prefix)) continue;
+    const auto name = entry.substr(0, entry.find('='));
+    const auto found = names.find(name);
+    if (found == names.end()) {
+      std::vector<std::string_view> all;
+      for (const auto& [known, path] : names) all.push_back(known);
+      return base::error{error_kind::usage, fmt::format("{}: no setting has this variable; did you mean {}?", name, base::nearest(name, all))};
+    }
+    const std::string value(entry.substr(std::min(entry.size(), name.size() + 1)));
+    toml::table table;
+    try {
+      table = toml::parse("value = " + value);
+    } catch (const toml::parse_error&) {
+      table.insert_or_assign("value", value);  // a text as a shell has it
+    }
+    if (table.size() != 1) return base::error{error_kind::usage, fmt::format("{}: takes one value", name)};
+    const auto& node = *table.get("value");
+    if (auto wrong = known_settings().find(found->second)->second.read(c, node); !wrong.empty()) return base::error{error_kind::usage, fmt::format("{}: {}", name, wrong)};
+    c.written[found->second] = as_written(node);
+  }
+  return c;
+}
+
+std::vector<config_change> changes(const config& before, const config& after) {
+  std::map<std::string, std::pair<std::string, std::string>> both;
+  for (const auto& [path, value] : before.written) both[path].first = value;
+  for (const auto& [path, value] : after.written) both[path].second = value;
+  std::vector<config_change> out;
+  for (const auto& [path, values] : both) {
+    if (values.first == values.second) continue;
+    out.push_back({path, std::find(reloaded.begin(), reloaded.end(), path) != reloaded.end()});
+  }
+  return out;
 }
 
 base::result<config> load_config(const std::filesystem::path& file, config c) {

@@ -1,7 +1,9 @@
 // What `millrace serve` can be told: the embedded defaults, then a TOML file, then the command line.
 #pragma once
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,12 +48,23 @@ struct config {
   std::chrono::milliseconds resume_window{10'000};
   record::settings record;                   // nothing without a directory
   std::string drain_to;                      // the tcUrl that they are sent to; empty: where they are
+  std::map<std::string, std::string> written;  // what a file or the environment said, by setting, as TOML: for comparing only
 };
 
 // Errors (kind usage) name file, line, key and what the key takes; an unknown key is an error that suggests the nearest one.
 // What the file says nothing about stays as it is in `c`.
 base::result<config> parse_config(std::string_view toml, std::string_view file_name, config c = {});
 base::result<config> load_config(const std::filesystem::path& file, config c = {});
+// Variables of the environment named after settings, such as MILLRACE_SERVE_LIMITS_RING_S=10: a value as TOML writes it, or a text without quotes.
+// `entries` as in environ: "NAME=VALUE"; others are skipped. Errors as above, with the variable in place of file and line.
+base::result<config> apply_environment(std::span<const char* const> entries, config c);
+
+// What differs between two configurations, by setting, and whether a server that runs takes it over (server::reload). Lists of rules count as one.
+struct config_change {
+  std::string setting;
+  bool takes_effect = false;
+};
+std::vector<config_change> changes(const config& before, const config& after);
 
 // Fills what was left open from the environment. Error (kind local) when no state directory can be found.
 base::result<std::filesystem::path> state_directory(const config& c);

@@ -75,6 +75,36 @@ TEST(config, how_hls_is_cut) {
   EXPECT_EQ(example->hls.linger, defaults.hls.linger);
 }
 
+TEST(config, the_environment_wins_over_the_file) {
+  const auto file = *parse_config("log_level = \"error\"\n[limits]\nring_s = 5\n", "m.toml");
+  const char* const entries[] = {"HOME=/root", "MILLRACE_SERVE_LIMITS_RING_S=7.5", "MILLRACE_SERVE_PUBLISH_ALLOW=[\"10.0.0.0/8\", \"loopback\"]", "MILLRACE_SERVE_TLS_ENABLED=false",
+                                 "MILLRACE_SERVE_DRAIN_TO=rtmps://other/live"};
+  const auto both = apply_environment(entries, file);
+  ASSERT_TRUE(both) << both.error().text;
+  EXPECT_EQ(both->hub.ring_age, std::chrono::milliseconds(7500));
+  EXPECT_EQ(both->access.publish_allow.size(), 3U);
+  EXPECT_FALSE(both->tls);
+  EXPECT_EQ(both->drain_to, "rtmps://other/live");
+  EXPECT_EQ(both->log_level, "error");
+  const auto said = [&](const char* entry) { return apply_environment(std::span(&entry, 1), file).error().text; };
+  EXPECT_EQ(said("MILLRACE_SERVE_LIMITS_RING=7"), "MILLRACE_SERVE_LIMITS_RING: no setting has this variable; did you mean MILLRACE_SERVE_LIMITS_RING_S?");
+  EXPECT_EQ(said("MILLRACE_SERVE_TLS_ENABLED=perhaps"), "MILLRACE_SERVE_TLS_ENABLED: takes true or false");
+  EXPECT_EQ(said("MILLRACE_SERVE_LIMITS_RING_S=1\nother = 2"), "MILLRACE_SERVE_LIMITS_RING_S: takes one value");
+}
+
+TEST(config, changes_are_named_and_which_take_a_restart) {
+  const auto read = [](std::string_view text) { return *parse_config(text, "m.toml"); };
+  const auto names = [&](std::string_view before, std::string_view after) {
+    std::string out;
+    for (const auto& one : changes(read(before), read(after))) out += one.setting + (one.takes_effect ? "+ " : "- ");
+    return out;
+  };
+  EXPECT_EQ(names("[play]\nallow = [\"all\"]", "[play]\nallow = [ \"all\" ] # the same"), "");
+  EXPECT_EQ(names("[play]\nallow = [\"all\"]", ""), "play.allow+ ");
+  EXPECT_EQ(names("", "listen = \":1\"\n[publish.keys]\n\"live/*\" = \"12345678\"\n[limits]\nring_s = 5\nconnect_s = 5"), "limits.connect_s+ limits.ring_s- listen- publish.keys+ ");
+  EXPECT_EQ(names("[publish.keys]\n\"live/*\" = \"12345678\"", "[publish.keys]\n\"live/*\" = \"12345679\""), "publish.keys+ ");
+}
+
 TEST(config, what_is_said_of_http) {
   config before;
   before.web.listen = {{"127.0.0.1", 8080}};

@@ -112,12 +112,24 @@ base::result<void> publish_keys::change(const std::function<base::result<void>(k
     list.push_back(std::move(o));
   }
   if (auto written = net::write_state_file(file_, json::serialize(json::object{{"keys", std::move(list)}}) + "\n", 0600); !written) return written;
+  take(*std::move(next));
+  return {};
+}
+
+void publish_keys::take(keys&& next) {
   const std::lock_guard held(mutex_);
-  for (auto& k : *next) {
+  for (auto& k : next) {
     const auto before = std::find_if(all_.begin(), all_.end(), [&](const key& old) { return old.facts.id == k.facts.id; });
     if (before != all_.end()) k.facts.used = before->facts.used;
   }
-  all_ = *std::move(next);
+  all_ = std::move(next);
+}
+
+base::result<void> publish_keys::read_again() {
+  const std::lock_guard one_at_a_time(changing_);
+  auto there = read(file_);
+  if (!there) return std::move(there).error();
+  take(*std::move(there));
   return {};
 }
 

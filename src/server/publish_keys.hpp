@@ -33,6 +33,9 @@ class publish_keys {
   // A file that is not there holds no keys. Errors (kinds local, input) name the file and say what to do.
   static base::result<std::unique_ptr<publish_keys>> open(std::filesystem::path file);
 
+  // What another process changed in the file, or a person. Kinds local, input: what was known stays.
+  base::result<void> read_again();
+
   struct made {
     publish_key_facts facts;
     std::string secret;  // told this once: 32 hexadecimal digits
@@ -59,6 +62,7 @@ class publish_keys {
   explicit publish_keys(std::filesystem::path file) : file_(std::move(file)) {}
   static base::result<keys> read(const std::filesystem::path& file);
   // What another server of the same directory changed meanwhile is kept.
+  void take(keys&& next);
   base::result<void> change(const std::function<base::result<void>(keys&)>& how);
 
   const std::filesystem::path file_;

@@ -146,9 +146,33 @@ base::result<void> server::open_keys() {
   if (!opened) return std::move(opened).error();
   context_.keys = *std::move(opened);
   context_.control.keys = context_.keys.get();
-  for (const auto& rule : settings_.access.publish_keys) context_.control.configured_keys.push_back(rule.pattern);
   for (const auto& each : shards_) each->let_publish_with(context_.keys.get());
   return {};
+}
+
+base::result<std::vector<config_change>> server::reload(config next) {
+  std::shared_ptr<const net::identity> certificate;
+  if (identity_ && !next.certificate.empty()) {
+    auto loaded = net::load_identity(next.certificate, next.key);
+    if (!loaded) return std::move(loaded).error();
+    if ((*loaded)->certificate_pem != identity_->certificate_pem) certificate = *std::move(loaded);
+  }
+  if (context_.keys) {
+    if (auto read = context_.keys->read_again(); !read) return std::move(read).error();
+  }
+  auto changed = changes(settings_, next);
+  for (std::size_t index = 0; index < shards_.size(); ++index) ask(index, [&](shard& s) { s.reload(next, certificate); return 0; });
+  if (certificate) {
+    identity_ = std::move(certificate);
+    log::info("the certificate was replaced: pin={}, valid until {}", identity_->pin, identity_->not_after);
+  }
+  // What takes a restart stays different, so that it is said again next time.
+  for (const auto& one : changed) {
+    if (!one.takes_effect) continue;
+    if (const auto now = next.written.find(one.setting); now != next.written.end()) settings_.written[one.setting] = now->second;
+    else settings_.written.erase(one.setting);
+  }
+  return changed;
 }
 
 base::result<net::listener_options> server::listener_settings() {

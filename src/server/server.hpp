@@ -35,6 +35,9 @@ class server {
   // Of a stream that somebody publishes or views: what its publisher's shard knows, with the viewers of all.
   [[nodiscard]] std::optional<hub::stream_facts> stream(std::string_view name) const;
 
+  // Takes over from `next` what a running server can, and the certificate and publish keys as they are on disk now. What was changed, by
+  // setting; nothing running is touched. Errors: a certificate or a file of keys that cannot be used, and then nothing changes at all.
+  base::result<std::vector<config_change>> reload(config next);
   // Asks everybody who can (E-RTMP v2 "Reconnect Request") to come back over a new connection, at `tc_url` or, when that is empty, where
   // they are. Who publishes is followed by the new connection without a gap for viewers. How many were asked.
   std::size_t request_reconnect(const std::string& tc_url, const std::string& why);
@@ -59,7 +62,7 @@ class server {
   auto ask(std::size_t index, Question question) const;
 
   boost::asio::io_context& io_;
-  const config settings_;
+  config settings_;
   server_context context_;
   std::shared_ptr<const net::identity> identity_;
   std::vector<std::unique_ptr<worker>> workers_;  // of all shards but the first

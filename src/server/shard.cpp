@@ -5,6 +5,8 @@
 #include <boost/asio/post.hpp>
 #include <ctime>
 
+#include "base/log.hpp"
+
 namespace millrace::server {
 
 namespace {
@@ -80,6 +82,27 @@ base::result<void> shard::listen(net::listener_options options) {
   return {};
 }
 
+void shard::reload(const config& next, const std::shared_ptr<const net::identity>& certificate) {
+  settings_.access = next.access;
+  settings_.rtmp = next.rtmp;
+  settings_.hub.viewer_age = next.hub.viewer_age;
+  settings_.viewers = next.viewers;
+  settings_.drain = next.drain;
+  settings_.drain_to = next.drain_to;
+  settings_.web.cors = next.web.cors;
+  settings_.web.admin_allow = next.web.admin_allow;
+  settings_.web.admin_hosts = next.web.admin_hosts;
+  context_.limits = settings_.rtmp;
+  if (!certificate) return;
+  const auto show = [&](const std::vector<std::unique_ptr<net::listener>>& all) {
+    for (const auto& one : all) {
+      if (auto used = one->use(certificate); !used) base::log::warning("shard {}: the certificate cannot be used: {}", index_, used.error().text);
+    }
+  };
+  show(listeners_);
+  show(web_.listeners());
+}
+
 void shard::accept(net::transport_ptr transport) {
   const auto id = context_.next_id();
   // Posted by the connection, so it may run after this shard is gone.
@@ -102,7 +125,7 @@ std::optional<hub::stream_facts> shard::stream(std::string_view name) const {
   const auto found = streams_.find(name);
   if (!found) return std::nullopt;
   auto facts = found->facts();
-  facts.viewers -= shared_.feeds_of(name) + (recorders_ ? recorders_->viewers_of(name) : 0);
+  facts.viewers -= shared_.feeds_of(name) + packagers_.packagers_of(name) + (recorders_ ? recorders_->viewers_of(name) : 0);
   return facts;
 }
 

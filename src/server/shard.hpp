@@ -58,6 +58,8 @@ class shard {
   void record(record::service& by, boost::asio::thread_pool* readers);
   // Before its thread runs.
   void let_publish_with(publish_keys* keys) { context_.keys = keys; }
+  // What changes() says takes effect; null: the certificate stays. Of what is connected, only what it does next.
+  void reload(const config& next, const std::shared_ptr<const net::identity>& certificate);
   // As net::listen.
   base::result<void> listen(net::listener_options options);
   [[nodiscard]] web_front& web() { return web_; }
@@ -94,7 +96,7 @@ class shard {
   void sample(base::instant at);
 
   boost::asio::io_context& io_;
-  const config& settings_;
+  config settings_;  // its own, so that what is reloaded changes on its thread
   const shard_index index_;
   const std::size_t count_;
   hub::directory streams_;

@@ -59,7 +59,7 @@ struct web_front::player {
 };
 
 web_front::web_front(shard_context& shard, server_context& server)
-    : shard_(shard), server_(server), api_(shard.io, shard.settings.web, server.control, server.reasons), context_{shard.io, {}, {}} {
+    : shard_(shard), server_(server), api_(shard.io, shard.settings.web, shard.settings.access, server.control, server.reasons), context_{shard.io, {}, {}} {
   context_.limits.progress = shard.settings.viewers.progress;
   context_.handle = [this](http::request&& r, http::reply_ptr to) { handle(std::move(r), std::move(to)); };
 }

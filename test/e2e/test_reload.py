@@ -1,0 +1,92 @@
+"""SIGHUP: rules, keys, limits and certificates change under running streams, and what is wrong changes nothing."""
+import signal
+import subprocess
+
+import pytest
+
+from test_http import fetch_json
+
+SELF = "allow = [\"loopback\"]"
+
+
+def certificate(folder, name):
+    """A certificate of its own key, and its pin."""
+    cert, key = folder / f"{name}.crt", folder / f"{name}.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert, "-days", "9", "-subj", f"/CN={name}"],
+                   check=True, capture_output=True)
+    der = subprocess.run(f"openssl x509 -in '{cert}' -pubkey -noout | openssl pkey -pubin -outform DER | openssl dgst -sha256 -r", shell=True, check=True, capture_output=True, text=True)
+    return cert, key, der.stdout.split()[0]
+
+
+class Reloaded:
+    def __init__(self, start_server, folder, text):
+        self.file = folder / "millrace.toml"
+        self.file.write_text(text)
+        self.server = start_server("--config", self.file)
+
+    def now(self, text):
+        """The line that says what became of it."""
+        self.file.write_text(text)
+        mark = self.server.process.mark()
+        self.server.process.popen.send_signal(signal.SIGHUP)
+        return self.server.process.wait_line(r"reloaded: .*|nothing was changed: .*", after=mark).text
+
+
+def test_rules_change_under_a_running_stream(start_server, procs, clip, tmp_path):
+    conf = Reloaded(start_server, tmp_path, f"[publish]\n{SELF}\n")
+    server = conf.server
+    running = procs.millrace("push", "--no-reconnect", "--loop", clip.path, server.rtmp("live/a"))
+    server.wait_publisher("live/a")
+    said = conf.now("[publish]\nallow = [\"192.0.2.1\"]\n[publish.keys]\n\"live/*\" = \"let-me-in\"\n")
+    assert "publish.allow" in said and "publish.keys" in said
+    refused = procs.millrace("push", "--no-reconnect", clip.path, server.rtmp("live/b"))
+    assert refused.wait(20) != 0 and "needs its key" in refused.text
+    procs.millrace("push", "--no-reconnect", "--loop", clip.path, server.rtmp("live/b?key=let-me-in"))
+    server.wait_publisher("live/b")
+    assert fetch_json(server, "/api/v1/keys")[1]["configured"] == ["live/*"]
+    assert running.running()
+    assert "no setting" in conf.now("[publish]\nallow = [\"192.0.2.1\"]\n[publish.keys]\n\"live/*\" = \"let-me-in\"\n")
+
+
+def test_what_is_wrong_changes_nothing(start_server, procs, clip, tmp_path):
+    conf = Reloaded(start_server, tmp_path, f"[publish]\n{SELF}\n")
+    for text, words in (("[publish]\nalow = []\n", "millrace.toml:2: publish.alow is no setting; did you mean publish.allow?"), ("[publish\n", "millrace.toml:1"),
+                        ("[publish]\nallow = []\n[tls]\ncertificate = \"/nowhere.pem\"\nkey = \"/nowhere.pem\"\n", "/nowhere.pem")):
+        said = conf.now(text)
+        assert "nothing was changed" in said and words in said
+    procs.millrace("push", "--no-reconnect", "--loop", clip.path, conf.server.rtmp("live/a"))
+    conf.server.wait_publisher("live/a")
+    # What cannot change while it runs is said, each time, and the rest is taken over.
+    for _ in range(2):
+        mark = conf.server.process.mark()
+        conf.now(f"listen = \"127.0.0.1:1\"\nlog_level = \"debug\"\n[publish]\n{SELF}\n")
+        conf.server.process.wait_line("takes a restart: listen", after=mark)
+
+
+@pytest.mark.parametrize("form", ["rtmps", "rtmpq?transport=quic-only"])
+def test_a_new_certificate_for_who_comes_from_now_on(start_server, procs, clip, tmp_path, form):
+    (cert, key, old_pin), (new_cert, new_key, new_pin) = certificate(tmp_path, "old"), certificate(tmp_path, "new")
+    text = f"[tls]\ncertificate = \"{cert}\"\nkey = \"{key}\"\n"
+    conf = Reloaded(start_server, tmp_path, text)
+    server = conf.server
+    assert server.pin == old_pin
+    running = procs.millrace("push", "--no-reconnect", "--loop", clip.path, server.url(form, "live/a"))
+    server.wait_publisher("live/a")
+    # As certbot does it: the files have the same names.
+    cert.write_bytes(new_cert.read_bytes())
+    key.write_bytes(new_key.read_bytes())
+    conf.now(text)
+    server.process.wait_line(f"the certificate was replaced: pin={new_pin}")
+    refused = procs.millrace("push", "--no-reconnect", clip.path, server.url(form, "live/b"))
+    assert refused.wait(20) == 5, refused.text
+    server.pin = new_pin
+    procs.millrace("push", "--no-reconnect", "--loop", clip.path, server.url(form, "live/b"))
+    server.wait_publisher("live/b")
+    assert running.running()
+
+
+def test_settings_from_the_environment(procs, tmp_path):
+    start = procs.millrace("serve", "--listen", "127.0.0.1:0", "--no-http", "--state", tmp_path / "state", env={"MILLRACE_SERVE_PUBLISH_ALLOW": "nonsense"})
+    assert start.wait(10) == 2 and "MILLRACE_SERVE_PUBLISH_ALLOW" in start.text and "no address range" in start.text
+    start = procs.millrace("serve", "--listen", "127.0.0.1:0", "--no-http", "--state", tmp_path / "state", env={"MILLRACE_SERVE_LISTEN_AT": "1"})
+    assert start.wait(10) == 2 and "did you mean MILLRACE_SERVE_LISTEN" in start.text
