@@ -8,6 +8,7 @@ namespace millrace::cli {
 // outlives the parse.
 void add_serve(CLI::App& app, int& status);
 void add_check_config(CLI::App& app, int& status);
+void add_sign(CLI::App& app, int& status);
 void add_push(CLI::App& app, int& status);
 void add_pull(CLI::App& app, int& status);
 void add_bridge(CLI::App& app, int& status);

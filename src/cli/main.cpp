@@ -79,6 +79,7 @@ int run(int argc, char** argv) {
   app.failure_message(CLI::FailureMessage::simple);
   add_serve(app, status);
   add_check_config(app, status);
+  add_sign(app, status);
   add_push(app, status);
   add_pull(app, status);
   add_bridge(app, status);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "server/publish_keys.hpp"
+#include "server/signature.hpp"
 
 namespace millrace::server {
 namespace ip = boost::asio::ip;
@@ -71,7 +72,7 @@ std::string without_secrets(std::string_view query) {
     const auto part = query.substr(0, end);
     if (!first) out += '&';
     first = false;
-    out += part.starts_with("key=") ? std::string_view("key=***") : part;
+    out += part.starts_with("key=") ? std::string_view("key=***") : part.starts_with("sign=") ? std::string_view("sign=***") : part;
     if (end == std::string_view::npos) return out;
     query.remove_prefix(end + 1);
   }
@@ -81,6 +82,19 @@ namespace {
 
 bool any_contains(const std::vector<address_range>& ranges, const ip::address& address) {
   return std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) { return range.contains(address); });
+}
+
+// Nothing: there is no signature, or nothing to check it by.
+std::optional<access_decision> signature_decides(const access_rules& rules, signed_action what, std::string_view stream, std::string_view query,
+                                                 std::chrono::system_clock::time_point now) {
+  if (rules.sign_secrets.empty()) return std::nullopt;
+  switch (check_signature(rules.sign_secrets, what, stream, query, now)) {
+    case signature_verdict::none: break;
+    case signature_verdict::right: return access_decision{true, "signature"};
+    case signature_verdict::wrong: return access_decision{false, "wrong signature"};
+    case signature_verdict::expired: return access_decision{false, "this signature has expired"};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -108,18 +122,24 @@ access_decision may_publish(const access_rules& rules, const ip::address& from, 
     }
   }
   if (given && needs_key) return {false, "wrong key"};
-  if (any_contains(rules.publish_allow, from)) return {true, "address rule"};
+  if (auto by_signature = signature_decides(rules, signed_action::publish, stream, query, now)) return *by_signature;
+  if (any_contains(rules.publish_allow, from)) return {true, "address rule", true};
   if (needs_key) return {false, "this stream needs its key: append ?key=… to the stream name"};
   return {false, "publishing from this address is not allowed: allow it or set a key in the server's [publish] section"};
 }
 
-access_decision may_play(const access_rules& rules, const ip::address& from) {
-  if (rules.play_allow.empty() || any_contains(rules.play_allow, from)) return {true, "address rule"};
-  return {false, "playing from this address is not allowed"};
+access_decision may_play(const access_rules& rules, const ip::address& from, std::string_view stream, std::string_view query,
+                         std::chrono::system_clock::time_point now) {
+  if (auto by_signature = signature_decides(rules, signed_action::play, stream, query, now)) return *by_signature;
+  if (may_play_by_address(rules, from)) return {true, "address rule", true};
+  return {false, rules.sign_secrets.empty() ? "playing from this address is not allowed" : "playing from this address is not allowed without a signature: see millrace sign"};
 }
 
-access_decision may_play_recordings(const access_rules& rules, const ip::address& from) {
-  const auto live = may_play(rules, from);
+bool may_play_by_address(const access_rules& rules, const ip::address& from) { return any_contains(rules.play_allow, from); }
+
+access_decision may_play_recordings(const access_rules& rules, const ip::address& from, std::string_view stream, std::string_view query,
+                                    std::chrono::system_clock::time_point now) {
+  const auto live = may_play(rules, from, stream, query, now);
   if (!live.allowed || any_contains(rules.recordings_allow, from)) return live;
   return {false, "playing recordings from this address is not allowed: see play.recordings_allow"};
 }

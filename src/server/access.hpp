@@ -43,7 +43,8 @@ struct stream_key {
 struct access_rules {
   std::vector<address_range> publish_allow;  // may publish without a key
   std::vector<stream_key> publish_keys;      // "?key=SECRET" behind the stream name lets anybody publish
-  std::vector<address_range> play_allow;     // may play; empty means everybody
+  std::vector<address_range> play_allow = *address_range::parse("all");  // may play without a signature
+  std::vector<std::string> sign_secrets;     // of signed addresses (signature.hpp), for publishing and playing
   std::vector<address_range> recordings_allow = *address_range::parse("loopback");  // may play recordings over RTMP, if they may play at all
 };
 access_rules default_access_rules();  // publish: loopback; play: all
@@ -51,11 +52,12 @@ access_rules default_access_rules();  // publish: loopback; play: all
 struct access_decision {
   bool allowed = false;
   std::string why;  // for the log and, without secrets, for the peer
+  bool by_address = false;  // so it has to be asked again when the address changes
 };
 
 // The first value of `name` in a query ("a=1&key=x"), percent-encoding left as sent.
 std::optional<std::string_view> query_parameter(std::string_view query, std::string_view name);
-// The query with the value of "key" replaced by "***": what may be logged.
+// The query with the values of "key" and "sign" replaced by "***": what may be logged.
 std::string without_secrets(std::string_view query);
 // Takes as long wherever the two differ; the length may show.
 bool equal_in_constant_time(std::string_view a, std::string_view b);
@@ -64,8 +66,11 @@ using base::matches_pattern;
 // `made`: keys beside those of the rules; null: there are none.
 access_decision may_publish(const access_rules& rules, const boost::asio::ip::address& from, std::string_view stream, std::string_view query,
                             publish_keys* made = nullptr, std::chrono::system_clock::time_point now = {});
-access_decision may_play(const access_rules& rules, const boost::asio::ip::address& from);
-access_decision may_play_recordings(const access_rules& rules, const boost::asio::ip::address& from);
+access_decision may_play(const access_rules& rules, const boost::asio::ip::address& from, std::string_view stream, std::string_view query,
+                         std::chrono::system_clock::time_point now);
+bool may_play_by_address(const access_rules& rules, const boost::asio::ip::address& from);
+access_decision may_play_recordings(const access_rules& rules, const boost::asio::ip::address& from, std::string_view stream, std::string_view query,
+                                    std::chrono::system_clock::time_point now);
 
 // Slows down guessing: after 10 refusals within a minute an address is refused unheard. Any thread.
 class failure_guard {

@@ -16,7 +16,7 @@ TEST(access, denies_publishing_outside_loopback_by_default) {
   EXPECT_FALSE(may_publish(rules, make_address("192.0.2.1"), "live/a", "").allowed);
   EXPECT_FALSE(may_publish(rules, make_address("::ffff:192.0.2.1"), "live/a", "").allowed);
   EXPECT_FALSE(may_publish(rules, make_address("2001:db8::1"), "live/a", "").allowed);
-  EXPECT_TRUE(may_play(rules, make_address("192.0.2.1")).allowed);
+  EXPECT_TRUE(may_play(rules, make_address("192.0.2.1"), "live/a", "", {}).allowed);
 }
 
 TEST(access, a_key_opens_its_own_streams_only) {
@@ -46,6 +46,7 @@ TEST(access, query_parameters_match_whole_names) {
   EXPECT_EQ(query_parameter("akey=1&key=2&key=3", "key"), "2");
   EXPECT_EQ(query_parameter("keys=1", "key"), std::nullopt);
   EXPECT_EQ(without_secrets("a=1&key=hidden&b=2"), "a=1&key=***&b=2");
+  EXPECT_EQ(without_secrets("expires=1&sign=hidden"), "expires=1&sign=***");
   EXPECT_EQ(without_secrets(""), "");
 }
 

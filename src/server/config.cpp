@@ -167,6 +167,11 @@ const settings& known_settings() {
        }}},
       {"publish.allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.access.publish_allow, v); })},
       {"publish.keys", {take_keys}},
+      {"access.sign_secrets", texts([](config& c, const std::vector<std::string>& v) -> std::string {
+         if (std::any_of(v.begin(), v.end(), [](const std::string& one) { return one.size() < 16; })) return "takes secrets of at least 16 characters: openssl rand -hex 32";
+         c.access.sign_secrets = v;
+         return {};
+       })},
       {"play.allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.access.play_allow, v); })},
       {"play.recordings_allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.access.recordings_allow, v); })},
       {"play.catch_up", {[](config& c, const toml::node& node) -> std::string {
@@ -266,7 +271,7 @@ std::string as_written(const toml::node& node) {
 }
 
 // Settings that a server takes over while it runs; sections end with a dot.
-constexpr std::array reloaded{"publish.allow", "publish.keys", "play.allow", "play.recordings_allow", "play.catch_up", "play.delay_ms", "play.wait_s", "http.cors",
+constexpr std::array reloaded{"access.sign_secrets", "publish.allow", "publish.keys", "play.allow", "play.recordings_allow", "play.catch_up", "play.delay_ms", "play.wait_s", "http.cors",
                               "http.admin_allow", "http.admin_hosts", "drain.seconds", "drain.to", "tls.certificate", "tls.key", "log_level", "log_format",
                               "limits.connect_s", "limits.idle_connection_s", "limits.publisher_silence_s", "limits.media_message_bytes", "limits.viewer_age_s"};
 
@@ -409,8 +414,11 @@ resume_s = 10                 # a millrace that lost its connection has so long 
 [publish.keys]                # "app/name" patterns: publish to NAME?key=SECRET from anywhere; others are made on the page (http://127.0.0.1:8080/#/publish) or by the API
 # "live/*" = "at least 8 characters"
 
+[access]
+sign_secrets = []             # of signed addresses ("millrace sign"), for publishing and playing; the first one signs, all are accepted
+
 [play]
-allow = ["all"]
+allow = ["all"]               # may play without a signature; []: nobody
 recordings_allow = ["loopback"] # who of these may play recordings (NAME?recording=newest): doc/recording.md
 catch_up = true               # start near the live edge: old frames in fast motion, no old sound; NAME?catch_up=no for recorders
 delay_ms = 200                # how far behind the live edge then; NAME?delay=MS

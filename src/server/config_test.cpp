@@ -47,14 +47,14 @@ TEST(config, the_example_is_valid_and_equals_the_defaults) {
 
 TEST(config, who_may_play_recordings) {
   const auto ours = boost::asio::ip::make_address("127.0.0.1"), theirs = boost::asio::ip::make_address("198.51.100.7");
-  EXPECT_TRUE(may_play_recordings(config{}.access, ours).allowed);
-  EXPECT_FALSE(may_play_recordings(config{}.access, theirs).allowed) << "who may play what is live may not play what was";
+  EXPECT_TRUE(may_play_recordings(config{}.access, ours, "live/a", "", {}).allowed);
+  EXPECT_FALSE(may_play_recordings(config{}.access, theirs, "live/a", "", {}).allowed) << "who may play what is live may not play what was";
   const auto parsed = parse_config("[play]\nrecordings_allow = [\"198.51.100.0/24\"]\n", "m.toml");
   ASSERT_TRUE(parsed) << parsed.error().text;
-  EXPECT_TRUE(may_play_recordings(parsed->access, theirs).allowed);
-  EXPECT_FALSE(may_play_recordings(parsed->access, ours).allowed);
+  EXPECT_TRUE(may_play_recordings(parsed->access, theirs, "live/a", "", {}).allowed);
+  EXPECT_FALSE(may_play_recordings(parsed->access, ours, "live/a", "", {}).allowed);
   const auto closed = parse_config("[play]\nallow = [\"10.0.0.0/8\"]\nrecordings_allow = [\"all\"]\n", "m.toml");
-  EXPECT_FALSE(may_play_recordings(closed->access, theirs).allowed) << "who may not play at all may not play recordings";
+  EXPECT_FALSE(may_play_recordings(closed->access, theirs, "live/a", "", {}).allowed) << "who may not play at all may not play recordings";
 }
 
 TEST(config, how_hls_is_cut) {

@@ -124,7 +124,7 @@ void rtmp_connection::on_path_changed(const std::string& remote, std::chrono::mi
   remote_ = remote;
   remote_address_ = address_of(remote);
   // A rule about addresses has to hold for the new address too (protocol.md 7: IP-bound policy is checked again).
-  if (!may_play(shard_.settings.access, remote_address_).allowed && !players_.empty()) {
+  if (plays_by_address_ && !may_play_by_address(shard_.settings.access, remote_address_) && !players_.empty()) {
     shut_down("playing from the new address is not allowed");
   }
 }
@@ -236,7 +236,8 @@ void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std
 void rtmp_connection::handle(rtmp::play_requested& e) {
   const auto name = stream_name(e.name);
   log::debug("#{} rtmp play app=\"{}\" name=\"{}\" query=\"{}\"", id_, escaped(app_), escaped(e.name), escaped(without_secrets(e.query), 1024));
-  const auto decision = may_play(shard_.settings.access, remote_address_);
+  const auto decision = may_play(shard_.settings.access, remote_address_, name, e.query, std::chrono::system_clock::now());
+  plays_by_address_ = plays_by_address_ || decision.by_address;
   if (!decision.allowed) {
     log::warning("#{} {}: play {} refused: {}", id_, remote_, escaped(name), decision.why);
     note(name, reason::play_refused, decision.why);

@@ -140,6 +140,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   std::string app_, agent_;
   const std::chrono::system_clock::time_point since_ = std::chrono::system_clock::now();
   bool end_noted_ = false;
+  bool plays_by_address_ = false;  // and not by signatures alone
   rtmp::publisher_report reported_;  // by a publisher of ours
   base::instant reported_at_{};
   net::traffic traffic_;      // of a transport that is gone

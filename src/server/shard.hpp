@@ -17,6 +17,7 @@
 #include "net/listener.hpp"
 #include "record/shard_recorders.hpp"
 #include "server/config.hpp"
+#include "server/play_grants.hpp"
 #include "server/rtmp_connection.hpp"
 #include "hls/service.hpp"
 #include "server/facts.hpp"
@@ -34,6 +35,7 @@ struct server_context {
   failure_guard failures;
   reason_log reasons;
   server_control control = {};
+  play_grants grants = {};
   std::unique_ptr<hls::service> hls = nullptr;  // there before any thread runs
   std::unique_ptr<record::service> recordings = nullptr;  // likewise
   std::unique_ptr<publish_keys> keys = nullptr;                 // likewise; null: there is no state directory

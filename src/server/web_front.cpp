@@ -9,6 +9,7 @@
 #include "server/console.hpp"
 #include "server/loss_notice.hpp"
 #include "server/shard.hpp"
+#include "server/signature.hpp"
 
 namespace millrace::server {
 namespace log = base::log;
@@ -159,7 +160,7 @@ void web_front::handle(http::request&& r, http::reply_ptr to) {
   to->send(http::text_response(404, "nothing is here. Streams are at /APP/NAME.m3u8 and /APP/NAME.flv"));
 }
 
-bool web_front::may_not_play(const http::request& r, const std::string& name, const http::reply_ptr& to) {
+bool web_front::may_not_play(const http::request& r, const std::string& name, const http::reply_ptr& to, bool hls) {
   const auto refuse = [&](unsigned status, const std::string& why) {
     log::info("http {}: play {} refused: {}", r.remote, escaped(name), why);
     shard_.reasons.note(name, reason::play_refused, to->connection_id(), r.remote, why);
@@ -172,13 +173,17 @@ bool web_front::may_not_play(const http::request& r, const std::string& name, co
     return true;
   }
   if (shard_.stopping) return refuse(503, "the server is shutting down");
-  if (const auto decision = may_play(shard_.settings.access, address_of(r.remote)); !decision.allowed) return refuse(403, decision.why);
+  const auto now = std::chrono::system_clock::now();
+  const auto from = address_of(r.remote);
+  const auto decision = may_play(shard_.settings.access, from, name, r.query, now);
+  if (!decision.allowed) return hls && server_.grants.granted(name, from, now) && !r.parameter("sign") ? false : refuse(403, decision.why);
+  if (hls && !decision.by_address) server_.grants.grant(name, from, signature_end(r.query), now);
   return false;
 }
 
 // A playlist stays while its publisher is away for a moment, so whether there is something is for the service to say.
 void web_front::get_hls(const http::request& r, const std::string& name, const std::string& rest, const http::reply_ptr& to) {
-  if (may_not_play(r, name, to)) return;
+  if (may_not_play(r, name, to, true)) return;
   hls::asker who{address_of(r.remote).to_string(), r.remote, agent_of(r), r.secure};
   server_.hls->get(name, rest, r.query, [weak = std::weak_ptr(alive_), &io = shard_.io, to, who = std::move(who), wants_body = !r.head()](hls::answer a) {
     // From any thread. The reply belongs to this one.

@@ -56,7 +56,7 @@ class web_front {
   void play_flv(const http::request& r, const std::string& name, http::reply_ptr to);
   void get_hls(const http::request& r, const std::string& name, const std::string& rest, const http::reply_ptr& to);
   // Refused and told so.
-  bool may_not_play(const http::request& r, const std::string& name, const http::reply_ptr& to);
+  bool may_not_play(const http::request& r, const std::string& name, const http::reply_ptr& to, bool hls = false);
   void start_flv(const std::shared_ptr<player>& one, const http::flv_options& how, const std::shared_ptr<watched_stream>& source,
                  const std::string& websocket_key, const http::reply_ptr& to);
   void tell_losses(player& one, std::uint64_t id, base::instant at);

@@ -76,8 +76,9 @@ def test_on_demand(recording_server, procs, clip):
     assert one_complete(server)["bytes"] > 100_000
     assert fetch_json(server, "/api/v1/recordings/stop?name=live/a", "POST")[0] == 404
     assert fetch_json(server, "/api/v1/recordings/start?name=", "POST")[0] == 400
-    metrics = get(server, "/metrics")[2].decode()
-    assert "\nmillrace_recorded_files_total 1\n" in metrics and "\nmillrace_recordings_active 0\n" in metrics
+    # The list knows of the end of a file before the recording itself is gone.
+    until(lambda: "\nmillrace_recordings_active 0\n" in get(server, "/metrics")[2].decode(), what="the end of the recording in the metrics")
+    assert "\nmillrace_recorded_files_total 1\n" in get(server, "/metrics")[2].decode()
 
 
 def test_without_a_directory_nothing_is_recorded(server):
