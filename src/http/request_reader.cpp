@@ -62,12 +62,20 @@ std::optional<request> request_reader::poll(std::optional<failure>& failed) {
     s.reading.emplace();
     s.reading->header_limit(header_bytes_max);
     s.reading->body_limit(body_bytes_max);
-    s.reading->eager(true);
   }
   beast::error_code error;
-  std::size_t used = 0;
-  if (!s.bytes.empty() && !s.reading->is_done()) used = s.reading->put(boost::asio::buffer(s.bytes), error);
-  s.bytes.erase(0, used);
+  // The header, then, if it may have one, the body.
+  while (!error && !s.bytes.empty() && !s.reading->is_done()) {
+    const auto used = s.reading->put(boost::asio::buffer(s.bytes), error);
+    s.bytes.erase(0, used);
+    // Nothing here takes a body whose length is not said, and Beast's parser of chunks asserts what a last chunk in pieces does not hold to.
+    if (s.reading->is_header_done() && s.reading->chunked()) {
+      s.broken = true;
+      failed = failure{411, "say Content-Length: chunked bodies are not taken"};
+      return std::nullopt;
+    }
+    if (used == 0) break;
+  }
   if (error == beast::http::error::need_more) error = {};
   if (!error && !s.reading->is_done() && s.reading->is_header_done() && s.reading->content_length_remaining().value_or(0) > body_bytes_max) {
     error = beast::http::error::body_limit;

@@ -48,10 +48,13 @@ TEST(request_reader, gives_pipelined_requests_one_by_one) {
   EXPECT_FALSE(out.failed);
 }
 
-TEST(request_reader, reads_chunked_bodies) {
-  const auto out = read("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", 7);
-  ASSERT_EQ(out.requests.size(), 1u);
-  EXPECT_EQ(out.requests[0].body, "abcde");
+TEST(request_reader, takes_no_body_whose_length_is_not_said) {
+  for (const std::size_t piece : {1u, 7u, 1000u}) {
+    const auto out = read("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", piece);
+    EXPECT_TRUE(out.requests.empty());
+    ASSERT_TRUE(out.failed);
+    EXPECT_EQ(out.failed->status, 411u);
+  }
 }
 
 TEST(request_reader, takes_the_path_out_of_an_absolute_target) {

@@ -17,6 +17,7 @@
 #include "base/pattern.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "server/query.hpp"
 
 namespace millrace::server {
 
@@ -55,12 +56,6 @@ struct access_decision {
   bool by_address = false;  // so it has to be asked again when the address changes
 };
 
-// The first value of `name` in a query ("a=1&key=x"), percent-encoding left as sent.
-std::optional<std::string_view> query_parameter(std::string_view query, std::string_view name);
-// The query with the values of "key" and "sign" replaced by "***": what may be logged.
-std::string without_secrets(std::string_view query);
-// Takes as long wherever the two differ; the length may show.
-bool equal_in_constant_time(std::string_view a, std::string_view b);
 using base::matches_pattern;
 
 // `made`: keys beside those of the rules; null: there are none.

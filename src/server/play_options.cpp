@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "base/escape.hpp"
-#include "server/access.hpp"
+#include "server/query.hpp"
 
 namespace millrace::server {
 namespace {

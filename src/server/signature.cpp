@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "base/hex.hpp"
-#include "server/access.hpp"
+#include "server/query.hpp"
 
 namespace millrace::server {
 namespace {

@@ -1,0 +1,16 @@
+// What the query behind a stream's name says, and how the secrets in it are compared and hidden. Pure.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace millrace::server {
+
+// The first value of `name` in a query ("a=1&key=x"), percent-encoding left as sent.
+std::optional<std::string_view> query_parameter(std::string_view query, std::string_view name);
+// The query with the values of "key" and "sign" replaced by "***": what may be logged.
+std::string without_secrets(std::string_view query);
+// Takes as long wherever the two differ; the length may show.
+bool equal_in_constant_time(std::string_view a, std::string_view b);
+
+}  // namespace millrace::server
