@@ -18,6 +18,7 @@
 #include "cli/descriptors.hpp"
 #include "cli/exit_status.hpp"
 #include "cli/logging.hpp"
+#include "server/host_advice.hpp"
 #include "server/server.hpp"
 
 namespace millrace::cli {
@@ -135,6 +136,7 @@ int run_serve(const serve_options& o) {
   raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
 
+  const bool quic = settings->quic;
   boost::asio::io_context io(1);
   auto opened = server::server::open(io, std::move(*settings));
   if (!opened) return fail("serve", opened.error());
@@ -160,6 +162,7 @@ int run_serve(const serve_options& o) {
     });
   };
   await_hangup();
+  for (const auto& advice : server::host_advice(server::look_at_host(), quic)) log::warning("{}", advice);
   log::info("{}", ready_line(s));
   io.run();
   log::info("stopped");

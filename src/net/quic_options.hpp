@@ -12,6 +12,9 @@
 
 namespace millrace::net {
 
+// What a UDP socket is asked to have, either way: a burst of key frames to hundreds of viewers. The kernel cuts it to its own maximum.
+inline constexpr int udp_buffer_bytes = 4 << 20;
+
 // The two mappings of RTMP onto QUIC (RFC 7301 tells which).
 inline constexpr const char* roqr_alpn = "roqr";         // RoQR draft: messages in frames, on several streams
 inline constexpr const char* byte_stream_alpn = "rtmp";  // RTMP's byte stream on stream 0

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "net/quic_options.hpp"
+
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
@@ -74,9 +76,8 @@ bool set_option(int fd, int level, int option, T value) {
 
 void set_common_options(int fd, bool v6) {
   // All of these are wishes: without them QUIC still works, only slower or blind to ECN.
-  constexpr int buffer_bytes = 4 << 20;  // a burst of key frames to hundreds of viewers; the kernel cuts it to its own maximum
-  set_option(fd, SOL_SOCKET, SO_RCVBUF, buffer_bytes);
-  set_option(fd, SOL_SOCKET, SO_SNDBUF, buffer_bytes);
+  set_option(fd, SOL_SOCKET, SO_RCVBUF, udp_buffer_bytes);
+  set_option(fd, SOL_SOCKET, SO_SNDBUF, udp_buffer_bytes);
   set_option(fd, SOL_UDP, UDP_GRO, 1);
   // A "::" socket carries IPv4 too, so it wants the IPv4 options as well.
   set_option(fd, SOL_IP, IP_RECVTOS, 1);
