@@ -430,7 +430,7 @@ wait_s = 0                    # for a publisher that is not there (0: for ever);
 listen = ["127.0.0.1:8080"]   # []: none. Players of other hosts need ":8080"; the API stays with admin_allow
 cors = "*"                    # Access-Control-Allow-Origin of media; "": none
 admin_allow = ["loopback"]    # who may use the API and read the metrics
-# admin_hosts = ["live.example.com"]            # names by which, beside addresses and localhost
+# admin_hosts = ["live.example.com"]            # names by which they may ask for it, beside addresses and localhost
 
 [hls]                         # /APP/NAME.m3u8, made while somebody asks for it
 segment_s = 2                 # a segment ends at the first key frame after so much
