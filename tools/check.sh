@@ -12,7 +12,7 @@ run_checks() {
   /usr/bin/python3 -m pytest -p no:cacheprovider -q test/structure || problems=$((problems + 1))
 
   say "== shellcheck"
-  shellcheck -x x .ci/run tools/*.sh || problems=$((problems + 1))
+  shellcheck -x x .ci/run tools/*.sh packaging/debian/p{ostinst,rerm,ostrm} || problems=$((problems + 1))
 
   say "== clang-format: lines that it would change (a report; the layout of a table by hand is allowed)"
   for file in "${sources[@]}"; do

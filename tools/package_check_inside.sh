@@ -26,7 +26,7 @@ process() { systemctl show -P MainPID $unit; }
 # --- what was installed
 [[ $(dpkg-query -W -f '${db:Status-Status}' millrace) == installed ]] || die "dpkg does not call it installed"
 [[ -z $(dpkg --verify millrace) ]] || die "files differ from their checksums: $(dpkg --verify millrace)"
-for page in millrace millrace-{serve,push,pull,bridge,probe,conform,bench} millrace.toml; do
+for page in millrace millrace.toml $(millrace --help 2>/dev/null | sed -n '/^Subcommands:/,/^$/s/^  \([a-z-]\{1,\}\)   .*/millrace-\1/p'); do
   MANWIDTH=80 man "$page" 2>&1 | grep -q "SEE ALSO" || die "man $page"
 done
 ok "man millrace, a page for each command, millrace.toml"
