@@ -1,6 +1,6 @@
 """describe_program.py PROGRAM OUT: man pages and shell completions, made from what the program says of itself (--help, serve --print-config).
 
-What stands in a man page is then what the program does; test/structure/test_man_pages.py holds the two together. The standard library only: the
+What stands in a man page is then what the program does; test/e2e/test_man_pages.py holds the two together. The standard library only: the
 package is built on a machine that has a compiler and little else."""
 import pathlib
 import re
