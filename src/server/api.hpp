@@ -26,7 +26,7 @@ struct server_control {
   publish_keys* keys = nullptr;             // likewise; null: there is no state directory
   boost::asio::thread_pool* disk = nullptr; // for what waits for the disk
   std::vector<std::string> addresses = {};  // "rtmp://0.0.0.0:1935": where it listens
-  std::string pin = {};                     // of its certificate; empty: it has none
+  std::function<std::string()> pin;         // of its certificate; empty: it has none
 };
 
 // Of one shard; one thread.

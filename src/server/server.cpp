@@ -59,6 +59,10 @@ server::server(boost::asio::io_context& io, config settings)
 void server::take_control() {
   auto& control = context_.control;
   control.ready = [this] { return !stopping_; };
+  control.pin = [this] {
+    const std::lock_guard held(identity_mutex_);
+    return identity_ ? identity_->pin : std::string();
+  };
   control.collect = [this](boost::asio::io_context& asker, look_at what, std::function<void(snapshot&&)> done) {
     struct gathering {
       std::mutex lock;
@@ -121,7 +125,6 @@ base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, 
     if (auto opened = s->open_keys(); !opened) return std::move(opened).error();
     if (auto opened = s->listen(); !opened) return std::move(opened).error();
     s->context_.control.addresses = s->addresses();
-    if (s->identity_) s->context_.control.pin = s->identity_->pin;
     s->start_threads();
     return s;
   } catch (const std::runtime_error& none_left) {
@@ -163,9 +166,13 @@ base::result<std::vector<config_change>> server::reload(config next) {
   auto changed = changes(settings_, next);
   for (std::size_t index = 0; index < shards_.size(); ++index) ask(index, [&](shard& s) { s.reload(next, certificate); return 0; });
   if (certificate) {
-    identity_ = std::move(certificate);
+    {
+      const std::lock_guard held(identity_mutex_);
+      identity_ = std::move(certificate);
+    }
     log::info("the certificate was replaced: pin={}, valid until {}", identity_->pin, identity_->not_after);
   }
+  settings_.drain = next.drain;
   // What takes a restart stays different, so that it is said again next time.
   for (const auto& one : changed) {
     if (!one.takes_effect) continue;

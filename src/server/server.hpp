@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,6 +66,7 @@ class server {
   config settings_;
   server_context context_;
   std::shared_ptr<const net::identity> identity_;
+  mutable std::mutex identity_mutex_;  // of what is asked from other shards
   std::vector<std::unique_ptr<worker>> workers_;  // of all shards but the first
   std::vector<std::unique_ptr<shard>> shards_;
 

@@ -77,6 +77,7 @@ def test_a_new_certificate_for_who_comes_from_now_on(start_server, procs, clip, 
     key.write_bytes(new_key.read_bytes())
     conf.now(text)
     server.process.wait_line(f"the certificate was replaced: pin={new_pin}")
+    assert fetch_json(server, "/api/v1/server")[1]["pin"] == new_pin
     refused = procs.millrace("push", "--no-reconnect", clip.path, server.url(form, "live/b"))
     assert refused.wait(20) == 5, refused.text
     server.pin = new_pin

@@ -1,5 +1,6 @@
 // The publisher's connection and the viewers', with what their transports say, and a button to close one.
-import { api, explain } from '../api.js';
+import { api } from '../api.js';
+import { confirm } from '../confirm.js';
 import { wholeDelay } from '../delay.js';
 import { el, keyed, mark, say, show } from '../dom.js';
 import { levelOf } from '../health.js';
@@ -7,40 +8,6 @@ import { bytes, clock, count, ms, percent, plural, rate, visible } from '../text
 
 const shown_max = 100;
 const own_wish = new Set(['paused', 'catching_up']); // reasons for a frame not sent that are no loss to the viewer
-
-/** Asks first: a native dialog keeps focus and the keyboard in order. */
-function closing() {
-  const what = el('p', {});
-  const note = el('p', { class: 'note', text: 'The peer may come back at once: this refuses nobody. To keep somebody out, change [publish] or [play] in the configuration.' });
-  const fault = el('p', { class: 'fault', role: 'alert' });
-  const yes = el('button', { class: 'danger', text: 'Close it' });
-  const no = el('button', { class: 'quiet', text: 'Leave it open', autofocus: true });
-  const dialog = el('dialog', { 'aria-labelledby': 'closing' }, el('h2', { id: 'closing', text: 'Close this connection?' }), what, note, fault, el('div', { class: 'buttons' }, no, yes));
-  let id;
-  no.addEventListener('click', () => dialog.close());
-  yes.addEventListener('click', async () => {
-    yes.disabled = true;
-    try {
-      await api.close(id);
-      dialog.close();
-    } catch (error) {
-      const { title, next } = explain(error);
-      say(fault, error.status === 404 ? 'It has gone already.' : `${title} ${next}`);
-      show(fault, true);
-    } finally {
-      yes.disabled = false;
-    }
-  });
-  return {
-    dialog,
-    ask(connection, does) {
-      id = connection.id;
-      say(what, `#${connection.id}, ${visible(connection.transport.remote)}, ${does} over ${connection.protocol}.`);
-      show(fault, false);
-      dialog.showModal();
-    },
-  };
-}
 
 function transportText(t, c) {
   return [
@@ -87,11 +54,14 @@ function table(kind, label, rowOf) {
 
 export function connections(name) {
   const rates = new Rates();
-  const dialog = closing();
+  const dialog = confirm({
+    id: 'closing', title: 'Close this connection?', yes: 'Close it', no: 'Leave it open', act: (id) => api.close(id),
+    note: 'The peer may come back at once: this refuses nobody. To keep somebody out, change [publish] or [play] in the configuration.',
+  });
 
   const row = (kind) => (first) => {
     const cells = columns[kind].map((c) => el('td', { 'data-label': c }));
-    const button = el('button', { class: 'small', text: 'Close', 'aria-label': `Close connection ${first.id}`, on: { click: () => dialog.ask(last, kind === 'publisher' ? 'publishes' : 'plays') } });
+    const button = el('button', { class: 'small', text: 'Close', 'aria-label': `Close connection ${first.id}`, on: { click: () => dialog.ask(last.id, `#${last.id}, ${visible(last.transport.remote)}, ${kind === 'publisher' ? 'publishes' : 'plays'} over ${last.protocol}.`) } });
     if (first.id) cells.at(-1).append(button);
     for (const place of [0, 2]) cells[place].append(el('bdi', {}));
     let last = first;
@@ -142,7 +112,7 @@ export function connections(name) {
     el('section', { class: 'panel', 'aria-label': 'Viewers' }, head, alone, viewers.node, more), dialog.dialog);
   return {
     node,
-    close: () => dialog.dialog.open && dialog.dialog.close(),
+    close: () => dialog.close(),
     update(stream) {
       const all = stream.viewer_connections ?? [];
       rates.keep(new Set([...all, stream.publisher].filter(Boolean).map(keyOf)));

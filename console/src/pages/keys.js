@@ -1,44 +1,11 @@
 // Publish keys: which there are, one more, one less. A secret is shown once, to who makes its key.
 import { api, explain } from '../api.js';
+import { confirm } from '../confirm.js';
 import { el, keyed, say, show } from '../dom.js';
 import { clock, visible } from '../text.js';
 
 const day = 86_400;
 const lifetimes = [['never', 'Never', 0], ['day', 'In a day', day], ['week', 'In a week', 7 * day], ['month', 'In 30 days', 30 * day]];
-
-function withdrawing(done) {
-  const what = el('p', {});
-  const fault = el('p', { class: 'fault', role: 'alert' });
-  const yes = el('button', { class: 'danger', text: 'Withdraw it' });
-  const no = el('button', { class: 'quiet', text: 'Keep it', autofocus: true });
-  const dialog = el('dialog', { 'aria-labelledby': 'withdrawing' }, el('h2', { id: 'withdrawing', text: 'Withdraw this key?' }), what,
-    el('p', { class: 'note', text: 'Nobody can begin with it any more. Who publishes with it now goes on until that connection ends: close it on the stream’s page.' }), fault, el('div', { class: 'buttons' }, no, yes));
-  let id;
-  no.addEventListener('click', () => dialog.close());
-  yes.addEventListener('click', async () => {
-    yes.disabled = true;
-    try {
-      await api.withdrawKey(id);
-      dialog.close();
-      done(id);
-    } catch (error) {
-      const { title, next } = explain(error);
-      say(fault, error.status === 404 ? 'It has gone already.' : `${title} ${next}`);
-      show(fault, true);
-    } finally {
-      yes.disabled = false;
-    }
-  });
-  return {
-    dialog,
-    ask(key) {
-      id = key.id;
-      say(what, `${key.id}, for ${visible(key.streams)}${key.note ? `, “${visible(key.note)}”` : ''}.`);
-      show(fault, false);
-      dialog.showModal();
-    },
-  };
-}
 
 const columns = ['For', 'Note', 'Made', 'Expires', 'Last used', ''];
 
@@ -57,9 +24,14 @@ export function keysPanel({ name, onMade, onWithdrawn }) {
   const table = el('div', { class: 'table', role: 'region', 'aria-label': 'Keys', tabindex: 0 },
     el('table', {}, el('thead', {}, el('tr', {}, ...columns.map((c) => el('th', { scope: 'col', text: c })))), body));
   const configured = el('p', { class: 'note' });
-  const dialog = withdrawing((id) => {
-    onWithdrawn(id);
-    look();
+  const dialog = confirm({
+    id: 'withdrawing', title: 'Withdraw this key?', yes: 'Withdraw it', no: 'Keep it',
+    note: 'Nobody can begin with it any more. Who publishes with it now goes on until that connection ends: close it on the stream’s page.',
+    act: async (id) => {
+      await api.withdrawKey(id);
+      onWithdrawn(id);
+      look();
+    },
   });
   const node = el('section', { class: 'panel body', id: 'keys', 'aria-label': 'Publish keys' }, el('h2', { text: 'Publish keys' }),
     el('p', { class: 'note', text: 'Who shows a stream’s key may publish it from anywhere. The server keeps no key that could be read again: copy it when it is made.' }), form, table, configured, dialog.dialog);
@@ -69,7 +41,7 @@ export function keysPanel({ name, onMade, onWithdrawn }) {
   const row = (first) => {
     const cells = columns.map((c) => el('td', { 'data-label': c }));
     for (const place of [0, 1]) cells[place].append(el('bdi', {}));
-    cells.at(-1).append(el('button', { class: 'small', text: 'Withdraw', 'aria-label': `Withdraw key ${first.id}`, on: { click: () => dialog.ask(first) } }));
+    cells.at(-1).append(el('button', { class: 'small', text: 'Withdraw', 'aria-label': `Withdraw key ${first.id}`, on: { click: () => dialog.ask(first.id, `${first.id}, for ${visible(first.streams)}${first.note ? `, “${visible(first.note)}”` : ''}.`) } }));
     return {
       node: el('tr', {}, ...cells),
       update(key) {
@@ -107,5 +79,5 @@ export function keysPanel({ name, onMade, onWithdrawn }) {
       make.disabled = false;
     }
   });
-  return { node, look, close: () => dialog.dialog.open && dialog.dialog.close() };
+  return { node, look, close: () => dialog.close() };
 }
