@@ -8,8 +8,8 @@ namespace millrace::base::log {
 
 enum class level : unsigned char { debug, info, warning, error };
 
-// Where records go. The command line sets it once before any thread starts (stderr through spdlog);
-// until then records are dropped. `text` is one line: escape peer bytes with base::escaped, never log a key.
+// Where records go, and from which level on. Set by the command line (stderr through spdlog); until then records are dropped. Any thread, also while
+// others write. `text` is one line: escape peer bytes with base::escaped, never log a key.
 using sink = void (*)(level, std::string_view text);
 void set_sink(sink to, level least);
 bool enabled(level at);

@@ -5,6 +5,7 @@
 
 #include <fmt/chrono.h>
 
+#include <atomic>
 #include <boost/json.hpp>
 #include <memory>
 #include <mutex>
@@ -15,7 +16,7 @@ namespace millrace::cli {
 namespace {
 
 std::shared_ptr<spdlog::logger> logger;
-bool as_json = false;
+std::atomic<bool> as_json = false;  // SIGHUP changes it while others write
 
 std::string json_line(const spdlog::details::log_msg& message) {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(message.time.time_since_epoch()).count();
