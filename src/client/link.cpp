@@ -136,7 +136,9 @@ void link::on_dialed(std::variant<net::dialed, net::dial_failure> outcome) {
   start_deadline_ = clock_now() + settings_.start_timeout;
   const auto framing = transport_->facts().alpn == net::roqr_alpn ? rtmp::framing_kind::roqr : rtmp::framing_kind::chunks;
   shakes_hands_ = framing == rtmp::framing_kind::chunks;
-  session_.emplace(config_of(target_, framing, settings_), clock_now(), random_bits());
+  auto config = config_of(target_, framing, settings_);
+  if (story_.fell_back) config.fell_back = story_.why;
+  session_.emplace(std::move(config), clock_now(), random_bits());
   transport_->start(*this);
   const auto self = shared_from_this();  // the handler may drop us
   handler_->on_link_dialed();

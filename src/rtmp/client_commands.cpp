@@ -38,7 +38,7 @@ void client_session::impl::write_connect() {
   }
   append_capabilities(o.members, config_.capabilities, !publishes);
   const bool groups = config_.framing == framing_kind::roqr && config_.groups;
-  append_extension(o.members, {.announced = true, .groups = groups, .reliable = config_.reliable, .resume = config_.resume});
+  append_extension(o.members, {.announced = true, .groups = groups, .reliable = config_.reliable, .fell_back = config_.fell_back, .resume = config_.resume});
   framing_->write(make_command(0, "connect", connect_transaction, o));
   framing_->announce_chunk_size(wire_chunk_size);
   framing_->set_window(window_bytes);

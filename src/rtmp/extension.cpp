@@ -9,6 +9,7 @@ constexpr const char* member_name = "millrace";
 constexpr double version = 1;
 // A token of ours is 43 characters; what is much longer is none.
 constexpr std::size_t token_bytes_max = 256;
+constexpr std::size_t reason_bytes_max = 256;
 // A queue that is older than that is a broken clock.
 constexpr double queue_ms_max = 24.0 * 3600 * 1000;
 
@@ -23,6 +24,7 @@ extension read_extension(const amf0::value& object) {
   if (const auto* groups = own->find("groups"); groups && groups->boolean()) out.groups = *groups->boolean();
   if (const auto* reports = own->find("reports"); reports && reports->boolean()) out.reports = *reports->boolean();
   if (const auto* profile = own->find("profile"); profile && profile->text()) out.reliable = *profile->text() == "reliable";
+  if (const auto* fell = own->find("fellBack"); fell && fell->text()) out.fell_back = fell->text()->substr(0, reason_bytes_max);
   if (const auto* resume = own->find("resume"); resume && resume->text() && resume->text()->size() <= token_bytes_max) out.resume = *resume->text();
   return out;
 }
@@ -33,6 +35,7 @@ void append_extension(std::vector<amf0::member>& to, const extension& what) {
   if (what.groups) own.members.push_back({"groups", true});
   if (what.groups && what.reliable) own.members.push_back({"profile", "reliable"});
   if (what.reports) own.members.push_back({"reports", true});
+  if (!what.fell_back.empty()) own.members.push_back({"fellBack", what.fell_back.substr(0, reason_bytes_max)});
   if (!what.resume.empty()) own.members.push_back({"resume", what.resume});
   to.push_back({member_name, std::move(own)});
 }

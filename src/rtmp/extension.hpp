@@ -18,7 +18,8 @@ struct extension {
   bool groups = false;    // RoQR only: media on streams of its own, a stream for each group of pictures
   bool reliable = false;  // profile `reliable`: nothing is given up for being late
   bool reports = false;   // answer: the server wants to hear how a publisher is doing (publisher_report)
-  std::string resume;     // connect: the token of the publication that is to go on
+  std::string fell_back = {};  // connect: why this is no QUIC although QUIC was wished for; the client's words
+  std::string resume = {};     // connect: the token of the publication that is to go on
 };
 
 // What only a publisher knows of its media's way to the server; live profile, "Reports".

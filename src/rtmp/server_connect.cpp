@@ -154,7 +154,7 @@ void server_session::impl::write_connect_result() {
     append_capabilities(all.members, own, false);
   }
   if (extension_.announced) {
-    const extension ours{.announced = true, .groups = framing_->groups() != nullptr, .reliable = extension_.reliable, .reports = true, .resume = {}};
+    const extension ours{.announced = true, .groups = framing_->groups() != nullptr, .reliable = extension_.reliable, .reports = true};
     append_extension(all.members, ours);
   }
   const status success{"status", "NetConnection.Connect.Success", "Connection succeeded."};

@@ -200,6 +200,7 @@ struct client_config {
   bool groups = true;
   bool reliable = false;
   std::string resume;       // token of the publication that is to go on
+  std::string fell_back;    // why the transport is no QUIC although QUIC was wished for; a server that knows it shows it
   client_role role = client_role::publish;
   std::string app;          // as it goes into connect, query included if the URI had one there
   std::string tc_url;

@@ -77,6 +77,17 @@ TEST(session_pair, a_publisher_tells_a_server_that_asks_for_it_how_it_is_doing) 
   EXPECT_EQ(told[0].report.queue_age, 350ms);
 }
 
+TEST(session_pair, why_there_is_no_quic_gets_to_the_server) {
+  auto config = config_for(client_role::publish);
+  config.fell_back = "fell back to TLS: " + std::string(1000, 'x');
+  session_pair p(config);
+  p.settle();
+  EXPECT_EQ(p.server.peer_extension().fell_back, config.fell_back.substr(0, 256));
+  session_pair other(config_for(client_role::publish));
+  other.settle();
+  EXPECT_EQ(other.server.peer_extension().fell_back, "");
+}
+
 TEST(session_pair, a_player_reports_nothing) {
   session_pair p(config_for(client_role::play));
   p.settle();

@@ -67,6 +67,7 @@ json::object to_json(const connection_facts& c) {
     for (const auto& r : c.recordings) recordings.push_back(json::object{{"id", r.recording}, {"stream", base::valid_utf8(r.stream)}, {"position_ms", r.position.count()}});
     out["recordings"] = std::move(recordings);
   }
+  if (!c.fell_back.empty()) out["fell_back"] = base::valid_utf8(c.fell_back);
   if (!c.framing.empty()) out["framing"] = c.framing;
   if (!c.agent.empty()) out["agent"] = base::valid_utf8(c.agent);
   return out;

@@ -38,6 +38,7 @@ struct connection_facts {
   std::string protocol;        // "rtmp", "rtmps", "rtmpq"; "http-flv", "ws-flv", over TLS "https-flv", "wss-flv"; "hls"
   std::string framing;         // of RTMP: "chunks", "roqr", "roqr-groups"
   std::string agent;           // flashVer, User-Agent
+  std::string fell_back;       // why a millrace that wished for QUIC is not on it: its words
   std::chrono::system_clock::time_point since;
   net::transport_facts transport;
   std::size_t queued_bytes = 0;

@@ -31,6 +31,7 @@ constexpr words of(reason r) {
     case reason::viewer_overrun: return {"viewer_overrun", "A viewer was so far behind that the stream no longer had what it missed; limits.ring_s and limits.ring_bytes bound what is kept."};
     case reason::publisher_missing: return {"publisher_missing", "A viewer was sent away because nobody published for play.wait_s."};
     case reason::codec_refused: return {"codec_refused", "A viewer was sent away because it does not understand the stream's codec."};
+    case reason::fell_back: return {"fell_back", "A peer that wished for QUIC came over TLS or TCP, because QUIC did not get through to here in time; the detail is what it says of that."};
     case reason::path_changed: return {"path_changed", "A peer over QUIC goes on from another address: a NAT chose a new port, or a phone changed its network."};
     case reason::kicked: return {"kicked", "An operator closed the connection through the API."};
     case reason::shutting_down: return {"shutting_down", "The server was stopped or restarted."};

@@ -35,6 +35,7 @@ enum class reason : unsigned char {
   publisher_missing,
   codec_refused,
   path_changed,
+  fell_back,
   kicked,
   shutting_down,
   count,

@@ -231,6 +231,7 @@ void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std
   if (waits) log::info("#{} {}: {} will be taken over from its earlier connection at the next key frame", id_, remote_, escaped(name));
   log::info("#{} {}: publishes {} over {}", id_, remote_, escaped(name), transport_ ? rtmp_scheme(transport_->kind()) : "");
   note(name, reason::publish_began, transport_ ? "over " + std::string(rtmp_scheme(transport_->kind())) : "");
+  note_fallback(name);
 }
 
 void rtmp_connection::handle(rtmp::play_requested& e) {
@@ -266,6 +267,7 @@ void rtmp_connection::start_playing(std::uint32_t msid, const hub::cursor_policy
   players_.erase(msid);
   log::info("#{} {}: plays {} over {}", id_, remote_, escaped(source.mapped()->stream()->name()), transport_ ? rtmp_scheme(transport_->kind()) : "");
   note(source.mapped()->stream()->name(), reason::play_began, transport_ ? "over " + std::string(rtmp_scheme(transport_->kind())) : "");
+  note_fallback(source.mapped()->stream()->name());
   players_.emplace(msid, std::make_unique<player>(*this, msid, std::move(source.mapped()), policy));
   pump();
 }

@@ -120,6 +120,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   // For the log of reasons: one stream, or all that this connection has to do with.
   void note(const std::string& stream, reason why, std::string detail) const;
   void note_all(reason why, const std::string& detail) const;
+  void note_fallback(const std::string& stream) const;
   void note_end(const base::error& why);
   std::string offer_resume(std::uint32_t msid, const std::string& name);
   void leave_publications();

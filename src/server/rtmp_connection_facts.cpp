@@ -1,4 +1,5 @@
 // What a connection says of itself: to the API, the metrics and the log of reasons.
+#include "base/escape.hpp"
 #include "rtmp/group_sender.hpp"
 #include "server/rtmp_connection.hpp"
 #include "server/rtmp_connection_player.hpp"
@@ -16,6 +17,7 @@ connection_facts rtmp_connection::facts(base::instant at) const {
   out.id = id_;
   out.agent = agent_;
   out.since = since_;
+  out.fell_back = session_.peer_extension().fell_back;
   if (transport_) {
     out.protocol = rtmp_scheme(transport_->kind());
     out.transport = transport_->facts();
@@ -87,6 +89,11 @@ void rtmp_connection::note_all(reason why, const std::string& detail) const {
   for (const auto& [msid, publication] : publications_) note(publication->target()->name(), why, detail);
   for (const auto& [msid, viewer] : players_) note(viewer->cursor().source()->name(), why, detail);
   for (const auto& [msid, one] : recordings_) note(one.name, why, detail);
+}
+
+// Began as something else than the peer wished.
+void rtmp_connection::note_fallback(const std::string& stream) const {
+  if (const auto& why = session_.peer_extension().fell_back; !why.empty()) note(stream, reason::fell_back, base::escaped(why, 256));
 }
 
 // The connection ends while it still has streams: who ends in order has told before.

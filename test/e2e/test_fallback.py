@@ -4,6 +4,8 @@ import subprocess
 
 import pytest
 
+from test_http import fetch_json
+
 SLACK = 0.15  # seconds: a sanitized program on a busy machine
 
 
@@ -16,6 +18,9 @@ def test_server_without_quic(start_server, procs, blink):
     assert published[1] == "rtmps"
     assert published.at - push.started < 1.0
     assert re.search(r"fell back to (TLS|rtmps)", push.text, re.I), push.text
+    # And the operator sees it.
+    event, = (e for e in fetch_json(server, "/api/v1/stream/events?name=live/a")[1]["events"] if e["reason"] == "fell_back")
+    assert event["detail"].startswith("fell back to TLS: ")
 
 
 @pytest.mark.parametrize("form, expected", [("rtmps?transport=quic", "rtmps"), ("rtmp?transport=quic", "rtmp"), ("rtmpq?fallback=rtmp", "rtmp")])

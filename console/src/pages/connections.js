@@ -11,7 +11,7 @@ const own_wish = new Set(['paused', 'catching_up']); // reasons for a frame not 
 
 function transportText(t, c) {
   return [
-    t.kind.toUpperCase(), c.framing, t.tls, t.alpn && `ALPN ${t.alpn}`, t.congestion_control,
+    t.kind.toUpperCase(), c.fell_back, c.framing, t.tls, t.alpn && `ALPN ${t.alpn}`, t.congestion_control,
     t.congestion_window_bytes !== undefined && `window ${bytes(t.congestion_window_bytes)}`,
     t.rtt_min_ms !== undefined && `least RTT ${ms(t.rtt_min_ms)}`,
     t.repeats_sent > 0 && `${count(t.repeats_sent)} sent twice, ${count(t.repeats_useful)} of them useful`,
