@@ -10,7 +10,7 @@ PATHS = [
     "live/a?k=quic=1x",
     "app/instance/a?x=1&&y=",
     "live/a%20b%c3%bc",
-    "live/a?sign=a+b/c==&expires=1700000000",
+    "live/a?token=a+b/c==&expires=1700000000",
     "live/a?x=1?y=2",
     "live/a?Transport=QUIC&empty&=v",
 ]
