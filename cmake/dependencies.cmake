@@ -19,6 +19,9 @@ add_library(millrace::avformat ALIAS PkgConfig::libav)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
 add_library(millrace::tomlplusplus ALIAS PkgConfig::tomlplusplus)
 
+pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl>=7.86)
+add_library(millrace::curl ALIAS PkgConfig::curl)
+
 find_package(CLI11 REQUIRED)
 find_package(spdlog REQUIRED)
 

@@ -167,7 +167,11 @@ void recording::close(recording_state as) {
   const bool here = file_->has_name();
   file_.reset();
   writer_.reset();
-  if (here && facts_.bytes > 0) return context_.list.update(facts_, true);
+  if (here && facts_.bytes > 0) {
+    context_.list.update(facts_, true);
+    if (context_.on_complete) context_.on_complete(facts_);
+    return;
+  }
   context_.list.drop(facts_, here);
 }
 

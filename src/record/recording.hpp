@@ -21,6 +21,7 @@ struct recording_context {
   const settings& set;
   disk& on;
   index& list;
+  std::function<void(const recording_facts&)> on_complete = {};
 };
 
 struct now_times {

@@ -17,6 +17,7 @@ service::inner::inner(settings s, service_parts p)
     : set(std::move(s)),
       on(p.on ? std::move(p.on) : std::make_shared<disk>()),
       times(p.times ? std::move(p.times) : std::make_shared<clock>()),
+      on_complete(std::move(p.on_complete)),
       list(*on, set.directory) {}
 
 base::result<std::unique_ptr<service>> service::open(settings set, service_parts parts) {
@@ -87,7 +88,7 @@ std::shared_ptr<source> service::inner::begin(const std::string& stream, const s
     const auto how = rule_for(set, stream, demanded.contains(stream));
     if (!how) return nullptr;
     auto& one = seats[stream];
-    if (!one) one = std::make_shared<seat>(recording_context{set, *on, list}, stream, *how);
+    if (!one) one = std::make_shared<seat>(recording_context{set, *on, list, on_complete}, stream, *how);
     made = std::make_shared<source>(next_number++, stream, set);
     prepare(*made);
     one->sources.push_back(made);

@@ -30,6 +30,7 @@ struct service_parts {
   std::shared_ptr<disk> on;        // null: the system
   std::shared_ptr<clock> times;    // null: the system's
   bool threaded = true;            // false: turn() is called by a test
+  std::function<void(const recording_facts&)> on_complete = {};  // a file has ended in order, on the disk thread
 };
 
 // A stream that is being recorded, or would be.

@@ -64,6 +64,7 @@ struct service::inner : std::enable_shared_from_this<service::inner> {
   const settings set;
   const std::shared_ptr<disk> on;
   const std::shared_ptr<clock> times;
+  const std::function<void(const recording_facts&)> on_complete;
   index list;
   std::thread thread;
 

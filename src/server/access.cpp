@@ -64,8 +64,8 @@ std::optional<access_decision> signature_decides(const access_rules& rules, sign
   switch (check_signature(rules.sign_secrets, what, stream, query, now)) {
     case signature_verdict::none: break;
     case signature_verdict::right: return access_decision{true, "signature"};
-    case signature_verdict::wrong: return access_decision{false, "wrong signature"};
-    case signature_verdict::expired: return access_decision{false, "this signature has expired"};
+    case signature_verdict::wrong: return access_decision{false, "wrong signature", false, true};
+    case signature_verdict::expired: return access_decision{false, "this signature has expired", false, true};
   }
   return std::nullopt;
 }
@@ -86,11 +86,11 @@ access_decision may_publish(const access_rules& rules, const ip::address& from, 
     switch (answer.what) {
       case publish_keys::verdict::no_key: break;
       case publish_keys::verdict::right: return {true, "key " + answer.id};
-      case publish_keys::verdict::expired: return {false, "this key has expired"};
+      case publish_keys::verdict::expired: return {false, "this key has expired", false, true};
       case publish_keys::verdict::wrong: needs_key = true;
     }
   }
-  if (given && needs_key) return {false, "wrong key"};
+  if (given && needs_key) return {false, "wrong key", false, true};
   if (auto by_signature = signature_decides(rules, signed_action::publish, stream, query, now)) return *by_signature;
   if (any_contains(rules.publish_allow, from)) return {true, "address rule", true};
   if (needs_key) return {false, "this stream needs its key: append ?key=… to the stream name"};

@@ -54,6 +54,7 @@ struct access_decision {
   bool allowed = false;
   std::string why;  // for the log and, without secrets, for the peer
   bool by_address = false;  // so it has to be asked again when the address changes
+  bool wrong = false;       // a key or a signature was shown that is not right: no hook can allow it
 };
 
 using base::matches_pattern;

@@ -15,6 +15,7 @@
 #include <sstream>
 #include <thread>
 
+#include "base/escape.hpp"
 #include "base/nearest.hpp"
 #include "server/config_record.hpp"
 
@@ -108,6 +109,18 @@ setting choice(E config::*field, std::vector<std::pair<std::string, E>> choices)
       names += (names.empty() ? "\"" : ", \"") + name + "\"";
     }
     return "takes one of " + names;
+  });
+}
+
+setting hook_urls(hook what) {
+  return texts([what](config& c, const std::vector<std::string>& values) -> std::string {
+    for (const auto& one : values) {
+      const bool known = one.starts_with("http://") || one.starts_with("https://");
+      const bool odd = std::any_of(one.begin(), one.end(), [](unsigned char byte) { return byte <= ' ' || byte == 0x7f; });
+      if (!known || odd) return fmt::format("takes addresses such as \"http://127.0.0.1:8085/hooks\", not \"{}\"", base::escaped(one));
+    }
+    c.hooks.urls[static_cast<std::size_t>(what)] = values;
+    return {};
   });
 }
 
@@ -226,6 +239,25 @@ const settings& known_settings() {
          c.web.admin_hosts = v;
          return {};
        })},
+      {"hooks.form", text([](config& c, const std::string& v) -> std::string {
+         if (v != "json" && v != "form") return "takes \"json\" (as SRS sends hooks) or \"form\" (as nginx-rtmp does)";
+         c.hooks.form = v == "json" ? hook_form::json : hook_form::form;
+         return {};
+       })},
+      {"hooks.timeout_s", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value<double>();
+         if (!value || *value < 0.05 || *value > 9) return "takes seconds from 0.05 to 9";  // clients have 10 s to connect
+         c.hooks.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
+         return {};
+       }}},
+      {"hooks.on_connect", hook_urls(hook::connect)},
+      {"hooks.on_disconnect", hook_urls(hook::disconnect)},
+      {"hooks.on_publish", hook_urls(hook::publish)},
+      {"hooks.on_publish_done", hook_urls(hook::publish_done)},
+      {"hooks.on_play", hook_urls(hook::play)},
+      {"hooks.on_play_done", hook_urls(hook::play_done)},
+      {"hooks.on_done", hook_urls(hook::done)},
+      {"hooks.on_record_done", hook_urls(hook::record_done)},
       {"hls.segment_s", {[](config& c, const toml::node& node) -> std::string {
          const auto value = node.value<double>();
          if (!value || *value < 0.5 || *value > 8) return "takes seconds from 0.5 to 8";
@@ -271,7 +303,7 @@ std::string as_written(const toml::node& node) {
 }
 
 // Settings that a server takes over while it runs; sections end with a dot.
-constexpr std::array reloaded{"access.sign_secrets", "publish.allow", "publish.keys", "play.allow", "play.recordings_allow", "play.catch_up", "play.delay_ms", "play.wait_s", "http.cors",
+constexpr std::array reloaded{"hooks.", "access.sign_secrets", "publish.allow", "publish.keys", "play.allow", "play.recordings_allow", "play.catch_up", "play.delay_ms", "play.wait_s", "http.cors",
                               "http.admin_allow", "http.admin_hosts", "drain.seconds", "drain.to", "tls.certificate", "tls.key", "log_level", "log_format",
                               "limits.connect_s", "limits.idle_connection_s", "limits.publisher_silence_s", "limits.media_message_bytes", "limits.viewer_age_s"};
 
@@ -431,6 +463,18 @@ listen = ["127.0.0.1:8080"]   # []: none. Players of other hosts need ":8080"; t
 cors = "*"                    # Access-Control-Allow-Origin of media; "": none
 admin_allow = ["loopback"]    # who may use the API and read the metrics
 # admin_hosts = ["live.example.com"]            # names by which they may ask for it, beside addresses and localhost
+
+[hooks]                       # HTTP addresses that are asked and told: doc/hooks.md
+form = "json"                 # json (as SRS: POST application/json, 0 is yes), form (as nginx-rtmp: POST of a form, 2xx is yes)
+timeout_s = 3                 # no answer is a no
+# on_connect = "http://127.0.0.1:8085/hooks"    # asked; a text or a list of which all must say yes
+# on_publish = "http://127.0.0.1:8085/hooks"    # asked, and allows what publish.allow does not
+# on_play = "http://127.0.0.1:8085/hooks"       # asked, also for HTTP-FLV and HLS, and allows what play.allow does not
+# on_done = "http://127.0.0.1:8085/hooks"       # told: a publication or play is over
+# on_publish_done = "http://127.0.0.1:8085/hooks"
+# on_play_done = "http://127.0.0.1:8085/hooks"
+# on_disconnect = "http://127.0.0.1:8085/hooks"
+# on_record_done = "http://127.0.0.1:8085/hooks"
 
 [hls]                         # /APP/NAME.m3u8, made while somebody asks for it
 segment_s = 2                 # a segment ends at the first key frame after so much

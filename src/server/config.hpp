@@ -15,6 +15,7 @@
 #include "record/settings.hpp"
 #include "server/access.hpp"
 #include "server/fan_out_pace.hpp"
+#include "server/hook_text.hpp"
 #include "server/play_options.hpp"
 #include "server/web_settings.hpp"
 
@@ -40,6 +41,7 @@ struct config {
   viewer_settings viewers;                   // what players get that ask for nothing else
   web_settings web;
   hls::settings hls;
+  hook_settings hooks;                       // what an operator's back end is asked and told
   fan_out_pace::settings fan_out;            // how long frames are gathered for viewers
   std::size_t connections_per_address_max = 100;
   // On SIGTERM, peers that can (E-RTMP "Reconnect Request") are asked to reconnect and served on for this long, or until they left.

@@ -11,6 +11,7 @@
 #include "hub/stream.hpp"
 #include "net/listener.hpp"
 #include "server/fan_out.hpp"
+#include "server/hooks.hpp"
 #include "server/name_register.hpp"
 
 namespace millrace::server {
@@ -99,6 +100,7 @@ struct look_at {
 struct snapshot {
   std::vector<shard_snapshot> shards;
   std::chrono::system_clock::time_point at;
+  hook_counts hooks;
 };
 
 }  // namespace millrace::server

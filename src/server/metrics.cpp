@@ -36,6 +36,9 @@ constexpr std::array all_metrics{
     metric{"millrace_connections_accepted_total", "counter", "Connections whose handshake was completed, by protocol."},
     metric{"millrace_connections_refused_total", "counter", "Connections that were refused, by cause: first_byte, handshake, limit."},
     metric{"millrace_http_requests_total", "counter", "HTTP requests that were answered."},
+    metric{"millrace_hook_requests_total", "counter", "Questions and messages to HTTP hooks."},
+    metric{"millrace_hook_refusals_total", "counter", "Questions to HTTP hooks that were answered with no."},
+    metric{"millrace_hook_failures_total", "counter", "Requests to HTTP hooks that were not answered or not understood: a question is refused then, a message is lost."},
     metric{"millrace_quic_connections", "gauge", "QUIC connections that are open."},
     metric{"millrace_quic_half_open", "gauge", "QUIC connections in their handshake."},
     metric{"millrace_quic_datagrams_received_total", "counter", "UDP datagrams received."},
@@ -192,6 +195,9 @@ std::string metrics_text(const snapshot& all, const process_facts& process, cons
   out.put(label("cause", "handshake"), rtmp.refused_handshake + http.refused_handshake);
   out.put(label("cause", "limit"), rtmp.refused_limit + http.refused_limit);
   out.one("millrace_http_requests_total", requests);
+  out.one("millrace_hook_requests_total", all.hooks.asked);
+  out.one("millrace_hook_refusals_total", all.hooks.refused);
+  out.one("millrace_hook_failures_total", all.hooks.failed);
   out.one("millrace_quic_connections", rtmp.quic.connections);
   out.one("millrace_quic_half_open", rtmp.quic.half_open);
   out.one("millrace_quic_datagrams_received_total", rtmp.quic.datagrams_received);

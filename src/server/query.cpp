@@ -2,6 +2,9 @@
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
+#include <array>
+
 namespace millrace::server {
 
 std::optional<std::string_view> query_parameter(std::string_view query, std::string_view name) {
@@ -15,7 +18,15 @@ std::optional<std::string_view> query_parameter(std::string_view query, std::str
   return std::nullopt;
 }
 
+std::string url_without_secrets(std::string_view url) {
+  const auto query = url.find('?');
+  if (query == std::string_view::npos) return std::string(url);
+  return std::string(url.substr(0, query + 1)) + without_secrets(url.substr(query + 1));
+}
+
 std::string without_secrets(std::string_view query) {
+  // Ours, and what back ends of hooks are used to.
+  static constexpr std::array<std::string_view, 8> secrets{"key", "sign", "jwt", "psk", "secret", "password", "pass", "auth"};
   std::string out;
   bool first = true;
   while (true) {
@@ -23,7 +34,9 @@ std::string without_secrets(std::string_view query) {
     const auto part = query.substr(0, end);
     if (!first) out += '&';
     first = false;
-    out += part.starts_with("key=") ? std::string_view("key=***") : part.starts_with("sign=") ? std::string_view("sign=***") : part;
+    const auto equals = part.find('=');
+    const bool secret = equals != std::string_view::npos && std::find(secrets.begin(), secrets.end(), part.substr(0, equals)) != secrets.end();
+    out += secret ? std::string(part.substr(0, equals)) + "=***" : std::string(part);
     if (end == std::string_view::npos) return out;
     query.remove_prefix(end + 1);
   }

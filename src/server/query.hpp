@@ -8,8 +8,10 @@ namespace millrace::server {
 
 // The first value of `name` in a query ("a=1&key=x"), percent-encoding left as sent.
 std::optional<std::string_view> query_parameter(std::string_view query, std::string_view name);
-// The query with the values of "key" and "sign" replaced by "***": what may be logged.
+// The query with the values of "key", "sign" and other names for secrets replaced by "***": what may be logged.
 std::string without_secrets(std::string_view query);
+// The same for what stands behind the '?' of a URL.
+std::string url_without_secrets(std::string_view url);
 // Takes as long wherever the two differ; the length may show.
 bool equal_in_constant_time(std::string_view a, std::string_view b);
 

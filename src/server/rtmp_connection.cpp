@@ -5,7 +5,6 @@
 #include "base/escape.hpp"
 #include "base/log.hpp"
 #include "rtmp/group_sender.hpp"
-#include "rtmp/rejection.hpp"
 #include "rtmp/wire_image.hpp"
 #include "server/rtmp_connection_player.hpp"
 
@@ -15,11 +14,8 @@ using base::escaped;
 
 namespace {
 
-// Guessing keys costs a second a try.
-constexpr std::chrono::seconds refusal_delay{1};
 // Media of one connection that waits in groups: a bound on memory, shared with other viewers as it is.
 constexpr std::size_t group_bytes_max = 8u << 20;
-constexpr std::size_t agent_bytes_max = 128;  // of flashVer is kept to be shown
 
 base::instant now() { return std::chrono::steady_clock::now(); }
 
@@ -170,46 +166,6 @@ void rtmp_connection::handle_events() {
 
 // ---- events -----------------------------------------------------------------------------------------------------
 
-void rtmp_connection::handle(rtmp::connect_requested& e) {
-  app_ = e.app;
-  agent_ = e.flash_ver.substr(0, agent_bytes_max);
-  log::debug("#{} rtmp connect app=\"{}\" tcUrl=\"{}\" flashVer=\"{}\" transport={}", id_, escaped(e.app), escaped(e.tc_url, 2048),
-             escaped(e.flash_ver), transport_ ? rtmp_scheme(transport_->kind()) : "");
-  if (shard_.stopping) {
-    const auto& elsewhere = shard_.settings.drain_to;
-    const bool absolute = elsewhere.find("://") != std::string::npos;
-    session_.reject_connect({"error", absolute ? "NetConnection.Connect.Rejected" : "NetConnection.Connect.AppShutdown",
-                             "the server is shutting down: try again"}, absolute ? elsewhere : std::string());
-    return;
-  }
-  if (rtmp::offers_dialogue(e.query)) {
-    session_.reject_connect({"error", "NetConnection.Connect.Rejected",
-                             "user and password are not used here: put the key behind the stream name, as in NAME?key=SECRET"});
-    return;
-  }
-  session_.accept_connect();
-}
-
-void rtmp_connection::handle(rtmp::publish_requested& e) {
-  const auto name = stream_name(e.name);
-  log::debug("#{} rtmp publish app=\"{}\" name=\"{}\" query=\"{}\"", id_, escaped(app_), escaped(e.name), escaped(without_secrets(e.query), 1024));
-  const auto at = now();
-  if (shard_.failures.locked_out(remote_address_, at)) {
-    note(name, reason::publish_refused, "too many refused attempts from this address");
-    refuse_later(e.msid, "NetStream.Publish.Denied", "too many refused attempts from this address: wait a minute", true);
-    return;
-  }
-  const auto decision = may_publish(shard_.settings.access, remote_address_, name, e.query, shard_.keys, std::chrono::system_clock::now());
-  if (!decision.allowed) {
-    shard_.failures.failed(remote_address_, at);
-    log::warning("#{} {}: publish {} refused: {}", id_, remote_, escaped(name), decision.why);
-    note(name, reason::publish_refused, decision.why);
-    refuse_later(e.msid, "NetStream.Publish.Denied", decision.why, true);
-    return;
-  }
-  accept_publish(e, name);
-}
-
 void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std::string& name) {
   const auto& token = session_.peer_extension().resume;
   if (!token.empty() && shard_.streams.take(name, token)) {
@@ -234,32 +190,6 @@ void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std
   note_fallback(name);
 }
 
-void rtmp_connection::handle(rtmp::play_requested& e) {
-  const auto name = stream_name(e.name);
-  log::debug("#{} rtmp play app=\"{}\" name=\"{}\" query=\"{}\"", id_, escaped(app_), escaped(e.name), escaped(without_secrets(e.query), 1024));
-  const auto decision = may_play(shard_.settings.access, remote_address_, name, e.query, std::chrono::system_clock::now());
-  plays_by_address_ = plays_by_address_ || decision.by_address;
-  if (!decision.allowed) {
-    log::warning("#{} {}: play {} refused: {}", id_, remote_, escaped(name), decision.why);
-    note(name, reason::play_refused, decision.why);
-    refuse_later(e.msid, "NetStream.Play.Failed", decision.why, false);
-    return;
-  }
-  if (plays_recording(e, name)) return;
-  const auto& settings = shard_.settings;
-  const auto options = read_play_options(e.query, settings.viewers, settings.hub.viewer_age, session_.peer().multitrack());
-  for (const auto& wrong : options.ignored) log::info("#{} {}: play {}: ignores {}", id_, remote_, escaped(name), wrong);
-  const auto source = shard_.streams.watch(name);
-  arriving_[e.msid] = source;
-  const auto begin = [weak = weak_from_this(), msid = e.msid, policy = options.policy] {
-    const auto self = weak.lock();
-    if (!self || !self->transport_) return;
-    self->start_playing(msid, policy);
-    self->turn();
-  };
-  if (source->here(begin)) start_playing(e.msid, options.policy);
-}
-
 void rtmp_connection::start_playing(std::uint32_t msid, const hub::cursor_policy& policy) {
   auto source = arriving_.extract(msid);
   if (!source) return;  // the player has thought better of it
@@ -272,22 +202,6 @@ void rtmp_connection::start_playing(std::uint32_t msid, const hub::cursor_policy
   pump();
 }
 
-void rtmp_connection::refuse_later(std::uint32_t msid, std::string code, std::string why, bool publishing) {
-  auto timer = std::make_shared<boost::asio::steady_timer>(shard_.io, refusal_delay);
-  refusals_[msid] = timer;
-  timer->async_wait([weak = weak_from_this(), timer, msid, code = std::move(code), why = std::move(why), publishing](boost::system::error_code failed) {
-    const auto self = weak.lock();
-    if (failed || !self || !self->transport_) return;
-    self->refusals_.erase(msid);
-    if (publishing) {
-      self->session_.reject_publish(msid, {"error", code, why});
-    } else {
-      self->session_.reject_play(msid, {"error", code, why});
-    }
-    self->turn();
-  });
-}
-
 void rtmp_connection::handle(rtmp::publish_ended& e) {
   refusals_.erase(e.msid);
   const auto found = publications_.find(e.msid);
@@ -298,12 +212,14 @@ void rtmp_connection::handle(rtmp::publish_ended& e) {
   if (facts.malformed > 0) log::warning("#{} {}: {} malformed messages, the last: {}", id_, remote_, facts.malformed, facts.malformed_text);
   if (const auto token = resume_tokens_.extract(e.msid)) shard_.resumes.end(facts.name, token.mapped());
   publications_.erase(found);
+  visits_.erase(e.msid);
   if (publications_.empty() && transport_) transport_->receive_in_rounds(false);
 }
 
 void rtmp_connection::handle(rtmp::play_ended& e) {
   refusals_.erase(e.msid);
   arriving_.erase(e.msid);
+  if (!players_.contains(e.msid)) visits_.erase(e.msid);  // of a recording, or of one that has not begun
   if (const auto played = recordings_.extract(e.msid)) note(played.mapped().name, reason::play_ended, "recording " + played.mapped().from->id());
   stop_playing(e.msid);
 }
@@ -317,6 +233,7 @@ void rtmp_connection::stop_playing(std::uint32_t msid) {
             stats.delivered, losses.empty() ? "none lost" : losses, stats.jumps);
   if (!end_noted_) note(found->second->cursor().source()->name(), reason::play_ended, losses);
   players_.erase(found);
+  visits_.erase(msid);
 }
 
 void rtmp_connection::end_waits(base::instant at) {
@@ -477,6 +394,7 @@ void rtmp_connection::finish(net::close_code code, const std::string& why) {
   timer_.cancel();
   refusals_.clear();
   drop_streams();
+  tell_disconnect();
   if (transport_) {
     transport_->close(code, why);
     drop_transport();
@@ -491,6 +409,7 @@ void rtmp_connection::drop_streams() {
   recordings_.clear();
   auto players = std::exchange(players_, {});
   auto publications = std::exchange(publications_, {});
+  visits_.clear();
 }
 
 }  // namespace millrace::server

@@ -14,6 +14,7 @@
 #include "server/config.hpp"
 #include "server/facts.hpp"
 #include "server/fan_out.hpp"
+#include "server/hooks.hpp"
 #include "server/publish_keys.hpp"
 #include "server/reasons.hpp"
 #include "server/resume.hpp"
@@ -35,6 +36,7 @@ struct shard_context {
   std::function<std::uint64_t()> random;
   std::function<std::uint64_t()> next_id;  // of connections, unique in this server: counted from 1, the remainder by the number of shards tells the shard
   publish_keys* keys = nullptr;  // null: none can be made
+  hook_caller* hooks = nullptr;  // null: nobody is asked
   bool stopping = false;  // whoever connects now is refused
   record::service* recordings = nullptr;         // null: there are none to play …
   boost::asio::thread_pool* readers = nullptr;   // … and with them, what reads them
@@ -98,6 +100,17 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void on_taken_over(std::uint32_t msid);
   void refuse_codec(player& viewer, std::uint32_t msid, const std::string& codec);
   void accept_publish(const rtmp::publish_requested& e, const std::string& name);
+  // rtmp_connection_access.cpp
+  [[nodiscard]] bool hooked(hook what) const { return shard_.hooks != nullptr && shard_.hooks->wants(what); }
+  [[nodiscard]] hook_question question(hook what) const;
+  void ask(hook_question q, std::function<void(hook_answer&&)> then);
+  void publish_decided(const rtmp::publish_requested& e, const hook_question& q, const hook_answer& answer);
+  void play_decided(const rtmp::play_requested& e, const hook_question& q, const hook_answer& answer);
+  void refuse_publish(std::uint32_t msid, const std::string& name, const std::string& why, const std::string& told);
+  void refuse_play(std::uint32_t msid, const std::string& name, const std::string& why, const std::string& told);
+  void begin_visit(std::uint32_t msid, hook_question q);
+  void tell_disconnect();
+  void play(const rtmp::play_requested& e, const std::string& name);
   void refuse_later(std::uint32_t msid, std::string code, std::string why, bool publishing);
   void start_playing(std::uint32_t msid, const hub::cursor_policy& policy);
   void stop_playing(std::uint32_t msid);
@@ -142,6 +155,8 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   const std::chrono::system_clock::time_point since_ = std::chrono::system_clock::now();
   bool end_noted_ = false;
   bool plays_by_address_ = false;  // and not by signatures alone
+  std::unique_ptr<hook_client> who_;  // for hooks; null: nobody wants to know, or there was no connect
+  std::map<std::uint32_t, hook_visit> visits_;  // publications and plays whose end is to be told
   rtmp::publisher_report reported_;  // by a publisher of ours
   base::instant reported_at_{};
   net::traffic traffic_;      // of a transport that is gone

@@ -60,6 +60,7 @@ void rtmp_connection::on_taken_over(std::uint32_t msid) {
   session_.end_publish(msid, {"status", "NetStream.Unpublish.Success", "taken over by the new connection"});
   resume_tokens_.erase(msid);
   publications_.erase(found);
+  visits_.erase(msid);
   turn();
 }
 
@@ -96,7 +97,10 @@ void rtmp_connection::refuse_codec(player& viewer, std::uint32_t msid, const std
     const auto self = weak.lock();
     if (!self) return;
     const auto found = self->players_.find(msid);
-    if (found != self->players_.end() && found->second->over()) self->players_.erase(found);
+    if (found != self->players_.end() && found->second->over()) {
+      self->players_.erase(found);
+      self->visits_.erase(msid);
+    }
     self->turn();
   });
 }

@@ -55,7 +55,12 @@ bool rtmp_connection::plays_recording(const rtmp::play_requested& e, const std::
 void rtmp_connection::pump_recordings() {
   if (recordings_.empty() || !transport_) return;
   for (auto at = recordings_.begin(); at != recordings_.end();) {
-    at = pump_recording(at->first, at->second) ? std::next(at) : recordings_.erase(at);
+    if (pump_recording(at->first, at->second)) {
+      ++at;
+      continue;
+    }
+    visits_.erase(at->first);
+    at = recordings_.erase(at);
   }
 }
 

@@ -1,5 +1,8 @@
 #include "server/server.hpp"
 
+#include <unistd.h>
+
+#include <array>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
@@ -16,6 +19,17 @@
 
 namespace millrace::server {
 namespace log = base::log;
+
+namespace {
+
+// For back ends that serve several: the host and the process, which is another one after a restart.
+std::string process_name() {
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) host.front() = '\0';
+  return fmt::format("{}-{}", host.front() == '\0' ? "millrace" : host.data(), getpid());
+}
+
+}  // namespace
 
 struct server::worker {
   boost::asio::io_context io{1};
@@ -34,6 +48,7 @@ auto server::ask(std::size_t index, Question question) const {
 
 server::server(boost::asio::io_context& io, config settings)
     : io_(io), settings_(std::move(settings)), context_{settings_, {}, {}, {}}, drained_by_(io), hls_timer_(io) {
+  context_.hooks = std::make_unique<hook_caller>(settings_.hooks, process_name());
   const auto count = shard_count(settings_);
   for (std::size_t index = 0; index < count; ++index) {
     if (index > 0) workers_.push_back(std::make_unique<worker>());
@@ -72,6 +87,7 @@ void server::take_control() {
     auto sum = std::make_shared<gathering>();
     sum->all.shards.resize(shards_.size());
     sum->all.at = std::chrono::system_clock::now();
+    sum->all.hooks = context_.hooks->counts();
     sum->missing = shards_.size();
     auto told = std::make_shared<std::function<void(snapshot&&)>>(std::move(done));
     for (std::size_t index = 0; index < shards_.size(); ++index) {
@@ -113,6 +129,9 @@ server::~server() {
     if (each->thread.joinable()) each->thread.join();
   }
   shards_.clear();
+  context_.hls_viewers.clear();
+  context_.recordings.reset();
+  context_.hooks.reset();  // answers are posted to the loops
 }
 
 base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, config settings) {
@@ -134,7 +153,18 @@ base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, 
 }
 
 base::result<void> server::open_recordings() {
-  auto opened = record::service::open(settings_.record);
+  record::service_parts parts{};
+  parts.on_complete = [this](const record::recording_facts& r) {
+    if (!context_.hooks->wants(hook::record_done)) return;
+    hook_question q;
+    q.what = hook::record_done;
+    std::tie(q.who.app, q.stream) = split_name(r.stream);
+    std::error_code none;
+    q.directory = std::filesystem::absolute(settings_.record.directory, none).string();
+    q.file = r.file;
+    context_.hooks->tell(std::move(q));
+  };
+  auto opened = record::service::open(settings_.record, std::move(parts));
   if (!opened) return std::move(opened).error().within("recordings");
   context_.recordings = *std::move(opened);
   context_.control.recordings = context_.recordings.get();
@@ -164,6 +194,7 @@ base::result<std::vector<config_change>> server::reload(config next) {
     if (auto read = context_.keys->read_again(); !read) return std::move(read).error();
   }
   auto changed = changes(settings_, next);
+  context_.hooks->use(next.hooks);
   for (std::size_t index = 0; index < shards_.size(); ++index) ask(index, [&](shard& s) { s.reload(next, certificate); return 0; });
   if (certificate) {
     {
@@ -267,6 +298,7 @@ void server::watch_hls() {
     const auto self = weak.lock();
     if (failed || !self) return;
     (*self)->context_.hls->on_timer();
+    (*self)->context_.hls_viewers.end_silent(std::chrono::steady_clock::now());
     (*self)->watch_hls();
   });
 }

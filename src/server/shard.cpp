@@ -37,6 +37,7 @@ shard::shard(boost::asio::io_context& io, server_context& server, shard_index in
       second_(io),
       next_id_(index + 1),
       deadline_(io) {
+  context_.hooks = server.hooks.get();
   context_.next_id = [this] { return std::exchange(next_id_, next_id_ + count_); };
   web_.on_empty = [this] { finish_if_empty(); };
   shared_.on_token = [this](const std::string& name, const std::string& token) { resumes_.take(name, token); };

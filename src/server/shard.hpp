@@ -22,6 +22,7 @@
 #include "hls/service.hpp"
 #include "server/facts.hpp"
 #include "server/hls_packagers.hpp"
+#include "server/hls_visits.hpp"
 #include "server/shared_streams.hpp"
 #include "server/stream_history.hpp"
 #include "server/web_front.hpp"
@@ -36,6 +37,8 @@ struct server_context {
   reason_log reasons;
   server_control control = {};
   play_grants grants = {};
+  std::unique_ptr<hook_caller> hooks = nullptr;  // there before any thread runs; used by all that follows
+  hls_visits hls_viewers = {};
   std::unique_ptr<hls::service> hls = nullptr;  // there before any thread runs
   std::unique_ptr<record::service> recordings = nullptr;  // likewise
   std::unique_ptr<publish_keys> keys = nullptr;                 // likewise; null: there is no state directory

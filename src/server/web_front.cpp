@@ -55,6 +55,7 @@ struct web_front::player {
   std::string stream, protocol, agent, remote;
   std::chrono::system_clock::time_point since = std::chrono::system_clock::now();
   loss_notice notice;
+  std::shared_ptr<hook_visit> visit;
   bool kicked = false;
   bool glance = false;  // of one picture: nobody wants to read of it
 };
@@ -148,10 +149,14 @@ void web_front::handle(http::request&& r, http::reply_ptr to) {
     no.headers.emplace_back("Allow", "GET, HEAD");
     return to->send(std::move(no));
   }
-  if (hls) return get_hls(r, hls->stream, hls->rest, to);
+  if (hls) {
+    auto kept = std::make_shared<const http::request>(std::move(r));
+    return admit(kept, hls->stream, to, true, [this, kept, rest = hls->rest, to](const std::string& as, const std::shared_ptr<hook_visit>&) { get_hls(*kept, as, rest, to); });
+  }
   if (media) {
     const auto name = r.path.substr(1, r.path.size() - 1 - flv_suffix.size());
-    return play_flv(r, name, std::move(to));
+    auto kept = std::make_shared<const http::request>(std::move(r));
+    return admit(kept, name, to, false, [this, kept, to](const std::string& as, const std::shared_ptr<hook_visit>& visit) { play_flv(*kept, as, visit, to); });
   }
   if (auto page = console_response(r)) {
     const auto why = api_.refusal(r);
@@ -160,30 +165,60 @@ void web_front::handle(http::request&& r, http::reply_ptr to) {
   to->send(http::text_response(404, "nothing is here. Streams are at /APP/NAME.m3u8 and /APP/NAME.flv"));
 }
 
-bool web_front::may_not_play(const http::request& r, const std::string& name, const http::reply_ptr& to, bool hls) {
-  const auto refuse = [&](unsigned status, const std::string& why) {
-    log::info("http {}: play {} refused: {}", r.remote, escaped(name), why);
-    shard_.reasons.note(name, reason::play_refused, to->connection_id(), r.remote, why);
-    to->send(with_cors(http::text_response(status, why)));
-    return true;
-  };
+void web_front::refuse(const http::request& r, const std::string& name, const http::reply_ptr& to, unsigned status, const std::string& why, const std::string& told) {
+  log::info("http {}: play {} refused: {}", r.remote, escaped(name), why);
+  shard_.reasons.note(name, reason::play_refused, to->connection_id(), r.remote, why);
+  to->send(with_cors(http::text_response(status, told)));
+}
+
+void web_front::admit(const std::shared_ptr<const http::request>& r, const std::string& name, const http::reply_ptr& to, bool hls, admitted then) {
   const auto& limits = shard_.settings.rtmp;
-  if (const auto bad = rtmp::bad_name("stream name", name, limits.app_bytes + 1 + limits.stream_name_bytes)) {
-    to->send(with_cors(http::text_response(400, *bad)));
-    return true;
-  }
-  if (shard_.stopping) return refuse(503, "the server is shutting down");
+  if (const auto bad = rtmp::bad_name("stream name", name, limits.app_bytes + 1 + limits.stream_name_bytes)) return to->send(with_cors(http::text_response(400, *bad)));
+  if (shard_.stopping) return refuse(*r, name, to, 503, "the server is shutting down", "the server is shutting down");
   const auto now = std::chrono::system_clock::now();
-  const auto from = address_of(r.remote);
-  const auto decision = may_play(shard_.settings.access, from, name, r.query, now);
-  if (!decision.allowed) return hls && server_.grants.granted(name, from, now) && !r.parameter("sign") ? false : refuse(403, decision.why);
-  if (hls && !decision.by_address) server_.grants.grant(name, from, signature_end(r.query), now);
-  return false;
+  const auto from = address_of(r->remote);
+  const auto decision = may_play(shard_.settings.access, from, name, r->query, now);
+  if (decision.wrong) return refuse(*r, name, to, 403, decision.why, decision.why);
+  const bool asks = shard_.hooks != nullptr && shard_.hooks->wants(hook::play);
+  if (asks && hls) {
+    if (const auto as = server_.hls_viewers.known(name, from, std::chrono::steady_clock::now())) return then(*as, nullptr);
+  }
+  if (!decision.allowed && !asks && !(hls && server_.grants.granted(name, from, now))) return refuse(*r, name, to, 403, decision.why, decision.why);
+  if (hls && decision.allowed && !decision.by_address) server_.grants.grant(name, from, signature_end(r->query), now);
+  if (!asks) return then(name, nullptr);
+  auto q = question(*r, name, to->connection_id());
+  shard_.hooks->ask(q, [weak = std::weak_ptr(alive_), &io = shard_.io, r, q, name, from, to, hls, then = std::move(then)](hook_answer&& answer) mutable {
+    // On the caller's thread: shards are there as long as it is. Moved, because the reply belongs to this one and ends here.
+    boost::asio::post(io, [weak, r, q, name, from, to = std::move(to), hls, then = std::move(then), answer = std::move(answer)] {
+      const auto self = weak.lock();
+      if (!self || !to->wanted()) return;
+      auto& own = **self;
+      if (!answer.allowed) return own.refuse(*r, name, to, 403, "hook: " + answer.why, "not allowed by the rules of this server");
+      const auto as = answer.stream ? q.who.app + "/" + *answer.stream : name;
+      hook_visit visit(own.shard_.hooks, q);
+      if (!hls) return then(as, std::make_shared<hook_visit>(std::move(visit)));
+      own.server_.hls_viewers.begin(name, from, as, std::move(visit), std::chrono::steady_clock::now());
+      then(as, nullptr);
+    });
+  });
+}
+
+// A request has no connect and no handshake: what stands for their fields is what SRS says of its players over HTTP.
+hook_question web_front::question(const http::request& r, const std::string& name, std::uint64_t id) const {
+  hook_question q;
+  q.what = hook::play;
+  std::tie(q.who.app, q.stream) = split_name(name);
+  q.query = r.query;
+  q.who.id = std::to_string(id);
+  q.who.address = address_of(r.remote).to_string();
+  q.who.tc_url = std::string(r.secure ? "https://" : "http://") + std::string(r.header("host").value_or("")) + "/" + q.who.app;
+  q.who.page_url = std::string(r.header("referer").value_or(""));
+  q.who.flash_ver = agent_of(r);
+  return q;
 }
 
 // A playlist stays while its publisher is away for a moment, so whether there is something is for the service to say.
 void web_front::get_hls(const http::request& r, const std::string& name, const std::string& rest, const http::reply_ptr& to) {
-  if (may_not_play(r, name, to, true)) return;
   hls::asker who{address_of(r.remote).to_string(), r.remote, agent_of(r), r.secure};
   server_.hls->get(name, rest, r.query, [weak = std::weak_ptr(alive_), &io = shard_.io, to, who = std::move(who), wants_body = !r.head()](hls::answer a) {
     // From any thread. The reply belongs to this one.
@@ -201,8 +236,7 @@ void web_front::get_hls(const http::request& r, const std::string& name, const s
   });
 }
 
-void web_front::play_flv(const http::request& r, const std::string& name, http::reply_ptr to) {
-  if (may_not_play(r, name, to)) return;
+void web_front::play_flv(const http::request& r, const std::string& name, const std::shared_ptr<hook_visit>& visit, const http::reply_ptr& to) {
   const bool websocket = http::asks_for_websocket(r);
   if (websocket) {
     if (const auto fault = http::websocket_fault(r)) {
@@ -226,6 +260,7 @@ void web_front::play_flv(const http::request& r, const std::string& name, http::
   one->protocol = std::string(websocket ? "ws" : "http") + (r.secure ? "s-flv" : "-flv");
   one->agent = agent_of(r);
   one->remote = r.remote;
+  one->visit = visit;
   one->glance = r.parameter("picture").has_value();
   const http::flv_options how{options.policy, websocket, settings.viewers.publisher_wait, one->glance};
   const auto source = shard_.streams.watch(name);

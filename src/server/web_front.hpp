@@ -53,10 +53,13 @@ class web_front {
   struct player;
   void accept(net::transport_ptr transport);
   void handle(http::request&& r, http::reply_ptr to);
-  void play_flv(const http::request& r, const std::string& name, http::reply_ptr to);
+  void play_flv(const http::request& r, const std::string& name, const std::shared_ptr<hook_visit>& visit, const http::reply_ptr& to);
   void get_hls(const http::request& r, const std::string& name, const std::string& rest, const http::reply_ptr& to);
-  // Refused and told so.
-  bool may_not_play(const http::request& r, const std::string& name, const http::reply_ptr& to, bool hls = false);
+  // Goes on with the name that the stream has for them, or refuses and says so: now, or when the operator's back end has answered.
+  using admitted = std::function<void(const std::string& as, const std::shared_ptr<hook_visit>& visit)>;
+  void admit(const std::shared_ptr<const http::request>& r, const std::string& name, const http::reply_ptr& to, bool hls, admitted then);
+  void refuse(const http::request& r, const std::string& name, const http::reply_ptr& to, unsigned status, const std::string& why, const std::string& told);
+  [[nodiscard]] hook_question question(const http::request& r, const std::string& name, std::uint64_t id) const;
   void start_flv(const std::shared_ptr<player>& one, const http::flv_options& how, const std::shared_ptr<watched_stream>& source,
                  const std::string& websocket_key, const http::reply_ptr& to);
   void tell_losses(player& one, std::uint64_t id, base::instant at);

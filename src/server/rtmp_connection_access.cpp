@@ -1,0 +1,185 @@
+// Who may connect, publish and play: the rules of the configuration first, then the operator's back end, whose answer takes a while.
+#include <boost/asio/post.hpp>
+
+#include "base/escape.hpp"
+#include "base/log.hpp"
+#include "rtmp/rejection.hpp"
+#include "server/rtmp_connection.hpp"
+#include "server/rtmp_connection_player.hpp"
+
+namespace millrace::server {
+namespace log = base::log;
+using base::escaped;
+
+namespace {
+
+// Guessing keys costs a second a try.
+constexpr std::chrono::seconds refusal_delay{1};
+constexpr std::size_t agent_bytes_max = 128;  // of flashVer is kept to be shown
+// What the peer hears: why a back end refused is the operator's business.
+constexpr std::string_view refused_text = "not allowed by the rules of this server";
+
+}  // namespace
+
+void rtmp_connection::handle(rtmp::connect_requested& e) {
+  app_ = e.app;
+  agent_ = e.flash_ver.substr(0, agent_bytes_max);
+  log::debug("#{} rtmp connect app=\"{}\" tcUrl=\"{}\" flashVer=\"{}\" transport={}", id_, escaped(e.app), escaped(url_without_secrets(e.tc_url), 2048),
+             escaped(e.flash_ver), transport_ ? rtmp_scheme(transport_->kind()) : "");
+  if (shard_.stopping) {
+    const auto& elsewhere = shard_.settings.drain_to;
+    const bool absolute = elsewhere.find("://") != std::string::npos;
+    session_.reject_connect({"error", absolute ? "NetConnection.Connect.Rejected" : "NetConnection.Connect.AppShutdown",
+                             "the server is shutting down: try again"}, absolute ? elsewhere : std::string());
+    return;
+  }
+  if (rtmp::offers_dialogue(e.query)) {
+    session_.reject_connect({"error", "NetConnection.Connect.Rejected",
+                             "user and password are not used here: put the key behind the stream name, as in NAME?key=SECRET"});
+    return;
+  }
+  if (shard_.hooks != nullptr && shard_.hooks->any()) {
+    who_ = std::make_unique<hook_client>(
+        hook_client{std::to_string(id_), remote_address_.to_string(), e.app, std::move(e.tc_url), std::move(e.page_url), std::move(e.swf_url), std::move(e.flash_ver)});
+  }
+  if (!hooked(hook::connect)) return session_.accept_connect();
+  ask(question(hook::connect), [this](hook_answer&& answer) {
+    if (answer.allowed) return session_.accept_connect();
+    log::warning("#{} {}: connect to {} refused: hook: {}", id_, remote_, escaped(app_), answer.why);
+    who_.reset();
+    session_.reject_connect({"error", "NetConnection.Connect.Rejected", std::string(refused_text)});
+  });
+}
+
+void rtmp_connection::handle(rtmp::publish_requested& e) {
+  const auto name = stream_name(e.name);
+  log::debug("#{} rtmp publish app=\"{}\" name=\"{}\" query=\"{}\"", id_, escaped(app_), escaped(e.name), escaped(without_secrets(e.query), 1024));
+  if (shard_.failures.locked_out(remote_address_, std::chrono::steady_clock::now())) {
+    note(name, reason::publish_refused, "too many refused attempts from this address");
+    return refuse_later(e.msid, "NetStream.Publish.Denied", "too many refused attempts from this address: wait a minute", true);
+  }
+  const auto decision = may_publish(shard_.settings.access, remote_address_, name, e.query, shard_.keys, std::chrono::system_clock::now());
+  const bool asks = hooked(hook::publish) && !decision.wrong;
+  if (!decision.allowed && !asks) return refuse_publish(e.msid, name, decision.why, decision.why);
+  auto q = question(hook::publish);
+  q.stream = e.name;
+  q.query = e.query;
+  q.type = e.type;
+  if (!asks) return publish_decided(e, q, {true, {}, std::nullopt});
+  ask(q, [this, e, q](hook_answer&& answer) { publish_decided(e, q, answer); });
+}
+
+void rtmp_connection::publish_decided(const rtmp::publish_requested& e, const hook_question& q, const hook_answer& answer) {
+  if (!answer.allowed) return refuse_publish(e.msid, stream_name(e.name), "hook: " + answer.why, std::string(refused_text));
+  if (answer.stream) log::info("#{} {}: {} is published as {}", id_, remote_, escaped(e.name), escaped(*answer.stream));
+  accept_publish(e, stream_name(answer.stream.value_or(e.name)));
+  if (publications_.contains(e.msid)) begin_visit(e.msid, q);
+}
+
+void rtmp_connection::handle(rtmp::play_requested& e) {
+  const auto name = stream_name(e.name);
+  log::debug("#{} rtmp play app=\"{}\" name=\"{}\" query=\"{}\"", id_, escaped(app_), escaped(e.name), escaped(without_secrets(e.query), 1024));
+  const auto decision = may_play(shard_.settings.access, remote_address_, name, e.query, std::chrono::system_clock::now());
+  plays_by_address_ = plays_by_address_ || decision.by_address;
+  const bool asks = hooked(hook::play) && !decision.wrong;
+  if (!decision.allowed && !asks) return refuse_play(e.msid, name, decision.why, decision.why);
+  auto q = question(hook::play);
+  q.stream = e.name;
+  q.query = e.query;
+  q.start = e.start;
+  if (!asks) return play_decided(e, q, {true, {}, std::nullopt});
+  ask(q, [this, e, q](hook_answer&& answer) { play_decided(e, q, answer); });
+}
+
+void rtmp_connection::play_decided(const rtmp::play_requested& e, const hook_question& q, const hook_answer& answer) {
+  if (!answer.allowed) return refuse_play(e.msid, stream_name(e.name), "hook: " + answer.why, std::string(refused_text));
+  if (answer.stream) log::info("#{} {}: {} is played as {}", id_, remote_, escaped(e.name), escaped(*answer.stream));
+  begin_visit(e.msid, q);
+  play(e, stream_name(answer.stream.value_or(e.name)));
+}
+
+void rtmp_connection::play(const rtmp::play_requested& e, const std::string& name) {
+  if (plays_recording(e, name)) return;
+  const auto& settings = shard_.settings;
+  const auto options = read_play_options(e.query, settings.viewers, settings.hub.viewer_age, session_.peer().multitrack());
+  for (const auto& wrong : options.ignored) log::info("#{} {}: play {}: ignores {}", id_, remote_, escaped(name), wrong);
+  const auto source = shard_.streams.watch(name);
+  arriving_[e.msid] = source;
+  const auto begin = [weak = weak_from_this(), msid = e.msid, policy = options.policy] {
+    const auto self = weak.lock();
+    if (!self || !self->transport_) return;
+    self->start_playing(msid, policy);
+    self->turn();
+  };
+  if (source->here(begin)) start_playing(e.msid, options.policy);
+}
+
+void rtmp_connection::refuse_publish(std::uint32_t msid, const std::string& name, const std::string& why, const std::string& told) {
+  shard_.failures.failed(remote_address_, std::chrono::steady_clock::now());
+  log::warning("#{} {}: publish {} refused: {}", id_, remote_, escaped(name), why);
+  note(name, reason::publish_refused, why);
+  refuse_later(msid, "NetStream.Publish.Denied", told, true);
+}
+
+void rtmp_connection::refuse_play(std::uint32_t msid, const std::string& name, const std::string& why, const std::string& told) {
+  log::warning("#{} {}: play {} refused: {}", id_, remote_, escaped(name), why);
+  note(name, reason::play_refused, why);
+  refuse_later(msid, "NetStream.Play.Failed", told, false);
+}
+
+void rtmp_connection::refuse_later(std::uint32_t msid, std::string code, std::string why, bool publishing) {
+  auto timer = std::make_shared<boost::asio::steady_timer>(shard_.io, refusal_delay);
+  refusals_[msid] = timer;
+  timer->async_wait([weak = weak_from_this(), timer, msid, code = std::move(code), why = std::move(why), publishing](boost::system::error_code failed) {
+    const auto self = weak.lock();
+    if (failed || !self || !self->transport_) return;
+    self->refusals_.erase(msid);
+    if (publishing) {
+      self->session_.reject_publish(msid, {"error", code, why});
+    } else {
+      self->session_.reject_play(msid, {"error", code, why});
+    }
+    self->turn();
+  });
+}
+
+// ---- the operator's back end --------------------------------------------------------------------------------------
+
+hook_question rtmp_connection::question(hook what) const {
+  hook_question q;
+  q.what = what;
+  if (who_) q.who = *who_;
+  return q;
+}
+
+// The session holds back what comes behind the request until it is answered, so the answer finds what it is about, unless all is over.
+void rtmp_connection::ask(hook_question q, std::function<void(hook_answer&&)> then) {
+  shard_.hooks->ask(std::move(q), [weak = weak_from_this(), &io = shard_.io, then = std::move(then)](hook_answer&& answer) {
+    // On the caller's thread: shards are there as long as it is.
+    boost::asio::post(io, [weak, then, answer = std::move(answer)]() mutable {
+      const auto self = weak.lock();
+      if (!self || !self->transport_) return;
+      self->session_.on_timer(std::chrono::steady_clock::now());  // answers count as given at the session's time
+      then(std::move(answer));
+      self->turn();
+    });
+  });
+}
+
+void rtmp_connection::begin_visit(std::uint32_t msid, hook_question q) {
+  if (!who_) return;
+  const bool publishing = q.what == hook::publish;
+  if (hooked(hook::done) || hooked(publishing ? hook::publish_done : hook::play_done)) visits_[msid] = hook_visit(shard_.hooks, std::move(q));
+}
+
+void rtmp_connection::tell_disconnect() {
+  if (!who_ || !hooked(hook::disconnect)) return;
+  auto q = question(hook::disconnect);
+  const auto bytes = traffic();
+  q.sent = bytes.sent;
+  q.received = bytes.received;
+  shard_.hooks->tell(std::move(q));
+  who_.reset();
+}
+
+}  // namespace millrace::server

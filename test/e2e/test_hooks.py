@@ -1,0 +1,195 @@
+"""HTTP hooks: the back ends of users of SRS (JSON) and nginx-rtmp (form) work as they are, on every transport; no answer is a no."""
+import re
+import subprocess
+
+import pytest
+
+from hook_back_end import HookBackEnd
+from media import Decoded
+from nginx_rtmp import MODULE, NginxRtmp, nginx_program
+from process import until
+from test_http import get
+
+TRANSPORTS = ["rtmp", "rtmps", "rtmpq", "rtmpq?transport=quic-only"]
+
+
+@pytest.fixture
+def back_end():
+    made = HookBackEnd()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hooked_server(start_server, tmp_path):
+    def start(back_end, *hooks, form="json", rules="[publish]\nallow = []\n[play]\nallow = []\n", more=""):
+        config = tmp_path / "hooks.toml"
+        lines = "".join(f'{name} = "{back_end.url}"\n' for name in hooks)
+        config.write_text(f'{rules}{more}[hooks]\nform = "{form}"\ntimeout_s = 1\n{lines}')
+        return start_server("--config", config)
+    return start
+
+
+def srs_back_end(fields):
+    """What SRS's users write: a token in the stream's parameters, {"code": …} as the answer."""
+    if fields["action"] in ("on_publish", "on_play"):
+        good = "token=good" in fields["param"]
+        return 200, '{"code": 0, "msg": "OK"}' if good else '{"code": 403, "msg": "no such token"}', {}
+    return 200, '{"code": 0}', {}
+
+
+@pytest.mark.parametrize("form", TRANSPORTS)
+def test_srs_back_end(hooked_server, back_end, procs, clip, tmp_path, form):
+    back_end.decide = srs_back_end
+    server = hooked_server(back_end, "on_connect", "on_disconnect", "on_publish", "on_publish_done", "on_play", "on_play_done")
+    refused = procs.millrace("push", "--no-reconnect", clip.path, server.url(form, "live/a?token=bad"))
+    assert refused.wait(20) == 6 and "not allowed by the rules of this server" in refused.text
+    assert "no such token" not in refused.text and "no such token" in server.process.text
+    url = server.url(form, "live/a?token=good")
+    push = procs.millrace("push", "--loop", clip.path, url)
+    asked = back_end.wait(action="on_publish", count=2)
+    server.wait_publisher("live/a")
+    assert (asked["ip"], asked["app"], asked["stream"], asked["vhost"], asked["stream_url"]) == ("127.0.0.1", "live", "a", "__defaultVhost__", "/live/a")
+    assert asked["param"].startswith("?token=good") and asked["client_id"].isdigit()
+    assert back_end.wait(action="on_connect", client_id=asked["client_id"])["tcUrl"].endswith("/live")
+
+    refused = procs.millrace("pull", "--no-reconnect", server.url(form, "live/a"), tmp_path / "none.flv")
+    assert refused.wait(20) == 6
+    out = tmp_path / "got.flv"
+    pull = procs.millrace("pull", url, out)
+    until(lambda: out.exists() and out.stat().st_size > 100_000, timeout=30, what="media")
+    assert pull.stop() == 0
+    assert Decoded(out).pictures
+    back_end.wait(action="on_play", stream="a", count=2)
+    back_end.wait(action="on_stop", stream="a")
+    assert back_end.count(action="on_unpublish") == 0
+    assert push.stop() == 0
+    back_end.wait(action="on_unpublish", client_id=asked["client_id"])
+    gone = back_end.wait(action="on_close", client_id=asked["client_id"])
+    assert gone["recv_bytes"] > 10_000
+    assert back_end.count(action="on_stop") == 1 and back_end.count(action="on_unpublish") == 1  # the refused ones have not begun
+
+
+def test_connect_refused(hooked_server, back_end, procs, clip):
+    back_end.decide = lambda fields: (200, "1" if fields["app"] == "private" else "0", {})
+    server = hooked_server(back_end, "on_connect", rules="")
+    refused = procs.millrace("push", "--no-reconnect", clip.path, server.rtmp("private/a"))
+    assert refused.wait(20) == 6 and "not allowed by the rules of this server" in refused.text
+    procs.millrace("push", "--loop", clip.path, server.rtmp("live/a"))
+    server.wait_publisher("live/a")
+
+
+def test_over_http(hooked_server, back_end, procs, clip, tmp_path):
+    back_end.decide = srs_back_end
+    server = hooked_server(back_end, "on_publish", "on_play", "on_play_done")
+    procs.millrace("push", "--loop", clip.path, server.rtmp("live/a") + "?token=good")
+    server.wait_publisher("live/a")
+    for path in ("/live/a.flv", "/live/a.m3u8", "/live/a.m3u8?token=bad", "/live/a/index.m3u8"):
+        assert get(server, path)[0] == 403, path
+    asked = back_end.count(action="on_play")
+    out = tmp_path / "got.flv"
+    subprocess.run(["curl", "-s", "-m", "3", "-o", out, server.http("/live/a.flv?token=good")])
+    assert out.stat().st_size > 10_000
+    back_end.wait(action="on_stop", stream="a")
+    assert back_end.count(action="on_play") == asked + 1
+    # One question for a viewer, whose media playlists and segments carry no token.
+    status, _, playlist = get(server, "/live/a.m3u8?token=good")
+    assert status == 200
+    media = next(line for line in playlist.decode().splitlines() if line and not line.startswith("#"))
+    status, _, playlist = get(server, "/live/" + media)
+    assert status == 200, media
+    assert back_end.count(action="on_play") == asked + 2
+    assert back_end.wait(action="on_play", count=asked + 2)["tcUrl"] == server.http("/live")
+
+
+def test_a_hook_that_does_not_answer_refuses_and_holds_up_nobody(hooked_server, back_end, procs, clip, tmp_path):
+    server = hooked_server(back_end, "on_publish", "on_play")
+    procs.millrace("push", "--loop", clip.path, server.rtmp("live/a"))
+    server.wait_publisher("live/a")
+    out = tmp_path / "got.flv"
+    procs.millrace("pull", server.rtmp("live/a"), out)
+    until(lambda: out.exists() and out.stat().st_size > 10_000, timeout=30, what="media")
+    back_end.stuck.set()
+    refused = procs.millrace("push", "--no-reconnect", clip.path, server.rtmp("live/b"))
+    refused_player = procs.millrace("pull", "--no-reconnect", server.rtmp("live/a"), tmp_path / "none.flv")
+    assert get(server, "/live/a.flv")[0] == 403
+    assert refused.wait(20) == 6 and refused_player.wait(20) == 6
+    size = out.stat().st_size
+    until(lambda: out.stat().st_size > size + 10_000, what="the stream going on")
+    assert "timed out" in server.process.text.lower()
+    metrics = get(server, "/metrics")[2].decode()
+    assert re.search(r"^millrace_hook_failures_total 3$", metrics, re.M), metrics
+
+
+def test_a_back_end_that_is_gone(hooked_server, back_end, procs, clip):
+    server = hooked_server(back_end, "on_publish")
+    back_end.close()
+    refused = procs.millrace("push", "--no-reconnect", clip.path, server.rtmp("live/a"))
+    assert refused.wait(20) == 6
+    assert "hook on_publish of live/a: no answer" in server.process.text
+
+
+def test_a_wrong_key_is_not_for_the_hook_to_allow(hooked_server, back_end, procs, clip):
+    server = hooked_server(back_end, "on_publish", more='[publish.keys]\n"live/*" = "the right key"\n')
+    refused = procs.millrace("push", "--no-reconnect", clip.path, server.rtmp("live/a") + "?key=another")
+    assert refused.wait(20) == 6 and "wrong key" in refused.text
+    assert not back_end.seen
+    procs.millrace("push", "--loop", clip.path, server.rtmp("live/a"))  # without one the hook decides
+    server.wait_publisher("live/a")
+
+
+def test_recordings_are_told(hooked_server, back_end, procs, clip, tmp_path):
+    folder = tmp_path / "recordings"
+    server = hooked_server(back_end, "on_record_done", rules=f'[record]\ndirectory = "{folder}"\nlinger_s = 0\n[[record.rules]]\nstreams = "*"\n')
+    assert procs.millrace("push", clip.path, server.rtmp("live/a")).wait(30) == 0
+    told = back_end.wait(action="on_dvr", app="live", stream="a")
+    assert told["cwd"] == str(folder) and (folder / told["file"]).stat().st_size > 10_000
+
+
+def test_another_name(hooked_server, back_end, procs, clip, tmp_path):
+    """The secret is the name that is published to, and the back end says who that is: a habit of nginx-rtmp's users."""
+    def decide(fields):
+        if fields["call"] != "publish":
+            return 200, "", {}
+        return (302, "", {"Location": "alice"}) if fields["name"] == "s3cret" else (404, "", {})
+    back_end.decide = decide
+    server = hooked_server(back_end, "on_publish", "on_done", form="form", rules="")
+    assert procs.millrace("push", "--no-reconnect", clip.path, server.rtmp("live/alice")).wait(20) == 6
+    push = procs.millrace("push", "--loop", clip.path, server.rtmp("live/s3cret"))
+    server.wait_publisher("live/alice")
+    out = tmp_path / "got.flv"
+    procs.millrace("pull", server.rtmp("live/alice"), out)
+    until(lambda: out.exists() and out.stat().st_size > 10_000, timeout=30, what="media")
+    push.stop()
+    back_end.wait(call="done", name="s3cret")
+
+
+@pytest.mark.skipif(not MODULE.exists() or not nginx_program(), reason="nginx with its RTMP module is not installed")
+def test_fields_are_those_of_nginx_rtmp(hooked_server, back_end, procs, clip, tmp_path):
+    """The same ffmpeg, the same back end, both servers: what the back end sees is the same but for the port and the client's number."""
+    back_end.decide = lambda fields: (200, "", {})
+    calls = ("on_connect", "on_publish", "on_play", "on_done", "on_publish_done", "on_play_done")
+    nginx = NginxRtmp(procs, tmp_path / "nginx", "".join(f"{call} {back_end.url};" for call in calls if call != "on_connect"))
+    ours = hooked_server(back_end, *[call for call in calls if call != "on_connect"], form="form", rules="")
+
+    def session(url, port):
+        back_end.seen.clear()
+        push = procs.start("ffmpeg", ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", clip.path, "-c", "copy", "-f", "flv", url + "?token=x"])
+        back_end.wait(call="publish")
+        out = tmp_path / f"{port}.flv"
+        pull = procs.start("ffmpeg", ["ffmpeg", "-v", "error", "-y", "-i", url + "?user=y", "-c", "copy", "-f", "flv", out])
+        until(lambda: out.exists() and out.stat().st_size > 10_000, timeout=30, what="media")
+        pull.stop()
+        back_end.wait(call="play_done")
+        push.stop()
+        back_end.wait(call="publish_done")
+        back_end.wait(call="done", count=2)
+        return {one["call"] if one["call"] != "done" else "done " + ("y" if "user" in one else "x"):
+                {key: value.replace(str(port), "PORT") for key, value in one.items() if key != "clientid"} for one in back_end.seen}
+
+    theirs, mine = session(nginx.url("live/a"), nginx.port), session(ours.rtmp("live/a"), ours.port)
+    assert mine.keys() == theirs.keys()
+    for call in theirs:
+        # nginx-rtmp keeps 31 bytes of flashver.
+        missing = {key: value for key, value in theirs[call].items() if mine[call].get(key, "")[:31 if key == "flashver" else None] != value}
+        assert not missing, f"{call}: nginx-rtmp says {missing}, ours {mine[call]}"
