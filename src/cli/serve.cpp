@@ -4,6 +4,8 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -18,6 +20,7 @@
 #include "cli/descriptors.hpp"
 #include "cli/exit_status.hpp"
 #include "cli/logging.hpp"
+#include "cli/notify.hpp"
 #include "server/host_advice.hpp"
 #include "server/server.hpp"
 
@@ -115,6 +118,18 @@ void reload(server::server& s, const serve_options& o) {
   if (!later.empty()) log::warning("reload: takes a restart: {}", later);
 }
 
+// As this process was started; the program's file as it lies there now, which may be a newer one.
+std::vector<std::string> own_command() {
+  std::vector<std::string> words;
+  std::ifstream line("/proc/self/cmdline", std::ios::binary);
+  for (std::string word; std::getline(line, word, '\0');) words.push_back(word);
+  std::error_code failed;
+  auto program = std::filesystem::read_symlink("/proc/self/exe", failed).string();
+  if (constexpr std::string_view gone = " (deleted)"; program.ends_with(gone)) program.resize(program.size() - gone.size());
+  if (!failed && !words.empty()) words.front() = program;
+  return words;
+}
+
 std::string ready_line(const server::server& s) {
   std::string line = "ready:";
   for (const auto& address : s.addresses()) line += " " + address;
@@ -138,21 +153,39 @@ int run_serve(const serve_options& o) {
 
   const bool quic = settings->quic;
   boost::asio::io_context io(1);
-  auto opened = server::server::open(io, std::move(*settings));
+  const auto command = own_command();
+  auto from = server::take_inheritance();
+  if (!from) return fail("serve", from.error());
+  auto opened = server::server::open(io, std::move(*settings), std::move(*from));
   if (!opened) return fail("serve", opened.error());
   auto& s = **opened;
 
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   boost::asio::steady_timer flushing(io);
-  signals.async_wait([&](boost::system::error_code failed, int) {
-    if (failed) return;
-    signals.async_wait([&](boost::system::error_code, int) { io.stop(); });  // the second one does not wait
+  const std::function<void()> stop = [&] {
     s.shut_down([&] {
       // Sessions are over; transports may still have an "ended" to deliver.
       flushing.expires_after(std::chrono::milliseconds(100));
       flushing.async_wait([&](boost::system::error_code) { io.stop(); });
     });
+  };
+  signals.async_wait([&](boost::system::error_code failed, int) {
+    if (failed) return;
+    signals.async_wait([&](boost::system::error_code, int) { io.stop(); });  // the second one does not wait
+    if (!s.successor()) notify_service_manager("STOPPING=1");
+    stop();
   });
+  boost::asio::signal_set upgrades(io, SIGUSR2);
+  std::function<void()> await_upgrade = [&] {
+    upgrades.async_wait([&](boost::system::error_code failed, int) {
+      if (failed) return;
+      if (auto begun = s.hand_over(command, stop, [](int child) { notify_service_manager("MAINPID=" + std::to_string(child)); }); !begun) {
+        log::error("hand over: {}: this process goes on", begun.error().text);
+      }
+      await_upgrade();
+    });
+  };
+  await_upgrade();
   boost::asio::signal_set hangups(io, SIGHUP);
   std::function<void()> await_hangup = [&] {
     hangups.async_wait([&](boost::system::error_code failed, int) {
@@ -164,6 +197,7 @@ int run_serve(const serve_options& o) {
   await_hangup();
   for (const auto& advice : server::host_advice(server::look_at_host(), quic)) log::warning("{}", advice);
   log::info("{}", ready_line(s));
+  notify_service_manager("READY=1");
   io.run();
   log::info("stopped");
   return 0;

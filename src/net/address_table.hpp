@@ -8,19 +8,24 @@
 #include <memory>
 #include <mutex>
 
+#include "base/time.hpp"
+
 namespace millrace::net {
 
 // Any thread. Tickets may outlive the table's owner, they share it.
 class address_table : public std::enable_shared_from_this<address_table> {
  public:
-  explicit address_table(std::size_t most_per_address) : most_(most_per_address) {}
+  // `most`: connections at a time. `per_second`: new ones, with as many at once as there may be at a time, so that all who sit behind one address can come
+  // back together; 0: any number.
+  explicit address_table(std::size_t most_per_address, double new_per_second = 0) : most_(most_per_address), rate_(new_per_second) {}
 
-  [[nodiscard]] bool admits(const boost::asio::ip::address& address) const;
-  // Counts until the last copy of the ticket is gone; nullptr when the address has all it may have.
-  std::shared_ptr<void> take(const boost::asio::ip::address& address);
+  enum class verdict : unsigned char { admitted, too_many, too_fast };
+  [[nodiscard]] verdict look(const boost::asio::ip::address& address, base::instant now) const;
+  // Counts until the last copy of the ticket is gone; nullptr when the address has all it may have, and look() says why.
+  std::shared_ptr<void> take(const boost::asio::ip::address& address, base::instant now);
   [[nodiscard]] std::size_t addresses() const {
     const std::lock_guard held(lock_);
-    return counts_.size();
+    return counts_.size() - idle_;
   }
 
  private:
@@ -29,9 +34,21 @@ class address_table : public std::enable_shared_from_this<address_table> {
   static key key_of(const boost::asio::ip::address& address);
   void give_back(const key& at);
 
+  struct record {
+    std::size_t open = 0;
+    double used = 0;        // of the bucket of new ones
+    base::instant at{};     // when that was
+  };
+  [[nodiscard]] double used_now(const record& of, base::instant now) const;
+  [[nodiscard]] verdict judge(const record& of, base::instant now) const;
+  void forget_idle(base::instant now);
+
+  static constexpr std::size_t idle_max = 50'000;  // addresses that are remembered although they have nothing open
   const std::size_t most_;
+  const double rate_;
   mutable std::mutex lock_;
-  std::map<key, std::size_t> counts_;
+  std::map<key, record> counts_;
+  std::size_t idle_ = 0;
 };
 
 }  // namespace millrace::net

@@ -65,6 +65,18 @@ base::result<tcp::acceptor> open_acceptor(asio::io_context& io, const tcp::endpo
   return base::result<tcp::acceptor>(std::move(acceptor));
 }
 
+base::result<tcp::acceptor> adopt_acceptor(asio::io_context& io, int socket) {
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  tcp::acceptor acceptor(io);
+  boost::system::error_code failure;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &size) != 0) failure.assign(errno, boost::system::system_category());
+  if (!failure) acceptor.assign(bound.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), socket, failure);
+  if (!failure) acceptor.non_blocking(true, failure);
+  if (failure) return base::error{base::error_kind::local, "a listening socket cannot be taken over: " + failure.message()};
+  return base::result<tcp::acceptor>(std::move(acceptor));
+}
+
 base::result<void> probe_udp(const asio::ip::address& address, std::uint16_t port) {
   asio::io_context io;
   udp::socket socket(io);

@@ -12,6 +12,9 @@ namespace millrace::net {
 base::result<boost::asio::ip::tcp::acceptor> open_acceptor(boost::asio::io_context& io, const boost::asio::ip::tcp::endpoint& local,
                                                            std::size_t receive_buffer = 0, const port_group& group = {});
 
+// Takes one that another process opened so.
+base::result<boost::asio::ip::tcp::acceptor> adopt_acceptor(boost::asio::io_context& io, int socket);
+
 // Binds a UDP socket there and closes it again: the same errors, before the QUIC side tries.
 base::result<void> probe_udp(const boost::asio::ip::address& address, std::uint16_t port);
 

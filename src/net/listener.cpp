@@ -110,7 +110,7 @@ class core : public std::enable_shared_from_this<core> {
         options_(std::move(options)),
         on_accept_(std::move(on_accept)),
         retry_(io),
-        table_(options_.addresses ? options_.addresses : std::make_shared<address_table>(options_.connections_per_address_max)) {}
+        table_(options_.addresses ? options_.addresses : std::make_shared<address_table>(options_.connections_per_address_max, options_.new_per_address_and_second)) {}
 
   base::result<void> prepare(const std::shared_ptr<const identity>& certificate) {
     if (!options_.tls || !certificate) return {};
@@ -147,6 +147,19 @@ class core : public std::enable_shared_from_this<core> {
     if (quic_) quic_->stop();
   }
 
+  [[nodiscard]] std::pair<int, int> sockets() {
+    return {acceptor_ && acceptor_->is_open() ? acceptor_->native_handle() : -1, quic_ ? quic_->socket() : -1};
+  }
+  void join_sibling(int channel, std::uint16_t tag) {
+    if (quic_) quic_->join_sibling(channel, tag); else ::close(channel);
+  }
+  void leave_to_sibling() {
+    boost::system::error_code ignored;
+    if (acceptor_) acceptor_->close(ignored);
+    retry_.cancel();
+    if (quic_) quic_->leave_reading_to_sibling();
+  }
+
   void shut_down() {
     stop();
     on_accept_ = nullptr;
@@ -155,18 +168,20 @@ class core : public std::enable_shared_from_this<core> {
   }
 
   [[nodiscard]] bool admit_quic(const udp::endpoint& remote) {
-    if (on_accept_ && table_->admits(remote.address())) return true;
-    ++counters_.refused_limit;
-    if (on_accept_) log_address_.warn("udp " + endpoint_text(remote.address(), remote.port()) + ": too many connections from this address");
+    const auto verdict = table_->look(remote.address(), now());
+    if (on_accept_ && verdict == address_table::verdict::admitted) return true;
+    refused_by_table("udp " + endpoint_text(remote.address(), remote.port()), verdict);
     return false;
   }
 
   // `address` is what the QUIC side says is remote: its own facts.
   void accepted_quic(transport_ptr made) {
     if (!on_accept_) return made->abort();
-    auto ticket = table_->take(address_of(made->facts().remote));
+    const auto remote = made->facts().remote;
+    const auto verdict = table_->look(address_of(remote), now());
+    auto ticket = table_->take(address_of(remote), now());
     if (!ticket) {
-      ++counters_.refused_limit;
+      refused_by_table("udp " + remote, verdict);
       return made->close(close_code::general_error, "too many connections from this address");
     }
     ++counters_.accepted_quic;
@@ -174,6 +189,14 @@ class core : public std::enable_shared_from_this<core> {
   }
 
  private:
+  static base::instant now() { return std::chrono::steady_clock::now(); }
+
+  void refused_by_table(const std::string& who, address_table::verdict why) {
+    const bool fast = why == address_table::verdict::too_fast;
+    ++(fast ? counters_.refused_rate : counters_.refused_limit);
+    if (on_accept_) log_address_.warn(who + (fast ? ": too many new connections a second from this address" : ": too many connections from this address"));
+  }
+
   static asio::ip::address address_of(const std::string& endpoint) {
     auto host = endpoint.substr(0, endpoint.rfind(':'));
     if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
@@ -244,11 +267,9 @@ class core : public std::enable_shared_from_this<core> {
       ++counters_.refused_limit;
       return log_limit_.warn("too many connections are in their handshake, new ones are refused");
     }
-    auto ticket = table_->take(remote.address());
-    if (!ticket) {
-      ++counters_.refused_limit;
-      return log_address_.warn("tcp " + endpoint_text(remote.address(), remote.port()) + ": too many connections from this address");
-    }
+    const auto verdict = table_->look(remote.address(), now());
+    auto ticket = table_->take(remote.address(), now());
+    if (!ticket) return refused_by_table("tcp " + endpoint_text(remote.address(), remote.port()), verdict);
     auto one = std::make_shared<incoming>(
         std::move(socket), incoming_options{options_.tcp, tls_, options_.handshake_deadline},
         [self = shared_from_this(), held = std::move(ticket)](incoming& from, incoming_outcome outcome, transport_ptr made) {
@@ -294,6 +315,9 @@ class listener_on_core final : public listener {
   [[nodiscard]] std::vector<std::string> addresses() const override { return addresses_; }
   [[nodiscard]] listener_counters counters() const override { return core_->counters(); }
   void stop() override { core_->stop(); }
+  [[nodiscard]] std::pair<int, int> sockets() const override { return core_->sockets(); }
+  void join_sibling(int channel, std::uint16_t tag) override { core_->join_sibling(channel, tag); }
+  void leave_to_sibling() override { core_->leave_to_sibling(); }
   base::result<void> use(const std::shared_ptr<const identity>& certificate) override { return core_->use(certificate); }
 
  private:
@@ -313,13 +337,13 @@ base::result<opened> open_both(asio::io_context& io, const asio::ip::address& ad
   opened both;
   both.port = port;
   if (options.tcp || options.tls) {
-    auto acceptor = open_acceptor(io, {address, port}, options.receive_buffer, options.group);
+    auto acceptor = options.inherited_tcp >= 0 ? adopt_acceptor(io, options.inherited_tcp) : open_acceptor(io, {address, port}, options.receive_buffer, options.group);
     if (!acceptor) return std::move(acceptor).error();
     both.port = acceptor->local_endpoint().port();
     both.acceptor.emplace(*std::move(acceptor));
   }
   if (options.quic) {
-    if (options.group.index == 0) {
+    if (options.group.index == 0 && options.inherited_udp < 0) {
       if (auto free = probe_udp(address, both.port); !free) return std::move(free).error();
     }
     auto quic_options = options.quic_options;
@@ -336,7 +360,8 @@ base::result<opened> open_both(asio::io_context& io, const asio::ip::address& ad
         [weak = std::weak_ptr(made)](const udp::endpoint& remote) {
           const auto alive = weak.lock();
           return alive != nullptr && alive->admit_quic(remote);
-        });
+        },
+        options.inherited_udp);
     if (!server) return std::move(server).error();
     both.port = (*server)->port();
     both.quic = *std::move(server);
@@ -353,6 +378,7 @@ listener_counters& listener_counters::operator+=(const listener_counters& other)
   refused_first_byte += other.refused_first_byte;
   refused_handshake += other.refused_handshake;
   refused_limit += other.refused_limit;
+  refused_rate += other.refused_rate;
   quic += other.quic;
   return *this;
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -35,16 +36,19 @@ struct listener_options {
   std::size_t handshaking_max = 1000;
   std::size_t receive_buffer = 0;  // bytes that the kernel takes from a TCP peer before it is read; 0: as it sees fit
   std::size_t connections_per_address_max = 100;  // per IPv4 address or IPv6 /64; loopback is not counted
+  double new_per_address_and_second = 0;          // likewise; 0: any number
   // Instead of a table of its own with that limit: for listeners that count together.
   std::shared_ptr<address_table> addresses;
   // One of several listeners at the same address, each on a thread of its own; opened in the order of their index. The first one finds out whether
   // some other program has the port.
   port_group group;
+  // Sockets of a process that hands over, instead of new ones; -1: none. Owned in any case.
+  int inherited_tcp = -1, inherited_udp = -1;
 };
 
 struct listener_counters {
   std::uint64_t accepted_tcp = 0, accepted_tls = 0, accepted_quic = 0;
-  std::uint64_t refused_first_byte = 0, refused_handshake = 0, refused_limit = 0;
+  std::uint64_t refused_first_byte = 0, refused_handshake = 0, refused_limit = 0, refused_rate = 0;
   quic_server_counters quic;
   listener_counters& operator+=(const listener_counters& other);
 };
@@ -60,6 +64,11 @@ class listener {
   [[nodiscard]] virtual listener_counters counters() const = 0;
   // Stops accepting; what is connected goes on.
   virtual void stop() = 0;
+  // To be handed to another process: TCP and UDP, -1 where there is none.
+  [[nodiscard]] virtual std::pair<int, int> sockets() const = 0;
+  // As quic_server: another process has the same UDP socket; it alone accepts and reads from now on.
+  virtual void join_sibling(int channel, std::uint16_t tag) = 0;
+  virtual void leave_to_sibling() = 0;
   // Who comes from now on is shown this certificate; what is connected goes on. Errors (kind local) leave the one before in place.
   virtual base::result<void> use(const std::shared_ptr<const identity>& certificate) = 0;
 };

@@ -90,6 +90,7 @@ struct quic_callbacks {
 
   static int recv_stream_data(ngtcp2_conn*, std::uint32_t flags, std::int64_t stream, std::uint64_t, const std::uint8_t* bytes,
                               std::size_t size, void* user, void*) {
+    self(user).progressed_ = true;
     if (auto* const application = app(user)) {
       application->on_stream_bytes(stream, {bytes, size}, (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0);
     }
@@ -97,6 +98,7 @@ struct quic_callbacks {
   }
 
   static int acked_stream_data(ngtcp2_conn*, std::int64_t stream, std::uint64_t offset, std::uint64_t size, void* user, void*) {
+    self(user).progressed_ = true;
     if (auto* const application = app(user)) application->on_stream_acknowledged(stream, offset + size);
     return 0;
   }

@@ -176,6 +176,10 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
                state::closing);
   }
   if (rv != 0) return fail(rv);
+  if (server_ && !within_budget(now)) {
+    if (host_ != nullptr) host_->on_over_budget();
+    return close(static_cast<std::uint64_t>(close_code::general_error), "too many datagrams that bring nothing");
+  }
   if (foreign_stream_) return close(static_cast<std::uint64_t>(close_code::general_error), "only stream 0 carries RTMP in the byte-stream mapping");
 
   const ngtcp2_path* const path = ngtcp2_conn_get_path2(conn_);
@@ -189,6 +193,10 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
     if (guard_) guard_->reset();
     if (repeats_) repeats_->reset();
     if (host_ != nullptr) host_->on_path_change();
+    if (server_ && !budget_.move(now)) {
+      if (host_ != nullptr) host_->on_over_budget();
+      return close(static_cast<std::uint64_t>(close_code::general_error), "too many changes of address");
+    }
     if (application_) {
       application_->on_path_changed(remote_.text(), std::chrono::milliseconds(static_cast<std::int64_t>((now - silent_since) / 1'000'000)));
     }
@@ -207,6 +215,18 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
     if (application_) application_->on_handshake_completed();
   }
   touch();
+}
+
+// Only what was authentic counts: others on the way could otherwise cut a peer off with junk.
+bool quic_connection::within_budget(quic_time now) {
+  if (std::exchange(progressed_, false)) {
+    received_known_ = 0;
+    return true;
+  }
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info2(conn_, &info);
+  const auto before = std::exchange(received_known_, info.pkt_recv);
+  return before == 0 || info.pkt_recv == before || budget_.idle_datagram(now);
 }
 
 void quic_connection::on_timer(quic_time now) {

@@ -21,6 +21,7 @@
 #include "net/quic_timer.hpp"
 #include "net/quic_udp_socket.hpp"
 #include "net/transport.hpp"
+#include "net/work_budget.hpp"
 
 namespace millrace::net {
 
@@ -50,6 +51,7 @@ class quic_connection_host {
   virtual void on_ended(quic_connection& which) = 0;
   virtual void on_handshake_over(quic_connection& which) = 0;  // completed, or ended before that; once
   virtual void on_path_change() = 0;
+  virtual void on_over_budget() {}  // a peer was cut off for asking too much that brings nothing
   virtual void make_reset_token(const ngtcp2_cid& id, ngtcp2_stateless_reset_token& token) = 0;
   // Server: a token with which this address needs no Retry next time. Client: keeps the token that the server gave.
   virtual std::vector<std::uint8_t> make_address_token(const udp_address& remote) = 0;
@@ -193,6 +195,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   void keep_for_repeat(const udp_batch& batch, quic_time now);
   void send_repeats(quic_time now);
   void after_read(int rv, quic_time now, quic_time silent_since);
+  bool within_budget(quic_time now);
   void fail(int rv);
   [[nodiscard]] close_info why_draining() const;
   void send_close(const ngtcp2_ccerr& error);
@@ -218,6 +221,9 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   bool handshake_completed_ = false, handshake_announced_ = false, handshake_over_told_ = false;
   bool foreign_stream_ = false, no_alpn_ = false, stateless_reset_ = false;
   std::uint32_t path_changes_ = 0;
+  bool progressed_ = false;            // by the datagram that is being read: stream data came, or was acknowledged
+  std::uint64_t received_known_ = 0;   // packets that counted when the budget was asked last
+  work_budget budget_;                 // of a server's peer
 
   std::unique_ptr<queue_guard> guard_;                // where something may be held back
   std::uint64_t bulk_room_ = queue_guard::no_limit;    // bytes, in this write pass

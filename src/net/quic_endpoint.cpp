@@ -89,6 +89,7 @@ void quic_endpoint::wait_writable() {
 }
 
 void quic_endpoint::on_readable(const std::shared_ptr<quic_udp_socket>& socket) {
+  if (!reading_) return;
   const auto self = shared_from_this();
   collecting_ = true;
   const auto got = socket->receive(datagrams_per_turn, [this](const udp_datagram& datagram) {
@@ -100,6 +101,14 @@ void quic_endpoint::on_readable(const std::shared_ptr<quic_udp_socket>& socket) 
   collecting_ = false;
   turn();
   if (std::find(sockets_.begin(), sockets_.end(), socket) != sockets_.end()) wait_readable(socket);
+}
+
+void quic_endpoint::collect(const std::function<void()>& take) {
+  const auto self = shared_from_this();
+  collecting_ = true;
+  take();
+  collecting_ = false;
+  turn();
 }
 
 void quic_endpoint::on_writable() {

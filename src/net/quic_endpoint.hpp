@@ -33,6 +33,10 @@ class quic_endpoint : public quic_connection_host, public std::enable_shared_fro
   void add_socket(std::shared_ptr<quic_udp_socket> socket);
   void remove_old_sockets();
   [[nodiscard]] quic_udp_socket* present_socket() const { return sockets_.empty() ? nullptr : sockets_.back().get(); }  // the newest
+  // The sockets are there to send by; somebody else reads them.
+  void stop_reading() { reading_ = false; }
+  // What came by another way than a socket: `take` may call on_datagram, and a turn follows.
+  void collect(const std::function<void()>& take);
   [[nodiscard]] bool open() const noexcept { return !sockets_.empty(); }
   // Closes sockets and timer; no turn runs any more. Connections must have been ended before.
   void close_sockets();
@@ -65,7 +69,7 @@ class quic_endpoint : public quic_connection_host, public std::enable_shared_fro
   std::vector<std::shared_ptr<quic_udp_socket>> sockets_;
   std::unique_ptr<quic_timer> timer_;
   std::deque<kept_batch> unsent_;
-  bool waiting_writable_ = false;
+  bool waiting_writable_ = false, reading_ = true;
   std::vector<std::shared_ptr<quic_connection>> touched_, writing_;  // both keep their room from turn to turn
   base::fifo<std::shared_ptr<quic_connection>> later_;           // touched and delivered, but there were too many for one turn
   bool collecting_ = false;  // a turn follows anyway

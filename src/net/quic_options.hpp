@@ -37,6 +37,7 @@ enum class retry_policy : unsigned char { under_load, always, never };
 struct quic_server_options : quic_common_options {
   quic_secrets secrets;   // the same for all of a group
   port_group group;
+  std::uint16_t tag = 0;  // of this process, in its connection ids (quic_sibling.hpp)
   retry_policy retry = retry_policy::under_load;
   std::size_t retry_above_half_open = 1000;
   std::chrono::milliseconds handshake_timeout{10'000};
@@ -51,7 +52,7 @@ struct quic_client_options : quic_common_options {
 struct quic_server_counters {
   std::uint64_t datagrams_received = 0, datagrams_sent = 0;
   std::uint64_t retries_sent = 0, stateless_resets_sent = 0, version_negotiations_sent = 0;
-  std::uint64_t path_changes = 0;
+  std::uint64_t path_changes = 0, over_budget = 0;
   std::size_t connections = 0, half_open = 0;
 
   quic_server_counters& operator+=(const quic_server_counters& other) {
@@ -61,6 +62,7 @@ struct quic_server_counters {
     stateless_resets_sent += other.stateless_resets_sent;
     version_negotiations_sent += other.version_negotiations_sent;
     path_changes += other.path_changes;
+    over_budget += other.over_budget;
     connections += other.connections;
     half_open += other.half_open;
     return *this;

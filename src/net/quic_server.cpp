@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "net/quic_endpoint.hpp"
 #include "net/quic_ids.hpp"
+#include "net/quic_sibling.hpp"
 #include "net/quic_stream_transport.hpp"
 
 namespace millrace::net {
@@ -68,6 +69,18 @@ class server_endpoint final : public quic_endpoint {
     return out;
   }
   void stop() { stopped_ = true; }
+  [[nodiscard]] int socket() const { return present_socket() == nullptr ? -1 : present_socket()->descriptor(); }
+  void join_sibling(int channel, process_tag tag) {
+    sibling_ = std::make_shared<quic_sibling>(io(), channel, tag);
+    const auto weak = weak_from_this();
+    sibling_->start(
+        [weak](const udp_datagram& datagram) {
+          const auto self = std::static_pointer_cast<server_endpoint>(weak.lock());
+          if (self && self->open()) self->collect([&] { self->on_passed_on(datagram); });
+        },
+        [] {});
+  }
+  void leave_reading_to_sibling() { stop_reading(); }
   void shut_down() {
     stopped_ = true;
     on_accept_ = nullptr;
@@ -84,6 +97,7 @@ class server_endpoint final : public quic_endpoint {
   // --- quic_connection_host
   void choose_id(std::span<std::uint8_t> id) override {
     random(id);
+    put_tag(id, options_.tag);
     options_.group.claim(id);
   }
   void add_id(const ngtcp2_cid& id, quic_connection& which) override { ids_.insert_or_assign(connection_id(id), &which); }
@@ -96,6 +110,7 @@ class server_endpoint final : public quic_endpoint {
   }
   void on_handshake_over(quic_connection&) override { --half_open_; }
   void on_path_change() override { ++counters_.path_changes; }
+  void on_over_budget() override { ++counters_.over_budget; }
   void make_reset_token(const ngtcp2_cid& id, ngtcp2_stateless_reset_token& token) override {
     const auto& secret = options_.secrets.stateless_reset;
     // An id whose token cannot be computed gets a random one: it then merely cannot be reset.
@@ -117,10 +132,13 @@ class server_endpoint final : public quic_endpoint {
  private:
   // Transports that were told to close flush for up to two seconds, whatever happens to the server; the socket stays for them.
   void close_when_idle() {
-    if (shutting_down_ && connections_.empty()) close_sockets();
+    if (!shutting_down_ || !connections_.empty()) return;
+    if (sibling_) sibling_->close();
+    close_sockets();
   }
   void on_datagram(const udp_datagram& datagram) override;
   void on_socket_error(int) override {}  // an unconnected socket's errors name no peer; losses are repaired by the connections
+  void on_passed_on(const udp_datagram& datagram);
   void accept(const udp_datagram& datagram);
   bool check_token(const udp_datagram& datagram, quic_server_hello& hello);
   void answer(const udp_datagram& to, const std::uint8_t* bytes, ngtcp2_ssize size);
@@ -139,6 +157,7 @@ class server_endpoint final : public quic_endpoint {
   std::function<bool(const boost::asio::ip::udp::endpoint&)> admit_;
   std::unordered_map<quic_connection*, std::shared_ptr<quic_connection>> connections_;
   connection_id_table ids_;
+  std::shared_ptr<quic_sibling> sibling_;
   quic_server_counters counters_;
   std::size_t half_open_ = 0;
   std::uint16_t port_ = 0;
@@ -156,8 +175,23 @@ void server_endpoint::on_datagram(const udp_datagram& datagram) {
     const auto connection = known->second->shared_from_this();
     return connection->read(datagram);
   }
+  if (sibling_ && sibling_->there() && ids.dcidlen == quic_id_bytes && has_tag({ids.dcid, ids.dcidlen}, sibling_->tag())) return sibling_->forward(datagram);
   if (ids.version == 0) return send_stateless_reset(datagram, ids);
   accept(datagram);
+}
+
+// What the other process found to be ours: known or of the past, never somebody new.
+void server_endpoint::on_passed_on(const udp_datagram& datagram) {
+  ++datagrams_received_;
+  ngtcp2_version_cid ids{};
+  if (datagram.bytes.empty() || ngtcp2_pkt_decode_version_cid(&ids, datagram.bytes.data(), datagram.bytes.size(), quic_id_bytes) != 0) return;
+  const auto known = ids_.find(connection_id(ids.dcid, ids.dcidlen));
+  if (known == ids_.end()) {
+    if (ids.version == 0) send_stateless_reset(datagram, ids);
+    return;
+  }
+  const auto connection = known->second->shared_from_this();
+  connection->read(datagram);
 }
 
 void server_endpoint::accept(const udp_datagram& datagram) {
@@ -281,6 +315,9 @@ class server final : public quic_server {
   [[nodiscard]] std::uint16_t port() const override { return endpoint_->port(); }
   [[nodiscard]] quic_server_counters counters() const override { return endpoint_->counters(); }
   void stop() override { endpoint_->stop(); }
+  [[nodiscard]] int socket() const override { return endpoint_->socket(); }
+  void join_sibling(int channel, std::uint16_t tag) override { endpoint_->join_sibling(channel, tag); }
+  void leave_reading_to_sibling() override { endpoint_->leave_reading_to_sibling(); }
   base::result<void> use(const identity& certificate) override {
     auto credentials = quic_credentials::for_server(certificate);
     if (!credentials) return credentials.error();
@@ -297,7 +334,7 @@ class server final : public quic_server {
 base::result<std::unique_ptr<quic_server>> quic_listen(boost::asio::io_context& io, boost::asio::ip::udp::endpoint local,
                                                        std::shared_ptr<const identity> certificate, quic_server_options options,
                                                        std::function<void(transport_ptr)> on_accept,
-                                                       std::function<bool(const boost::asio::ip::udp::endpoint&)> admit) {
+                                                       std::function<bool(const boost::asio::ip::udp::endpoint&)> admit, int inherited) {
   if (!certificate) return base::error{base::error_kind::local, "QUIC needs a certificate"};
   auto credentials = quic_credentials::for_server(*certificate);
   if (!credentials) return credentials.error();
@@ -306,7 +343,7 @@ base::result<std::unique_ptr<quic_server>> quic_listen(boost::asio::io_context& 
     secret->resize(32);
     quic_random(*secret);
   }
-  auto socket = quic_udp_socket::bind(io, local, options.group);
+  auto socket = inherited >= 0 ? quic_udp_socket::adopt(io, inherited) : quic_udp_socket::bind(io, local, options.group);
   if (!socket) return std::move(socket).error().within("udp " + udp_address(local).text());
   auto endpoint =
       std::make_shared<server_endpoint>(io, std::move(*credentials), std::move(options), std::move(on_accept), std::move(admit));

@@ -19,15 +19,21 @@ class quic_server {
   [[nodiscard]] virtual quic_server_counters counters() const = 0;
   // Refuses new connections (CONNECTION_REFUSED); what is connected goes on.
   virtual void stop() = 0;
+  [[nodiscard]] virtual int socket() const = 0;
+  // Another process has the same socket: datagrams with connection ids of its tag go to it by `channel`, which is owned from then on.
+  virtual void join_sibling(int channel, std::uint16_t tag) = 0;
+  // The other process reads the socket from now on. What is connected here goes on by what that passes on.
+  virtual void leave_reading_to_sibling() = 0;
   // Of handshakes that begin from now on. Errors (kind local) leave the one before in place.
   virtual base::result<void> use(const identity& certificate) = 0;
 };
 
 // Hands over a transport when the client's bidirectional stream 0 has opened (handshake complete); it is not started.
+// `inherited`: a socket of another process that is to be used instead of a new one; -1: none. Owned in any case.
 // `admit(remote)` is asked before any state is made for a new connection; false refuses it. May be empty.
 base::result<std::unique_ptr<quic_server>> quic_listen(boost::asio::io_context& io, boost::asio::ip::udp::endpoint local,
                                                        std::shared_ptr<const identity> certificate, quic_server_options options,
                                                        std::function<void(transport_ptr)> on_accept,
-                                                       std::function<bool(const boost::asio::ip::udp::endpoint&)> admit);
+                                                       std::function<bool(const boost::asio::ip::udp::endpoint&)> admit, int inherited = -1);
 
 }  // namespace millrace::net

@@ -166,6 +166,24 @@ base::result<std::unique_ptr<quic_udp_socket>> quic_udp_socket::bind(asio::io_co
   return made;
 }
 
+base::result<std::unique_ptr<quic_udp_socket>> quic_udp_socket::adopt(asio::io_context& io, int socket) {
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &size) != 0) return local_error("take over", errno);
+  const bool v6 = bound.ss_family == AF_INET6;
+  auto s = std::make_shared<state>(io);
+  boost::system::error_code failed;
+  s->socket.assign(v6 ? asio::ip::udp::v6() : asio::ip::udp::v4(), socket, failed);
+  if (!failed) s->socket.non_blocking(true, failed);
+  if (failed) return local_error("take over", failed.value());
+  std::unique_ptr<quic_udp_socket> made(new quic_udp_socket(std::move(s)));
+  made->prepare(v6);
+  made->wildcard_ = made->local_.endpoint().address().is_unspecified();
+  return made;
+}
+
+int quic_udp_socket::descriptor() const { return state_->closed ? -1 : state_->socket.native_handle(); }
+
 base::result<std::unique_ptr<quic_udp_socket>> quic_udp_socket::connect(asio::io_context& io, const asio::ip::udp::endpoint& remote) {
   auto s = std::make_shared<state>(io);
   boost::system::error_code failed;

@@ -73,6 +73,8 @@ class quic_udp_socket {
   // Bound and unconnected (a server). "::" takes IPv4 too. The error (kind local) carries no address: the caller knows it.
   static base::result<std::unique_ptr<quic_udp_socket>> bind(boost::asio::io_context& io, const boost::asio::ip::udp::endpoint& local,
                                                              const port_group& group = {});
+  // Takes a socket that bind() of another process made.
+  static base::result<std::unique_ptr<quic_udp_socket>> adopt(boost::asio::io_context& io, int socket);
   // Connected to one peer (a client), so that ICMP errors come back. Error kind unreachable when there is no route.
   static base::result<std::unique_ptr<quic_udp_socket>> connect(boost::asio::io_context& io, const boost::asio::ip::udp::endpoint& remote);
   ~quic_udp_socket();
@@ -85,6 +87,7 @@ class quic_udp_socket {
   void wait_readable(std::function<void()> then);
   void wait_writable(std::function<void()> then);
   void close();
+  [[nodiscard]] int descriptor() const;
 
   struct received {
     std::size_t datagrams = 0;

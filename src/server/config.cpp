@@ -213,6 +213,12 @@ const settings& known_settings() {
          c.drain = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
          return {};
        }}},
+      {"drain.upgrade_s", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value<double>();
+         if (!value || *value < 0 || *value > 604'800) return "takes seconds from 0 to 604800";
+         c.hand_over = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
+         return {};
+       }}},
       {"publish.resume_s", {[](config& c, const toml::node& node) -> std::string {
          const auto value = node.value<double>();
          if (!value || *value < 0 || *value > 600) return "takes seconds from 0 to 600";
@@ -286,6 +292,24 @@ const settings& known_settings() {
       {"limits.viewer_age_s", seconds(&config::hub, &base::hub_limits::viewer_age)},
       {"limits.ring_s", seconds(&config::hub, &base::hub_limits::ring_age)},
       {"limits.ring_bytes", number(&config::hub, &base::hub_limits::ring_bytes, 1 << 20, std::int64_t{1} << 34)},
+      {"limits.new_connections_per_address", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value<double>();
+         if (!value || *value < 0 || *value > 100'000) return "takes connections a second from 0 (any number) to 100000";
+         c.new_per_address_and_second = *value;
+         return {};
+       }}},
+      {"limits.handshaking", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value_exact<std::int64_t>();
+         if (!value || *value < 1 || *value > 1'000'000) return "takes a whole number from 1 to 1000000";
+         c.handshaking_max = static_cast<std::size_t>(*value);
+         return {};
+       }}},
+      {"limits.memory_bytes", {[](config& c, const toml::node& node) -> std::string {
+         const auto value = node.value_exact<std::int64_t>();
+         if (!value || *value < 0) return "takes a whole number of bytes; 0: most of what there is";
+         c.memory_max = static_cast<std::uint64_t>(*value);
+         return {};
+       }}},
       {"limits.connections_per_address", {[](config& c, const toml::node& node) -> std::string {
          const auto value = node.value_exact<std::int64_t>();
          if (!value || *value < 1 || *value > 1'000'000) return "takes a whole number from 1 to 1000000";
@@ -304,7 +328,7 @@ std::string as_written(const toml::node& node) {
 
 // Settings that a server takes over while it runs; sections end with a dot.
 constexpr std::array reloaded{"hooks.", "access.sign_secrets", "publish.allow", "publish.keys", "play.allow", "play.recordings_allow", "play.catch_up", "play.delay_ms", "play.wait_s", "http.cors",
-                              "http.admin_allow", "http.admin_hosts", "drain.seconds", "drain.to", "tls.certificate", "tls.key", "log_level", "log_format",
+                              "http.admin_allow", "http.admin_hosts", "drain.seconds", "drain.upgrade_s", "drain.to", "tls.certificate", "tls.key", "log_level", "log_format",
                               "limits.connect_s", "limits.idle_connection_s", "limits.publisher_silence_s", "limits.media_message_bytes", "limits.viewer_age_s"};
 
 std::string read_table(config& c, const toml::table& table, const std::string& prefix, toml::source_position& at) {
@@ -497,6 +521,7 @@ queue_s = 10                  # … and for how long; then pictures are left out
 
 [drain]
 seconds = 1                   # on SIGTERM: for clients that can reconnect by themselves (E-RTMP); without any it takes no time
+upgrade_s = 3600              # on SIGUSR2, when a new process has taken over: who is connected to the old one stays for so long at most (doc/upgrade.md)
 # to = "rtmps://other.example.com/live"         # where they are sent; default: the address that they are using
 
 [limits]
@@ -508,6 +533,9 @@ viewer_age_s = 2              # a viewer further behind jumps to the newest key 
 ring_s = 20                   # what one stream keeps at most, while viewers may want it
 ring_bytes = 67108864
 connections_per_address = 100 # loopback is not counted
+new_connections_per_address = 20 # a second, after a burst of connections_per_address; loopback is not counted; 0: any number
+handshaking = 1000            # connections over TCP that have not shaken hands; new ones are refused beyond
+memory_bytes = 0              # of the process: at 7/8 nobody may begin to publish or play, at all of it viewers that hold up memory are closed; 0: 80 % of what there is
 )";
 }
 

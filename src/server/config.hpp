@@ -44,8 +44,13 @@ struct config {
   hook_settings hooks;                       // what an operator's back end is asked and told
   fan_out_pace::settings fan_out;            // how long frames are gathered for viewers
   std::size_t connections_per_address_max = 100;
+  double new_per_address_and_second = 20;    // after as many at once as there may be at a time
+  std::size_t handshaking_max = 1'000;       // over TCP, of all shards
+  std::uint64_t memory_max = 0;              // bytes; 0: memory_watch::usual_limit()
   // On SIGTERM, peers that can (E-RTMP "Reconnect Request") are asked to reconnect and served on for this long, or until they left.
   std::chrono::milliseconds drain{1'000};
+  // After another process has taken over: so long who is connected is served.
+  std::chrono::milliseconds hand_over{3'600'000};
   // A publisher that lost its connection has so long to come back with its token before viewers are told that it is gone.
   std::chrono::milliseconds resume_window{10'000};
   record::settings record;                   // nothing without a directory

@@ -12,6 +12,7 @@
 #include "net/listener.hpp"
 #include "server/fan_out.hpp"
 #include "server/hooks.hpp"
+#include "server/memory_watch.hpp"
 #include "server/name_register.hpp"
 
 namespace millrace::server {
@@ -101,6 +102,7 @@ struct snapshot {
   std::vector<shard_snapshot> shards;
   std::chrono::system_clock::time_point at;
   hook_counts hooks;
+  memory_facts memory;
 };
 
 }  // namespace millrace::server

@@ -34,7 +34,10 @@ constexpr std::array all_metrics{
     metric{"millrace_received_bytes_total", "counter", "Bytes received over all connections, inside of TLS and QUIC."},
     metric{"millrace_sent_bytes_total", "counter", "Bytes sent over all connections, inside of TLS and QUIC."},
     metric{"millrace_connections_accepted_total", "counter", "Connections whose handshake was completed, by protocol."},
-    metric{"millrace_connections_refused_total", "counter", "Connections that were refused, by cause: first_byte, handshake, limit."},
+    metric{"millrace_connections_refused_total", "counter", "Connections that were refused, by cause: first_byte, handshake, limit (descriptors, handshakes, connections of an address), rate (new ones of an address)."},
+    metric{"millrace_memory_limit_bytes", "gauge", "limits.memory_bytes: beyond 7/8 of it nobody may publish or play anew, beyond it viewers that hold up memory are closed; 0: none."},
+    metric{"millrace_memory_refused_total", "counter", "Publishers and players that were refused because memory is short."},
+    metric{"millrace_memory_closed_total", "counter", "Viewers that were closed because memory was short."},
     metric{"millrace_http_requests_total", "counter", "HTTP requests that were answered."},
     metric{"millrace_hook_requests_total", "counter", "Questions and messages to HTTP hooks."},
     metric{"millrace_hook_refusals_total", "counter", "Questions to HTTP hooks that were answered with no."},
@@ -45,6 +48,7 @@ constexpr std::array all_metrics{
     metric{"millrace_quic_datagrams_sent_total", "counter", "UDP datagrams sent."},
     metric{"millrace_quic_retries_total", "counter", "Address validations asked for (Retry, RFC 9000 section 8.1.2)."},
     metric{"millrace_quic_path_changes_total", "counter", "Times that a peer over QUIC went on from another address."},
+    metric{"millrace_quic_over_budget_total", "counter", "Peers over QUIC that were cut off because they sent too much that brought nothing."},
     metric{"millrace_events_total", "counter", "Events with a reason code; doc/guide/reasons.md explains each."},
     metric{"millrace_recordings_active", "gauge", "Streams that are being recorded."},
     metric{"millrace_recorded_bytes_total", "counter", "Bytes written into recordings."},
@@ -194,6 +198,10 @@ std::string metrics_text(const snapshot& all, const process_facts& process, cons
   out.put(label("cause", "first_byte"), rtmp.refused_first_byte + http.refused_first_byte);
   out.put(label("cause", "handshake"), rtmp.refused_handshake + http.refused_handshake);
   out.put(label("cause", "limit"), rtmp.refused_limit + http.refused_limit);
+  out.put(label("cause", "rate"), rtmp.refused_rate + http.refused_rate);
+  out.one("millrace_memory_limit_bytes", all.memory.limit);
+  out.one("millrace_memory_refused_total", all.memory.refused);
+  out.one("millrace_memory_closed_total", all.memory.closed);
   out.one("millrace_http_requests_total", requests);
   out.one("millrace_hook_requests_total", all.hooks.asked);
   out.one("millrace_hook_refusals_total", all.hooks.refused);
@@ -204,6 +212,7 @@ std::string metrics_text(const snapshot& all, const process_facts& process, cons
   out.one("millrace_quic_datagrams_sent_total", rtmp.quic.datagrams_sent);
   out.one("millrace_quic_retries_total", rtmp.quic.retries_sent);
   out.one("millrace_quic_path_changes_total", rtmp.quic.path_changes);
+  out.one("millrace_quic_over_budget_total", rtmp.quic.over_budget);
 
   out.begin("millrace_events_total");
   const auto counts = reasons.counts();

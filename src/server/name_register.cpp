@@ -103,6 +103,28 @@ void name_register::unwatch(std::string_view name, shard_index shard) {
   forget_if_unused(at);
 }
 
+bool name_register::watched(std::string_view name) const {
+  const std::lock_guard held(lock_);
+  const auto at = entries_.find(name);
+  return at != entries_.end() && !at->second.watchers.empty();
+}
+
+bool name_register::may_follow(std::string_view name) const {
+  const std::lock_guard held(lock_);
+  const auto at = entries_.find(name);
+  return at == entries_.end() || at->second.holder.id == 0 || at->second.holder.yields;
+}
+
+void name_register::set_elsewhere(const std::string& name, bool published) {
+  const std::lock_guard held(lock_);
+  if (published) elsewhere_.insert(name); else elsewhere_.erase(name);
+}
+
+bool name_register::elsewhere(std::string_view name) const {
+  const std::lock_guard held(lock_);
+  return elsewhere_.contains(name);
+}
+
 std::size_t name_register::size() const {
   const std::lock_guard held(lock_);
   return entries_.size();

@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,13 @@ class name_register {
   void watch(std::string_view name, shard_index shard);
   void unwatch(std::string_view name, shard_index shard);
 
+  [[nodiscard]] bool watched(std::string_view name) const;
+  // Nobody publishes it here, or somebody who may be followed.
+  [[nodiscard]] bool may_follow(std::string_view name) const;
+  // Published by another process, from which it comes as soon as somebody here watches it (hand_over.hpp).
+  void set_elsewhere(const std::string& name, bool published);
+  [[nodiscard]] bool elsewhere(std::string_view name) const;
+
   // For tests: names of which anything is known.
   [[nodiscard]] std::size_t size() const;
 
@@ -71,6 +79,7 @@ class name_register {
 
   mutable std::mutex lock_;
   entries entries_;
+  std::set<std::string, std::less<>> elsewhere_;
   std::uint64_t next_id_ = 1;
 };
 

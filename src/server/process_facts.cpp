@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
 
 namespace millrace::server {
@@ -31,9 +30,7 @@ process_facts look_at_process() {
   ::getrusage(RUSAGE_SELF, &used);
   const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
   out.cpu_seconds = seconds(used.ru_utime) + seconds(used.ru_stime);
-  std::ifstream statm("/proc/self/statm");
-  std::uint64_t size = 0, resident = 0;
-  if (statm >> size >> resident) out.resident_bytes = resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  out.resident_bytes = memory_watch::resident();
   out.descriptors_open = open_descriptors();
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) out.descriptors_max = static_cast<std::size_t>(limit.rlim_cur);

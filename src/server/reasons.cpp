@@ -34,6 +34,7 @@ constexpr words of(reason r) {
     case reason::fell_back: return {"fell_back", "A peer that wished for QUIC came over TLS or TCP, because QUIC did not get through to here in time; the detail is what it says of that."};
     case reason::path_changed: return {"path_changed", "A peer over QUIC goes on from another address: a NAT chose a new port, or a phone changed its network."};
     case reason::kicked: return {"kicked", "An operator closed the connection through the API."};
+    case reason::memory_short: return {"memory_short", "The process reached limits.memory_bytes: nobody may begin to publish or play, or a viewer that held up memory was closed; the detail says which."};
     case reason::shutting_down: return {"shutting_down", "The server was stopped or restarted."};
     case reason::count: break;
   }

@@ -37,6 +37,7 @@ enum class reason : unsigned char {
   path_changed,
   fell_back,
   kicked,
+  memory_short,
   shutting_down,
   count,
 };

@@ -37,6 +37,8 @@ struct shard_context {
   std::function<std::uint64_t()> next_id;  // of connections, unique in this server: counted from 1, the remainder by the number of shards tells the shard
   publish_keys* keys = nullptr;  // null: none can be made
   hook_caller* hooks = nullptr;  // null: nobody is asked
+  memory_watch* memory = nullptr;  // null: nobody counts
+  std::string door_secret = {};    // of another process of ours (hand_over.hpp); empty: there is none
   bool stopping = false;  // whoever connects now is refused
   record::service* recordings = nullptr;         // null: there are none to play …
   boost::asio::thread_pool* readers = nullptr;   // … and with them, what reads them
@@ -67,6 +69,10 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   [[nodiscard]] net::traffic traffic() const { return transport_ ? transport_->traffic_so_far() : traffic_; }
   // An operator wants it gone.
   void kick();
+  // Of a connection with viewers that does not take what it is sent: bytes that wait for it.
+  [[nodiscard]] std::uint64_t held_up() const;
+  // Memory is needed for others.
+  void give_way();
 
  private:
   friend class rtmp_connection_player;
@@ -106,6 +112,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void ask(hook_question q, std::function<void(hook_answer&&)> then);
   void publish_decided(const rtmp::publish_requested& e, const hook_question& q, const hook_answer& answer);
   void play_decided(const rtmp::play_requested& e, const hook_question& q, const hook_answer& answer);
+  [[nodiscard]] bool memory_refuses(std::uint32_t msid, const std::string& name, bool publishing);
   void refuse_publish(std::uint32_t msid, const std::string& name, const std::string& why, const std::string& told);
   void refuse_play(std::uint32_t msid, const std::string& name, const std::string& why, const std::string& told);
   void begin_visit(std::uint32_t msid, hook_question q);
@@ -154,6 +161,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   std::string app_, agent_;
   const std::chrono::system_clock::time_point since_ = std::chrono::system_clock::now();
   bool end_noted_ = false;
+  bool sibling_ = false;           // another process of ours: it may play what there is
   bool plays_by_address_ = false;  // and not by signatures alone
   std::unique_ptr<hook_client> who_;  // for hooks; null: nobody wants to know, or there was no connect
   std::map<std::uint32_t, hook_visit> visits_;  // publications and plays whose end is to be told

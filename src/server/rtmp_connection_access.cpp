@@ -6,6 +6,7 @@
 #include "rtmp/rejection.hpp"
 #include "server/rtmp_connection.hpp"
 #include "server/rtmp_connection_player.hpp"
+#include "server/stream_follower.hpp"
 
 namespace millrace::server {
 namespace log = base::log;
@@ -38,6 +39,8 @@ void rtmp_connection::handle(rtmp::connect_requested& e) {
                              "user and password are not used here: put the key behind the stream name, as in NAME?key=SECRET"});
     return;
   }
+  sibling_ = is_sibling(e.query, shard_.door_secret);
+  if (sibling_) return session_.accept_connect();
   if (shard_.hooks != nullptr && shard_.hooks->any()) {
     who_ = std::make_unique<hook_client>(
         hook_client{std::to_string(id_), remote_address_.to_string(), e.app, std::move(e.tc_url), std::move(e.page_url), std::move(e.swf_url), std::move(e.flash_ver)});
@@ -58,6 +61,7 @@ void rtmp_connection::handle(rtmp::publish_requested& e) {
     note(name, reason::publish_refused, "too many refused attempts from this address");
     return refuse_later(e.msid, "NetStream.Publish.Denied", "too many refused attempts from this address: wait a minute", true);
   }
+  if (memory_refuses(e.msid, name, true)) return;
   const auto decision = may_publish(shard_.settings.access, remote_address_, name, e.query, shard_.keys, std::chrono::system_clock::now());
   const bool asks = hooked(hook::publish) && !decision.wrong;
   if (!decision.allowed && !asks) return refuse_publish(e.msid, name, decision.why, decision.why);
@@ -79,6 +83,8 @@ void rtmp_connection::publish_decided(const rtmp::publish_requested& e, const ho
 void rtmp_connection::handle(rtmp::play_requested& e) {
   const auto name = stream_name(e.name);
   log::debug("#{} rtmp play app=\"{}\" name=\"{}\" query=\"{}\"", id_, escaped(app_), escaped(e.name), escaped(without_secrets(e.query), 1024));
+  if (sibling_) return play(e, name);
+  if (memory_refuses(e.msid, name, false)) return;
   const auto decision = may_play(shard_.settings.access, remote_address_, name, e.query, std::chrono::system_clock::now());
   plays_by_address_ = plays_by_address_ || decision.by_address;
   const bool asks = hooked(hook::play) && !decision.wrong;
@@ -112,6 +118,15 @@ void rtmp_connection::play(const rtmp::play_requested& e, const std::string& nam
     self->turn();
   };
   if (source->here(begin)) start_playing(e.msid, options.policy);
+}
+
+bool rtmp_connection::memory_refuses(std::uint32_t msid, const std::string& name, bool publishing) {
+  if (shard_.memory == nullptr || !shard_.memory->tight()) return false;
+  shard_.memory->count_refused();
+  log::warning("#{} {}: {} {} refused: memory is short (limits.memory_bytes)", id_, remote_, publishing ? "publish" : "play", escaped(name));
+  note(name, reason::memory_short, publishing ? "publishing was refused" : "playing was refused");
+  refuse_later(msid, publishing ? "NetStream.Publish.Failed" : "NetStream.Play.Failed", "the server is busy: try again later", publishing);
+  return true;
 }
 
 void rtmp_connection::refuse_publish(std::uint32_t msid, const std::string& name, const std::string& why, const std::string& told) {

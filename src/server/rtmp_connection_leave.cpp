@@ -3,6 +3,7 @@
 
 #include "base/escape.hpp"
 #include "base/log.hpp"
+#include "rtmp/group_sender.hpp"
 #include "server/rtmp_connection.hpp"
 #include "server/rtmp_connection_player.hpp"
 
@@ -16,6 +17,27 @@ void rtmp_connection::kick() {
   note_all(reason::kicked, {});
   end_noted_ = true;
   shut_down("closed by an operator");
+}
+
+std::uint64_t rtmp_connection::held_up() const {
+  constexpr std::uint64_t queued_usual = 256u << 10;
+  if (!transport_ || players_.empty()) return 0;
+  auto queued = static_cast<std::uint64_t>(transport_->queued_bytes());
+  if (const auto* groups = session_.groups()) queued += groups->queued_bytes();
+  // Who takes nothing holds what its stream keeps for it as well.
+  return blocked_since_ ? std::max<std::uint64_t>(queued, 1) : queued > queued_usual ? queued : 0;
+}
+
+void rtmp_connection::give_way() {
+  if (!transport_) return;
+  log::warning("#{} {}: closed: it does not take what it is sent, and memory is short", id_, remote_);
+  note_all(reason::memory_short, "the viewer was closed");
+  end_noted_ = true;
+  // Not in order: what is queued for it is what has to go.
+  transport_->abort();
+  drop_transport();
+  session_.on_transport_closed({base::error_kind::limit, "memory is short"});
+  handle_events();
 }
 
 void rtmp_connection::shut_down(const std::string& why) {

@@ -1,12 +1,11 @@
-#include "server/server.hpp"
+#include "server/server_inner.hpp"
 
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <array>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
-#include <future>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -29,25 +28,16 @@ std::string process_name() {
   return fmt::format("{}-{}", host.front() == '\0' ? "millrace" : host.data(), getpid());
 }
 
-}  // namespace
-
-struct server::worker {
-  boost::asio::io_context io{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> busy = boost::asio::make_work_guard(io);
-  std::thread thread;
-};
-
-template <class Question>
-auto server::ask(std::size_t index, Question question) const {
-  auto& one = *shards_[index];
-  if (index == 0 || !workers_[index - 1]->thread.joinable()) return question(one);
-  std::promise<decltype(question(one))> answer;
-  boost::asio::post(one.io(), [&] { answer.set_value(question(one)); });
-  return answer.get_future().get();
+std::uint16_t some_tag() {
+  std::uint16_t tag = 0;
+  while (tag == 0) (void)!getrandom(&tag, sizeof tag, 0);  // of 2 bytes it cannot fail (man 2 getrandom)
+  return tag;
 }
 
+}  // namespace
+
 server::server(boost::asio::io_context& io, config settings)
-    : io_(io), settings_(std::move(settings)), context_{settings_, {}, {}, {}}, drained_by_(io), hls_timer_(io) {
+    : io_(io), settings_(std::move(settings)), context_{settings_, {}, {}, {}}, leaving_(io), drained_by_(io), hls_timer_(io) {
   context_.hooks = std::make_unique<hook_caller>(settings_.hooks, process_name());
   const auto count = shard_count(settings_);
   for (std::size_t index = 0; index < count; ++index) {
@@ -58,9 +48,11 @@ server::server(boost::asio::io_context& io, config settings)
   for (const auto& each : shards_) places.push_back(each->streams().here());
   for (const auto& each : shards_) each->streams().connect(places);
   take_control();
+  hear_of_publications();
   // Packaged where it is published, so that no other shard needs the stream.
   context_.hls = std::make_unique<hls::service>(settings_.hls, [this](std::shared_ptr<hls::presentation> to) {
-    const auto holder = context_.names.holder(to->stream());
+    auto holder = context_.names.holder(to->stream());
+    if (!holder && context_.names.elsewhere(to->stream())) holder = 0;  // comes there as soon as it is watched
     if (!holder) return to->close(404, "nobody publishes " + base::escaped(to->stream()));
     boost::asio::post(shards_[*holder]->io(), [s = shards_[*holder]->weak(), to] {
       const auto one = s.lock();
@@ -88,6 +80,7 @@ void server::take_control() {
     sum->all.shards.resize(shards_.size());
     sum->all.at = std::chrono::system_clock::now();
     sum->all.hooks = context_.hooks->counts();
+    sum->all.memory = context_.memory.facts();
     sum->missing = shards_.size();
     auto told = std::make_shared<std::function<void(snapshot&&)>>(std::move(done));
     for (std::size_t index = 0; index < shards_.size(); ++index) {
@@ -121,6 +114,8 @@ void server::take_control() {
 }
 
 server::~server() {
+  if (sibling_) sibling_->close();
+  door_.reset();
   // Each ends what it has on its own thread, while all the others are there.
   for (std::size_t index = 0; index < shards_.size(); ++index) ask(index, [](shard& s) { s.close(); return 0; });
   if (context_.disk) context_.disk->join();  // posts to their loops
@@ -134,10 +129,16 @@ server::~server() {
   context_.hooks.reset();  // answers are posted to the loops
 }
 
-base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, config settings) {
+base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, config settings, std::optional<inheritance> from) {
+  if (from && settings.shards != from->shards) {
+    if (settings.shards != 0) log::warning("shards = {}: the process before had {} and its sockets were made for so many: a restart changes that", settings.shards, from->shards);
+    settings.shards = from->shards;
+  }
   const auto count = shard_count(settings);
   try {  // loops and threads come with descriptors and stacks, and say by exceptions that there are none left
     std::unique_ptr<server> s(new server(io, std::move(settings)));
+    s->inherited_ = std::move(from);
+    s->tag_ = s->inherited_ ? s->inherited_->our_tag : some_tag();
     s->context_.disk = std::make_unique<boost::asio::thread_pool>(1);
     s->context_.control.disk = s->context_.disk.get();
     if (auto opened = s->open_recordings(); !opened) return std::move(opened).error();
@@ -145,6 +146,12 @@ base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, 
     if (auto opened = s->listen(); !opened) return std::move(opened).error();
     s->context_.control.addresses = s->addresses();
     s->start_threads();
+    if (s->inherited_) {
+      if (auto opened = s->open_door(s->inherited_->door.secret); !opened) return std::move(opened).error();
+      s->meet(s->inherited_->control, s->inherited_->door, nullptr, nullptr);
+      s->sibling_->say_ready(s->door_->port());
+      s->inherited_.reset();
+    }
     return s;
   } catch (const std::runtime_error& none_left) {
     return base::error{base::error_kind::local, fmt::format("{} threads cannot be started: {}: raise the limits (ulimit -n, ulimit -u) or take fewer with --shards N",
@@ -204,6 +211,7 @@ base::result<std::vector<config_change>> server::reload(config next) {
     log::info("the certificate was replaced: pin={}, valid until {}", identity_->pin, identity_->not_after);
   }
   settings_.drain = next.drain;
+  settings_.hand_over = next.hand_over;
   // What takes a restart stays different, so that it is said again next time.
   for (const auto& one : changed) {
     if (!one.takes_effect) continue;
@@ -218,6 +226,7 @@ base::result<net::listener_options> server::listener_settings() {
   options.quic = settings_.quic;
   options.tls = settings_.tls;
   options.handshake_deadline = settings_.rtmp.connect_deadline;
+  options.handshaking_max = std::max<std::size_t>(1, settings_.handshaking_max / shards_.size());  // the kernel spreads them
   if (settings_.quic || settings_.tls) {
     if (!settings_.certificate.empty()) {
       auto loaded = net::load_identity(settings_.certificate, settings_.key);
@@ -238,6 +247,7 @@ base::result<net::listener_options> server::listener_settings() {
     auto secrets = net::load_quic_secrets(*state);
     if (!secrets) return std::move(secrets).error();
     options.quic_options.secrets = std::move(*secrets);
+    options.quic_options.tag = tag_;
     options.quic_options.congestion = settings_.congestion;
     options.quic_options.redundancy = settings_.redundancy;
     options.quic_options.retry = settings_.retry;
@@ -250,12 +260,16 @@ base::result<void> server::listen() {
   auto options = listener_settings();
   if (!options) return std::move(options).error();
   const auto addresses = settings_.listen.empty() ? std::vector{net::listen_address{"::", 1935}} : settings_.listen;
-  for (auto address : addresses) {
-    options->addresses = std::make_shared<net::address_table>(settings_.connections_per_address_max);
+  for (const auto& wanted : addresses) {
+    auto address = wanted;
+    options->addresses = std::make_shared<net::address_table>(settings_.connections_per_address_max, settings_.new_per_address_and_second);
     for (std::size_t index = 0; index < shards_.size(); ++index) {
       options->address = address;
       options->group = {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(shards_.size())};
+      int channel = -1;
+      take_in(*options, inherited_ ? inherited_->rtmp : std::vector<handed_listener>(), wanted, index, channel);
       if (auto opened = shards_[index]->listen(*options); !opened) return std::move(opened).error();
+      if (channel >= 0) shards_[index]->listeners().back()->join_sibling(channel, inherited_->their_tag);
       address.port = shards_[index]->listeners().back()->port();  // the first one may have chosen it
     }
   }
@@ -269,11 +283,14 @@ base::result<void> server::listen_http(const net::listener_options& common) {
   options.tls = settings_.tls && options.certificate != nullptr;
   options.plain_scheme = "http";
   options.tls_scheme = "https";
-  for (auto address : settings_.web.listen) {
-    options.addresses = std::make_shared<net::address_table>(settings_.connections_per_address_max);
+  for (const auto& wanted : settings_.web.listen) {
+    auto address = wanted;
+    options.addresses = std::make_shared<net::address_table>(settings_.connections_per_address_max, settings_.new_per_address_and_second);
     for (std::size_t index = 0; index < shards_.size(); ++index) {
       options.address = address;
       options.group = {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(shards_.size())};
+      int channel = -1;
+      take_in(options, inherited_ ? inherited_->http : std::vector<handed_listener>(), wanted, index, channel);
       if (auto opened = shards_[index]->web().listen(options); !opened) {
         if (!settings_.web.optional || index > 0) return std::move(opened).error().within("http");
         log::warning("no HTTP: {} (another --http ADDR:PORT, or --no-http)", opened.error().text);

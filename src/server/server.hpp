@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "hub/stream.hpp"
 #include "net/listener.hpp"
 #include "server/config.hpp"
+#include "server/hand_over.hpp"
 #include "server/shard.hpp"
 
 namespace millrace::server {
@@ -23,7 +25,8 @@ namespace millrace::server {
 class server {
  public:
   // Opens everything or nothing; errors (kind local, usage) say what to do. `io` outlives the server.
-  static base::result<std::unique_ptr<server>> open(boost::asio::io_context& io, config settings);
+  // `from`: another process hands over its sockets; it is told when all is open.
+  static base::result<std::unique_ptr<server>> open(boost::asio::io_context& io, config settings, std::optional<inheritance> from = std::nullopt);
   ~server();
 
   [[nodiscard]] std::vector<std::string> addresses() const;
@@ -42,6 +45,12 @@ class server {
   // Asks everybody who can (E-RTMP v2 "Reconnect Request") to come back over a new connection, at `tc_url` or, when that is empty, where
   // they are. Who publishes is followed by the new connection without a gap for viewers. How many were asked.
   std::size_t request_reconnect(const std::string& tc_url, const std::string& why);
+  // Starts `command` (its first word is the program's file) with the listening sockets of this one. When it is ready it takes over: nobody is accepted here any
+  // more, who can is asked to come back, and what is published at one of the two is shown by both. `ready` is called then, `left` is called when the last connection has gone or
+  // config::hand_over is over. If the new process does not get ready, all goes on here. Errors: what stands against it.
+  base::result<void> hand_over(const std::vector<std::string>& command, std::function<void()> left, std::function<void(int process)> ready);
+  // The process that takes over, once it is ready.
+  [[nodiscard]] std::optional<int> successor() const { return successor_; }
   // Stops accepting. Peers that can are asked to reconnect and served on until they left, for config::drain at most; then, or at
   // once without any, ends every connection in order. `done` is called when all are gone, at the latest 1 s after that.
   void shut_down(std::function<void()> done);
@@ -52,6 +61,14 @@ class server {
   base::result<void> open_recordings();
   base::result<void> open_keys();
   base::result<void> listen();
+  // server_hand_over.cpp
+  void hear_of_publications();
+  base::result<void> open_door(const std::string& secret);
+  void meet(int control, sibling_door door, std::function<void()> on_ready, std::function<void()> on_gone);
+  void leave(std::function<void()> left);
+  void leave_when_empty(std::function<void()> left, base::instant by);
+  [[nodiscard]] handed_listener hand_out(const net::listen_address& as, std::size_t number, bool web, std::vector<int>& theirs, std::uint16_t tag);
+  void take_in(net::listener_options& options, const std::vector<handed_listener>& from, const net::listen_address& as, std::size_t index, int& channel) const;
   base::result<void> listen_http(const net::listener_options& common);
   base::result<net::listener_options> listener_settings();
   void take_control();
@@ -69,6 +86,15 @@ class server {
   mutable std::mutex identity_mutex_;  // of what is asked from other shards
   std::vector<std::unique_ptr<worker>> workers_;  // of all shards but the first
   std::vector<std::unique_ptr<shard>> shards_;
+
+  std::optional<inheritance> inherited_;  // until all is open
+  std::uint16_t tag_ = 0;                 // of this process, in its QUIC connection ids
+  std::unique_ptr<net::listener> door_;   // for the other process
+  std::string door_secret_;
+  std::shared_ptr<sibling> sibling_;
+  std::multiset<std::string> own_names_;  // published here, by publishers of our own
+  std::optional<int> successor_;
+  boost::asio::steady_timer leaving_;
 
   boost::asio::steady_timer drained_by_, hls_timer_;
   std::atomic<bool> stopping_ = false;

@@ -24,6 +24,7 @@ std::uint64_t random_number() {
 
 shard::shard(boost::asio::io_context& io, server_context& server, shard_index index, std::size_t count)
     : io_(io),
+      memory_(server.memory),
       settings_(server.settings),
       index_(index),
       count_(count),
@@ -38,6 +39,7 @@ shard::shard(boost::asio::io_context& io, server_context& server, shard_index in
       next_id_(index + 1),
       deadline_(io) {
   context_.hooks = server.hooks.get();
+  context_.memory = &server.memory;
   context_.next_id = [this] { return std::exchange(next_id_, next_id_ + count_); };
   web_.on_empty = [this] { finish_if_empty(); };
   shared_.on_token = [this](const std::string& name, const std::string& token) { resumes_.take(name, token); };
@@ -138,6 +140,11 @@ std::size_t shard::request_reconnect(const std::string& tc_url, const std::strin
     ++count;
   }
   return count;
+}
+
+void shard::leave_to_sibling() {
+  for (const auto& one : listeners_) one->leave_to_sibling();
+  web_.leave_to_sibling();
 }
 
 std::size_t shard::drain(std::function<void()> all_left) {

@@ -37,6 +37,7 @@ struct server_context {
   reason_log reasons;
   server_control control = {};
   play_grants grants = {};
+  memory_watch memory = memory_watch(settings.memory_max != 0 ? settings.memory_max : memory_watch::usual_limit());
   std::unique_ptr<hook_caller> hooks = nullptr;  // there before any thread runs; used by all that follows
   hls_visits hls_viewers = {};
   std::unique_ptr<hls::service> hls = nullptr;  // there before any thread runs
@@ -46,7 +47,7 @@ struct server_context {
 };
 
 struct shard_facts {
-  std::size_t connections = 0;
+  std::size_t connections = 0, web_connections = 0;
   fan_out_facts viewers;
   shared_facts streams;
 };
@@ -76,7 +77,7 @@ class shard {
   [[nodiscard]] shared_streams& streams() { return shared_; }
   [[nodiscard]] const std::vector<std::unique_ptr<net::listener>>& listeners() const { return listeners_; }
   [[nodiscard]] net::listener_counters counters() const;
-  [[nodiscard]] shard_facts facts() const { return {connections_.size(), fan_out_.facts(), shared_.facts()}; }
+  [[nodiscard]] shard_facts facts() const { return {connections_.size(), web_.connections(), fan_out_.facts(), shared_.facts()}; }
   [[nodiscard]] std::optional<hub::stream_facts> stream(std::string_view name) const;
   [[nodiscard]] shard_snapshot look(const look_at& what) const;
   [[nodiscard]] std::vector<hub::frame_facts> newest_group(std::string_view name) const;
@@ -84,6 +85,13 @@ class shard {
   bool kick(std::uint64_t connection);
   // Takes its samples from now on.
   void every_second();
+
+  // Another process has the same sockets and is ready: it alone accepts from now on.
+  void leave_to_sibling();
+  // A connection that came by another way than a listener.
+  void take(net::transport_ptr transport) { accept(std::move(transport)); }
+  // Who shows this may play as another process of ours.
+  void open_door(std::string secret) { context_.door_secret = std::move(secret); }
 
   // As of server.
   std::size_t request_reconnect(const std::string& tc_url, const std::string& why);
@@ -99,8 +107,10 @@ class shard {
   void forget(std::uint64_t id);
   void finish_if_empty();
   void sample(base::instant at);
+  void give_way();
 
   boost::asio::io_context& io_;
+  memory_watch& memory_;
   config settings_;  // its own, so that what is reloaded changes on its thread
   const shard_index index_;
   const std::size_t count_;

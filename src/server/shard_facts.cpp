@@ -1,5 +1,9 @@
 // What a shard knows of itself, and its look at it once a second.
+#include <malloc.h>
+
+#include <algorithm>
 #include <ctime>
+#include <functional>
 
 #include "server/shard.hpp"
 
@@ -32,6 +36,9 @@ void shard::sample(base::instant at) {
   busy_before_ = busy;
   sampled_ = at;
 
+  if (index_ == 0) memory_.look(memory_watch::resident());
+  if (memory_.over()) give_way();
+
   std::map<std::string, float, std::less<>> backlogs;
   for (const auto& [name, one] : shared_.publications()) {
     const auto backlog = one->arrivals().take_second();
@@ -41,6 +48,29 @@ void shard::sample(base::instant at) {
   for (const auto& [id, one] : connections_) one->sample(at, history_);
   web_.sample(at, history_);
   packagers_.sample(at, history_);
+}
+
+// The tenth of the viewers that hold up most, each second, until there is room again. Whoever takes what it gets stays.
+void shard::give_way() {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> held;  // bytes, connection
+  for (const auto& [id, one] : connections_) {
+    if (const auto bytes = one->held_up(); bytes > 0) held.emplace_back(bytes, id);
+  }
+  web_.held_up(held);
+  if (held.empty()) return;
+  const auto some = (held.size() + 9) / 10;
+  std::partial_sort(held.begin(), held.begin() + static_cast<std::ptrdiff_t>(some), held.end(), std::greater<>());
+  for (std::size_t i = 0; i < some; ++i) {
+    const auto id = held[i].second;
+    if (const auto at = connections_.find(id); at != connections_.end()) {
+      const auto one = at->second;
+      one->give_way();
+    } else if (!web_.give_way(id)) {
+      continue;
+    }
+    memory_.count_closed();
+  }
+  ::malloc_trim(0);  // or the kernel would not see it
 }
 
 shard_snapshot shard::look(const look_at& what) const {

@@ -199,7 +199,7 @@ std::shared_ptr<watched_stream> shared_streams::watch(std::string_view name) {
   return made;
 }
 
-base::result<std::unique_ptr<live_publication>> shared_streams::publish(const std::string& name) {
+base::result<std::unique_ptr<live_publication>> shared_streams::publish(const std::string& name, bool relayed) {
   name_register::shards others;
   auto claim = names_.publish(name, index_, others);
   if (!claim) return std::move(claim).error();
@@ -222,13 +222,14 @@ base::result<std::unique_ptr<live_publication>> shared_streams::publish(const st
   }
   std::unique_ptr<live_publication> made(new live_publication(*this, claim->id, stream, std::move(*local)));
   made->watching_ = std::move(watching);
+  made->relayed_ = relayed;
   if (!made->waiting()) {
     if (claim->follows) {
       took_effect(*made);
     } else {
       made->in_effect_ = true;
       tell(others, name);
-      if (on_published) on_published(stream);
+      tell_of(*made);
     }
   }
   return made;
@@ -268,7 +269,12 @@ void shared_streams::took_effect(live_publication& which) {
   which.watching_.reset();
   if (const auto watched = find_watched(name)) watched->let_go();  // it was followed by this one
   if (news) tell(others, name);
+  tell_of(which);
+}
+
+void shared_streams::tell_of(live_publication& which) {
   if (on_published) on_published(which.stream_);
+  if (!which.relayed_ && on_own) on_own(which.stream_->name(), true);
 }
 
 void shared_streams::ended(live_publication& which) {
@@ -279,6 +285,7 @@ void shared_streams::ended(live_publication& which) {
     publications_.erase(at);
     break;
   }
+  if (which.in_effect_ && !which.relayed_ && on_own) on_own(name, false);
   name_register::shards others;
   names_.release(name, which.id_, others);
   auto local = std::move(which.local_);

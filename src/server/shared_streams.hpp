@@ -61,7 +61,7 @@ class live_publication {
   std::unique_ptr<hub::publication> local_;  // null once a publication of another shard has followed
   std::function<void()> taken_over_;
   std::shared_ptr<class watched_stream> watching_;  // while it waits for the end of a publication elsewhere
-  bool in_effect_ = false;
+  bool in_effect_ = false, relayed_ = false;
   const std::chrono::system_clock::time_point since_ = std::chrono::system_clock::now();
   arrival_clock arrivals_;
 };
@@ -121,15 +121,18 @@ class shared_streams {
 
   [[nodiscard]] std::shared_ptr<watched_stream> watch(std::string_view name);
   // Error kind busy as of name_register.
-  base::result<std::unique_ptr<live_publication>> publish(const std::string& name);
-  // By anybody, on any shard.
-  [[nodiscard]] bool published(std::string_view name) const { return names_.holder(name).has_value(); }
+  // `relayed`: it comes from another process, whose publisher it is.
+  base::result<std::unique_ptr<live_publication>> publish(const std::string& name, bool relayed = false);
+  // By anybody, on any shard, or in another process where that is known.
+  [[nodiscard]] bool published(std::string_view name) const { return names_.holder(name).has_value() || names_.elsewhere(name); }
   // Somebody shows the token that the present publication may be followed with. If it is right, `on_token` is called on the shard that has the
   // publication (here: at once), and true returned.
   bool take(const std::string& name, const std::string& token);
   std::function<void(const std::string& name, const std::string& token)> on_token;
   // A publication of this shard has taken effect; perhaps from inside the hub.
   std::function<void(const std::shared_ptr<hub::stream>&)> on_published;
+  // A publication of this shard that is not relayed has taken effect, or one that had is over; likewise.
+  std::function<void(const std::string& name, bool published)> on_own;
 
   [[nodiscard]] shared_facts facts() const;
   // Those of this shard, by name; a name has two while one follows the other.
@@ -147,6 +150,7 @@ class shared_streams {
 
   // Of publications of this shard.
   void took_effect(live_publication& which);
+  void tell_of(live_publication& which);
   void ended(live_publication& which);
   void followed(live_publication& which);
   void reconsider(const std::string& name);  // something about the name has changed

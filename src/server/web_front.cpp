@@ -79,6 +79,11 @@ void web_front::stop() {
   for (const auto& one : listeners_) one->stop();
 }
 
+void web_front::leave_to_sibling() {
+  for (const auto& one : listeners_) one->leave_to_sibling();
+  context_.limits.requests_max = 0;
+}
+
 void web_front::close() {
   listeners_.clear();
   auto gone = std::exchange(connections_, {});
@@ -175,6 +180,10 @@ void web_front::admit(const std::shared_ptr<const http::request>& r, const std::
   const auto& limits = shard_.settings.rtmp;
   if (const auto bad = rtmp::bad_name("stream name", name, limits.app_bytes + 1 + limits.stream_name_bytes)) return to->send(with_cors(http::text_response(400, *bad)));
   if (shard_.stopping) return refuse(*r, name, to, 503, "the server is shutting down", "the server is shutting down");
+  if (!hls && shard_.memory != nullptr && shard_.memory->tight()) {
+    shard_.memory->count_refused();
+    return refuse(*r, name, to, 503, "memory is short (limits.memory_bytes)", "the server is busy: try again later");
+  }
   const auto now = std::chrono::system_clock::now();
   const auto from = address_of(r->remote);
   const auto decision = may_play(shard_.settings.access, from, name, r->query, now);
@@ -342,6 +351,28 @@ void web_front::facts(base::instant at, std::vector<connection_facts>& into) con
     c.plays.push_back({one.stream, one.viewer->stats(), one.viewer->delay().worst(at, blocked)});
     into.push_back(std::move(c));
   }
+}
+
+void web_front::held_up(std::vector<std::pair<std::uint64_t, std::uint64_t>>& into) const {
+  constexpr std::uint64_t queued_usual = 256u << 10;
+  for (const auto& [id, each] : connections_) {
+    const auto* const transport = each.connection->transport();
+    if (!each.playing || each.playing->viewer == nullptr || transport == nullptr) continue;
+    const auto queued = static_cast<std::uint64_t>(transport->queued_bytes());
+    if (transport->send_budget() == 0 || queued > queued_usual) into.emplace_back(std::max<std::uint64_t>(queued, 1), id);
+  }
+}
+
+bool web_front::give_way(std::uint64_t id) {
+  const auto at = connections_.find(id);
+  if (at == connections_.end() || !at->second.playing) return false;
+  const auto playing = at->second.playing;
+  playing->kicked = true;
+  log::warning("http #{} {}: closed: it does not take what it is sent, and memory is short", id, playing->remote);
+  shard_.reasons.note(playing->stream, reason::memory_short, id, playing->remote, "the viewer was closed");
+  const auto connection = at->second.connection;
+  connection->shut_down();
+  return true;
 }
 
 void web_front::count(std::map<std::string, protocol_count, std::less<>>& protocols) const {

@@ -32,6 +32,8 @@ class web_front {
   [[nodiscard]] const std::vector<std::unique_ptr<net::listener>>& listeners() const { return listeners_; }
   // Accepts nobody any more.
   void stop();
+  // As listener; who is here is told to come back over another connection, with its next answer.
+  void leave_to_sibling();
   // Ends every connection; `on_empty` is called whenever the last one has gone.
   void end_all();
   [[nodiscard]] bool empty() const { return connections_.empty(); }
@@ -40,6 +42,9 @@ class web_front {
 
   // Of players only: whoever asks for a page is no peer to speak of.
   void facts(base::instant at, std::vector<connection_facts>& into) const;
+  // As rtmp_connection: bytes and connection of those that do not take what they are sent; and the end of one.
+  void held_up(std::vector<std::pair<std::uint64_t, std::uint64_t>>& into) const;
+  bool give_way(std::uint64_t connection);
   void count(std::map<std::string, protocol_count, std::less<>>& protocols) const;
   void sample(base::instant at, stream_history& history) const;
   [[nodiscard]] net::listener_counters counters() const;

@@ -1,0 +1,148 @@
+"""One process takes over from another (SIGUSR2) while streams run: nobody is cut, publishers that can move do."""
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from media import Decoded
+from process import until
+from test_http import get
+
+
+@pytest.fixture
+def upgradable(start_server, tmp_path):
+    """Servers whose successors' lines are read like their own: both write to one pipe. At the end no successor is left."""
+    servers = []
+
+    def start(text="[drain]\nupgrade_s = 60\n"):
+        config = tmp_path / "upgrade.toml"
+        config.write_text(text)
+        servers.append(start_server("--config", config))
+        return servers[-1]
+    yield start
+    for server in servers:
+        for successor in re.findall(r"hand over: process (\d+) was started", server.process.text):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(successor), signal.SIGTERM)
+
+
+@pytest.fixture
+def upgrade(upgradable):
+    return upgradable()
+
+
+def take_over(server):
+    mark = server.process.mark()
+    server.process.popen.send_signal(signal.SIGUSR2)
+    ready = server.process.wait_line(r"process (\d+) has taken over", after=mark, timeout=30)
+    return mark, int(ready[1])
+
+
+def growing(path, by=20_000):
+    size = path.stat().st_size if path.exists() else 0
+    until(lambda: path.exists() and path.stat().st_size > size + by, timeout=30, what=f"{path.name} growing")
+
+
+def dts_gaps(path):
+    """Largest step between one picture and the next, in ms, by the file's own times."""
+    out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "packet=dts_time", "-of", "csv=p=0", path],
+                         capture_output=True, text=True).stdout
+    times = [float(line.strip(",")) for line in out.split() if line.strip(",") not in ("", "N/A")]
+    return max((b - a for a, b in zip(times, times[1:])), default=0) * 1000
+
+
+@pytest.mark.parametrize("form", ["rtmp", "rtmps", "rtmpq", "rtmpq?transport=quic-only"])
+def test_our_publisher_moves_and_plain_viewers_stay(upgrade, procs, clip, tmp_path, form):
+    server = upgrade
+    push = procs.millrace("push", "--loop", clip.path, server.url(form, "live/a"))
+    server.wait_publisher("live/a")
+    # ffmpeg cannot be asked to reconnect: it stays with the old process, which has to show it what the new one gets.
+    out = tmp_path / "stays.flv"
+    viewer = procs.start("ffmpeg", ["ffmpeg", "-v", "error", "-y", "-i", server.rtmp("live/a"), "-c", "copy", "-f", "flv", out])
+    growing(out)
+    mark, successor = take_over(server)
+    server.wait_publisher("live/a", after=mark)
+    server.process.wait_line("shown here as it comes from the other process", after=mark)
+    growing(out)
+    late = tmp_path / "late.flv"
+    newcomer = procs.millrace("pull", server.url(form, "live/a"), late)
+    growing(late)
+    assert viewer.running() and push.running()
+    assert newcomer.stop() == 0
+    viewer.stop()
+    # GOPs of the clip are a second long.
+    assert dts_gaps(out) <= 1_100
+    assert Decoded(late).pictures
+    # The last one has gone: so does the old process, in order, and the new one serves on.
+    assert server.process.wait(20) == 0
+    again = tmp_path / "again.flv"
+    procs.millrace("pull", server.url(form, "live/a"), again)
+    growing(again)
+    assert push.running()
+
+
+def test_a_publisher_that_cannot_move_is_seen_by_both(upgrade, procs, clip, tmp_path):
+    server = upgrade
+    publisher = procs.start("ffmpeg", ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", clip.path, "-c", "copy", "-f", "flv", server.rtmp("live/b")])
+    server.wait_publisher("live/b")
+    out = tmp_path / "old.flv"
+    procs.start("ffmpeg", ["ffmpeg", "-v", "error", "-y", "-i", server.rtmp("live/b"), "-c", "copy", "-f", "flv", out])
+    growing(out)
+    take_over(server)
+    # Over RTMP, HTTP and HLS of the new process.
+    new = tmp_path / "new.flv"
+    procs.millrace("pull", server.rtmp("live/b"), new)
+    growing(new)
+    over_http = tmp_path / "http.flv"
+    procs.start("curl", ["curl", "-s", "-o", over_http, server.http("/live/b.flv")])
+    growing(over_http)
+    until(lambda: get(server, "/live/b.m3u8")[0] == 200, timeout=20, what="a playlist")
+    growing(out)
+    assert publisher.running()
+    publisher.stop()
+    server.process.wait_line("unpublishes live/b")
+
+
+def test_a_process_that_does_not_start_changes_nothing(upgrade, procs, clip, tmp_path):
+    server = upgrade
+    procs.millrace("push", "--loop", clip.path, server.rtmp("live/a"))
+    server.wait_publisher("live/a")
+    out = tmp_path / "a.flv"
+    procs.millrace("pull", server.rtmp("live/a"), out)
+    growing(out)
+    (tmp_path / "upgrade.toml").write_text("[drain]\nupgrade_z = 1\n")
+    mark = server.process.mark()
+    server.process.popen.send_signal(signal.SIGUSR2)
+    server.process.wait_line("ended before it was ready", after=mark)
+    assert "did you mean drain.upgrade_s" in server.process.text
+    growing(out)
+    late = tmp_path / "late.flv"
+    procs.millrace("pull", server.url("rtmpq?transport=quic-only", "live/a"), late)
+    growing(late)
+    # And once it can, it does.
+    (tmp_path / "upgrade.toml").write_text("[drain]\nupgrade_s = 1\n")
+    take_over(server)
+    growing(out)
+
+
+def test_with_recordings_it_is_refused(upgradable, tmp_path):
+    server = upgradable(f'[record]\ndirectory = "{tmp_path}/recordings"\n')
+    server.process.popen.send_signal(signal.SIGUSR2)
+    server.process.wait_line("hand over: two processes cannot record into one directory")
+    assert server.process.running()
+
+
+def test_the_time_has_an_end(upgradable, procs, clip):
+    server = upgradable("[drain]\nupgrade_s = 2\n")
+    publisher = procs.start("ffmpeg", ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", clip.path, "-c", "copy", "-f", "flv", server.rtmp("live/a")])
+    server.wait_publisher("live/a")
+    begun = time.monotonic()
+    take_over(server)
+    assert server.process.wait(20) == 0
+    assert time.monotonic() - begun >= 2
+    assert "the time is over, 1 connections are left" in server.process.text
+    assert publisher.wait(10) is not None
