@@ -22,6 +22,9 @@ add_library(millrace::tomlplusplus ALIAS PkgConfig::tomlplusplus)
 pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl>=7.86)
 add_library(millrace::curl ALIAS PkgConfig::curl)
 
+pkg_check_modules(jose REQUIRED IMPORTED_TARGET jose jansson)
+add_library(millrace::jose ALIAS PkgConfig::jose)
+
 find_package(CLI11 REQUIRED)
 find_package(spdlog REQUIRED)
 

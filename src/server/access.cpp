@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/escape.hpp"
 #include "server/publish_keys.hpp"
 #include "server/signature.hpp"
 
@@ -63,11 +64,31 @@ std::optional<access_decision> signature_decides(const access_rules& rules, sign
   if (rules.sign_secrets.empty()) return std::nullopt;
   switch (check_signature(rules.sign_secrets, what, stream, query, now)) {
     case signature_verdict::none: break;
-    case signature_verdict::right: return access_decision{true, "signature"};
+    case signature_verdict::right: return access_decision{true, "signature", false, false, signature_end(query)};
     case signature_verdict::wrong: return access_decision{false, "wrong signature", false, true};
     case signature_verdict::expired: return access_decision{false, "this signature has expired", false, true};
   }
   return std::nullopt;
+}
+
+// Nothing: no token was shown, or there is nothing to check it by.
+std::optional<access_decision> token_decides(const access_rules& rules, signed_action what, std::string_view stream, std::string_view query,
+                                             std::chrono::system_clock::time_point now) {
+  const auto token = query_parameter(query, "jwt");
+  if (!rules.jwt.keys || !token) return std::nullopt;
+  const auto claims = check_jwt(rules.jwt, *token, now);
+  if (!claims) return access_decision{false, claims.error().text, false, true};
+  const auto& patterns = what == signed_action::publish ? claims->publish : claims->play;
+  if (std::none_of(patterns.begin(), patterns.end(), [&](const auto& each) { return matches_pattern(each, stream); })) {
+    return access_decision{false, std::string("the token does not allow to ") + (what == signed_action::publish ? "publish" : "play") + " this stream", false, true};
+  }
+  return access_decision{true, claims->subject.empty() ? "token" : "token of " + base::escaped(claims->subject, 64), false, false, claims->expires};
+}
+
+std::optional<access_decision> something_decides(const access_rules& rules, signed_action what, std::string_view stream, std::string_view query,
+                                                 std::chrono::system_clock::time_point now) {
+  if (auto by_token = token_decides(rules, what, stream, query, now)) return by_token;
+  return signature_decides(rules, what, stream, query, now);
 }
 
 }  // namespace
@@ -91,7 +112,7 @@ access_decision may_publish(const access_rules& rules, const ip::address& from, 
     }
   }
   if (given && needs_key) return {false, "wrong key", false, true};
-  if (auto by_signature = signature_decides(rules, signed_action::publish, stream, query, now)) return *by_signature;
+  if (auto decided = something_decides(rules, signed_action::publish, stream, query, now)) return *decided;
   if (any_contains(rules.publish_allow, from)) return {true, "address rule", true};
   if (needs_key) return {false, "this stream needs its key: append ?key=… to the stream name"};
   return {false, "publishing from this address is not allowed: allow it or set a key in the server's [publish] section"};
@@ -99,7 +120,7 @@ access_decision may_publish(const access_rules& rules, const ip::address& from, 
 
 access_decision may_play(const access_rules& rules, const ip::address& from, std::string_view stream, std::string_view query,
                          std::chrono::system_clock::time_point now) {
-  if (auto by_signature = signature_decides(rules, signed_action::play, stream, query, now)) return *by_signature;
+  if (auto decided = something_decides(rules, signed_action::play, stream, query, now)) return *decided;
   if (may_play_by_address(rules, from)) return {true, "address rule", true};
   return {false, rules.sign_secrets.empty() ? "playing from this address is not allowed" : "playing from this address is not allowed without a signature: see millrace sign"};
 }

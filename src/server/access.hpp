@@ -17,6 +17,7 @@
 #include "base/pattern.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "server/jwt.hpp"
 #include "server/query.hpp"
 
 namespace millrace::server {
@@ -45,6 +46,7 @@ struct access_rules {
   std::vector<address_range> publish_allow;  // may publish without a key
   std::vector<stream_key> publish_keys;      // "?key=SECRET" behind the stream name lets anybody publish
   std::vector<address_range> play_allow = *address_range::parse("all");  // may play without a signature
+  jwt_rules jwt;                             // tokens ("?jwt=…"), for publishing and playing
   std::vector<std::string> sign_secrets;     // of signed addresses (signature.hpp), for publishing and playing
   std::vector<address_range> recordings_allow = *address_range::parse("loopback");  // may play recordings over RTMP, if they may play at all
 };
@@ -54,7 +56,8 @@ struct access_decision {
   bool allowed = false;
   std::string why;  // for the log and, without secrets, for the peer
   bool by_address = false;  // so it has to be asked again when the address changes
-  bool wrong = false;       // a key or a signature was shown that is not right: no hook can allow it
+  bool wrong = false;       // a key, a token or a signature was shown that is not right: no hook can allow it
+  std::chrono::system_clock::time_point until{};  // of a token or a signature
 };
 
 using base::matches_pattern;

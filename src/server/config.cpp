@@ -185,6 +185,16 @@ const settings& known_settings() {
          c.access.sign_secrets = v;
          return {};
        })},
+      {"access.jwt_keys", text([](config& c, const std::string& v) -> std::string {
+         c.access.jwt.keys = nullptr;
+         if (v.empty()) return {};
+         auto keys = jwt_keys::load(v);
+         if (!keys) return std::move(keys).error().text;
+         c.access.jwt.keys = std::move(*keys);
+         return {};
+       })},
+      {"access.jwt_issuer", text([](config& c, const std::string& v) { c.access.jwt.issuer = v; return std::string(); })},
+      {"access.jwt_audience", text([](config& c, const std::string& v) { c.access.jwt.audience = v; return std::string(); })},
       {"play.allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.access.play_allow, v); })},
       {"play.recordings_allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.access.recordings_allow, v); })},
       {"play.catch_up", {[](config& c, const toml::node& node) -> std::string {
@@ -327,7 +337,7 @@ std::string as_written(const toml::node& node) {
 }
 
 // Settings that a server takes over while it runs; sections end with a dot.
-constexpr std::array reloaded{"hooks.", "access.sign_secrets", "publish.allow", "publish.keys", "play.allow", "play.recordings_allow", "play.catch_up", "play.delay_ms", "play.wait_s", "http.cors",
+constexpr std::array reloaded{"hooks.", "access.jwt_keys", "access.jwt_issuer", "access.jwt_audience", "access.sign_secrets", "publish.allow", "publish.keys", "play.allow", "play.recordings_allow", "play.catch_up", "play.delay_ms", "play.wait_s", "http.cors",
                               "http.admin_allow", "http.admin_hosts", "drain.seconds", "drain.upgrade_s", "drain.to", "tls.certificate", "tls.key", "log_level", "log_format",
                               "limits.connect_s", "limits.idle_connection_s", "limits.publisher_silence_s", "limits.media_message_bytes", "limits.viewer_age_s"};
 
@@ -471,6 +481,9 @@ resume_s = 10                 # a millrace that lost its connection has so long 
 # "live/*" = "at least 8 characters"
 
 [access]
+# jwt_keys = "/etc/millrace/jwks.json"          # JWK set: who shows a token of RS256, ES256 or HS256 (NAME?jwt=…, over HTTP also Authorization: Bearer) may do what it says
+jwt_issuer = ""               # "iss" and "aud" that a token has to have; "": any
+jwt_audience = ""
 sign_secrets = []             # of signed addresses ("millrace sign"), for publishing and playing; the first one signs, all are accepted
 
 [play]

@@ -201,6 +201,10 @@ base::result<std::vector<config_change>> server::reload(config next) {
     if (auto read = context_.keys->read_again(); !read) return std::move(read).error();
   }
   auto changed = changes(settings_, next);
+  // Without a file the one in use goes on; what stands in for it is made at a start.
+  if (next.certificate.empty()) {
+    for (auto& one : changed) one.takes_effect = one.takes_effect && !one.setting.starts_with("tls.");
+  }
   context_.hooks->use(next.hooks);
   for (std::size_t index = 0; index < shards_.size(); ++index) ask(index, [&](shard& s) { s.reload(next, certificate); return 0; });
   if (certificate) {

@@ -31,6 +31,14 @@ boost::asio::ip::address address_of(const std::string& endpoint) {
 
 std::string agent_of(const http::request& r) { return std::string(r.header("user-agent").value_or("")).substr(0, agent_bytes_max); }
 
+// A token may also come as programs send it that can set headers (RFC 6750 section 2.1): then with each segment.
+std::string query_with_token(const http::request& r) {
+  constexpr std::string_view scheme = "Bearer ";
+  const auto shown = r.header("authorization");
+  if (!shown || !shown->starts_with(scheme) || r.parameter("jwt")) return r.query;
+  return r.query + (r.query.empty() ? "" : "&") + "jwt=" + std::string(shown->substr(scheme.size()));
+}
+
 }  // namespace
 
 struct hls_path {
@@ -186,14 +194,14 @@ void web_front::admit(const std::shared_ptr<const http::request>& r, const std::
   }
   const auto now = std::chrono::system_clock::now();
   const auto from = address_of(r->remote);
-  const auto decision = may_play(shard_.settings.access, from, name, r->query, now);
+  const auto decision = may_play(shard_.settings.access, from, name, query_with_token(*r), now);
   if (decision.wrong) return refuse(*r, name, to, 403, decision.why, decision.why);
   const bool asks = shard_.hooks != nullptr && shard_.hooks->wants(hook::play);
   if (asks && hls) {
     if (const auto as = server_.hls_viewers.known(name, from, std::chrono::steady_clock::now())) return then(*as, nullptr);
   }
   if (!decision.allowed && !asks && !(hls && server_.grants.granted(name, from, now))) return refuse(*r, name, to, 403, decision.why, decision.why);
-  if (hls && decision.allowed && !decision.by_address) server_.grants.grant(name, from, signature_end(r->query), now);
+  if (hls && decision.allowed && !decision.by_address) server_.grants.grant(name, from, decision.until, now);
   if (!asks) return then(name, nullptr);
   auto q = question(*r, name, to->connection_id());
   shard_.hooks->ask(q, [weak = std::weak_ptr(alive_), &io = shard_.io, r, q, name, from, to, hls, then = std::move(then)](hook_answer&& answer) mutable {

@@ -91,3 +91,12 @@ def test_settings_from_the_environment(procs, tmp_path):
     assert start.wait(10) == 2 and "MILLRACE_SERVE_PUBLISH_ALLOW" in start.text and "no address range" in start.text
     start = procs.millrace("serve", "--listen", "127.0.0.1:0", "--no-http", "--state", tmp_path / "state", env={"MILLRACE_SERVE_LISTEN_AT": "1"})
     assert start.wait(10) == 2 and "did you mean MILLRACE_SERVE_LISTEN" in start.text
+
+
+def test_a_certificate_that_is_taken_out_stays_until_a_restart(start_server, procs, blink, tmp_path):
+    cert, key, pin = certificate(tmp_path, "one")
+    conf = Reloaded(start_server, tmp_path, f"[tls]\ncertificate = \"{cert}\"\nkey = \"{key}\"\n")
+    mark = conf.server.process.mark()
+    assert "no setting that can be taken over differs" in conf.now("")
+    conf.server.process.wait_line("takes a restart: tls.certificate, tls.key", after=mark)
+    assert procs.millrace("push", "--no-reconnect", blink.path, f"rtmps://127.0.0.1:{conf.server.port}/live/a?pin={pin}").wait(20) == 0
