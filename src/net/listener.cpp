@@ -65,13 +65,13 @@ class descriptor_reserve {
   int held_ = -1;
 };
 
-// New descriptors get the lowest free number, so a number near the limit means that nearly all are taken. The last 32 are for
-// recordings, logs and the API.
-int descriptor_ceiling() {
+// New descriptors get the lowest free number, so a number near the limit means that nearly all are taken. The last ones are for
+// recordings, logs and whoever reserves fewer.
+int descriptor_ceiling(std::size_t reserved) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return std::numeric_limits<int>::max();
   const auto most = std::min<rlim_t>(limit.rlim_cur, 1u << 30);
-  return static_cast<int>(most - std::min<rlim_t>(32, most / 4));
+  return static_cast<int>(most - std::min<rlim_t>(reserved, most * reserved / 128));
 }
 
 // A transport together with what has to live exactly as long as somebody outside holds it.
@@ -302,7 +302,7 @@ class core : public std::enable_shared_from_this<core> {
   std::set<std::shared_ptr<incoming>> handshaking_;
   listener_counters counters_;
   descriptor_reserve reserve_;
-  const int ceiling_ = descriptor_ceiling();
+  const int ceiling_ = descriptor_ceiling(options_.reserved_descriptors);
   quiet_log log_limit_, log_address_;
 };
 

@@ -34,6 +34,7 @@ struct listener_options {
   quic_server_options quic_options;
   std::chrono::milliseconds handshake_deadline{10'000};  // first byte and TLS handshake
   std::size_t handshaking_max = 1000;
+  std::size_t reserved_descriptors = 32;  // of the process, at most a part of all: new connections are refused before these are taken
   std::size_t receive_buffer = 0;  // bytes that the kernel takes from a TCP peer before it is read; 0: as it sees fit
   std::size_t connections_per_address_max = 100;  // per IPv4 address or IPv6 /64; loopback is not counted
   double new_per_address_and_second = 0;          // likewise; 0: any number

@@ -286,6 +286,7 @@ base::result<void> server::listen_http(const net::listener_options& common) {
   options.tcp = true;
   options.tls = settings_.tls && options.certificate != nullptr;
   options.plain_scheme = "http";
+  options.reserved_descriptors = 8;  // the API is wanted most when the others are refused
   options.tls_scheme = "https";
   for (const auto& wanted : settings_.web.listen) {
     auto address = wanted;
