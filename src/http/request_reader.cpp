@@ -49,6 +49,18 @@ request_reader::failure explained(const beast::error_code& what) {
   return {400, what.message()};
 }
 
+// What another reader of the same bytes, a proxy in front of us say, might understand in another way than we do (RFC 9112 sections 3.2 and 6.1).
+std::optional<request_reader::failure> ambiguous(const parser& from) {
+  using beast::http::field;
+  const auto& header = from.get();
+  // Nothing here takes a body whose length is not said, and Beast's parser of chunks asserts what a last chunk in pieces does not hold to. With any
+  // other coding it would take the body for the next request.
+  if (header.count(field::transfer_encoding) != 0) return request_reader::failure{411, "say Content-Length: no Transfer-Encoding is taken"};
+  if (header.count(field::host) > 1) return request_reader::failure{400, "more than one Host"};
+  if (header.version() >= 11 && header.count(field::host) == 0) return request_reader::failure{400, "no Host"};
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<request> request_reader::poll(std::optional<failure>& failed) {
@@ -68,11 +80,12 @@ std::optional<request> request_reader::poll(std::optional<failure>& failed) {
   while (!error && !s.bytes.empty() && !s.reading->is_done()) {
     const auto used = s.reading->put(boost::asio::buffer(s.bytes), error);
     s.bytes.erase(0, used);
-    // Nothing here takes a body whose length is not said, and Beast's parser of chunks asserts what a last chunk in pieces does not hold to.
-    if (s.reading->is_header_done() && s.reading->chunked()) {
-      s.broken = true;
-      failed = failure{411, "say Content-Length: chunked bodies are not taken"};
-      return std::nullopt;
+    if (s.reading->is_header_done()) {
+      if (auto wrong = ambiguous(*s.reading)) {
+        s.broken = true;
+        failed = std::move(wrong);
+        return std::nullopt;
+      }
     }
     if (used == 0) break;
   }

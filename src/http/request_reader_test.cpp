@@ -57,6 +57,21 @@ TEST(request_reader, takes_no_body_whose_length_is_not_said) {
   }
 }
 
+// What is behind it would be another request to us, and a body to whoever knows the coding (RFC 9112 section 6.1).
+TEST(request_reader, takes_no_transfer_coding_at_all) {
+  for (const std::string coding : {"xchunked", "gzip", "identity", "chunked, gzip", ""}) {
+    const auto out = read("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: " + coding + "\r\n\r\nGET /api HTTP/1.1\r\nHost: a\r\n\r\n", 1000);
+    EXPECT_TRUE(out.requests.empty()) << coding;
+    EXPECT_TRUE(out.failed) << coding;
+  }
+}
+
+TEST(request_reader, wants_one_host) {  // RFC 9112 section 3.2
+  EXPECT_EQ(read("GET / HTTP/1.1\r\n\r\n", 1000).failed.value_or(request_reader::failure{}).status, 400u);
+  EXPECT_EQ(read("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 1000).failed.value_or(request_reader::failure{}).status, 400u);
+  EXPECT_EQ(read("GET / HTTP/1.0\r\n\r\n", 1000).requests.size(), 1u);
+}
+
 TEST(request_reader, takes_the_path_out_of_an_absolute_target) {
   const auto out = read("GET http://example.com/live/a.flv?b HTTP/1.1\r\nHost: example.com\r\n\r\n", 1000);
   ASSERT_EQ(out.requests.size(), 1u);
