@@ -46,3 +46,14 @@ if(MILLRACE_TESTS)
     target_link_libraries(${dump} PRIVATE millrace_options millrace::hls)
   endforeach()
 endif()
+
+# A hostile client, a program of its own that starts the server as a process: test/e2e/test_hostile.py, ./x hostile.
+option(MILLRACE_HOSTILE "Build the hostile client where no tests are built" OFF)
+if(MILLRACE_TESTS OR MILLRACE_HOSTILE)
+  file(GLOB hostile_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/test/hostile/*.cpp)
+  add_executable(millrace_hostile ${hostile_sources})
+  target_include_directories(millrace_hostile PRIVATE ${PROJECT_SOURCE_DIR}/test)
+  target_link_libraries(millrace_hostile PRIVATE millrace_options millrace::conform)
+  # As for the scripts of conform: long coroutines.
+  target_compile_options(millrace_hostile PRIVATE $<$<CONFIG:Debug>:-O0> $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>)
+endif()

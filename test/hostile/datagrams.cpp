@@ -1,0 +1,2 @@
+#include "hostile/hostile.hpp"
+namespace millrace::hostile { void add_datagrams(cases&) {} }
