@@ -20,6 +20,7 @@
 #include "cli/descriptors.hpp"
 #include "cli/exit_status.hpp"
 #include "cli/logging.hpp"
+#include "cli/memory.hpp"
 #include "cli/notify.hpp"
 #include "server/host_advice.hpp"
 #include "server/server.hpp"
@@ -149,6 +150,7 @@ int run_serve(const serve_options& o) {
   if (auto level = parse_level(settings->log_level)) set_level(*level);
   if (settings->log_format == "json") set_format(log_format::json);
   raise_descriptor_limit();
+  give_memory_back();
   std::signal(SIGPIPE, SIG_IGN);
 
   const bool quic = settings->quic;
