@@ -104,6 +104,15 @@ TEST(quic_hostile, an_unknown_short_header_gets_a_shorter_reset_and_only_so_many
   EXPECT_LE(world.server->counters().stateless_resets_sent, 200u) << "100 a second";
 }
 
+TEST(quic_hostile, a_version_negotiation_from_a_client_is_not_answered) {  // RFC 9000 section 6.1
+  quic_world world;
+  world.listen();
+  stranger someone(world, world.server->port());
+  for (const std::size_t size : {30u, 200u, 1200u}) someone.send(long_header(0, 8, size, 0x80));
+  EXPECT_TRUE(someone.answers(50ms).empty());
+  EXPECT_EQ(world.server->counters().stateless_resets_sent, 0u);
+}
+
 TEST(quic_hostile, garbage_leaves_no_state_and_honest_clients_unharmed) {
   quic_world world;
   world.listen();

@@ -176,7 +176,9 @@ void server_endpoint::on_datagram(const udp_datagram& datagram) {
     return connection->read(datagram);
   }
   if (sibling_ && sibling_->there() && ids.dcidlen == quic_id_bytes && has_tag({ids.dcid, ids.dcidlen}, sibling_->tag())) return sibling_->forward(datagram);
-  if (ids.version == 0) return send_stateless_reset(datagram, ids);
+  const bool long_header = (datagram.bytes[0] & 0x80) != 0;
+  // A Version Negotiation is the only long header of version 0, and none of a server's business (RFC 9000 sections 6.1 and 10.3).
+  if (ids.version == 0) return long_header ? void() : send_stateless_reset(datagram, ids);
   accept(datagram);
 }
 
@@ -187,7 +189,7 @@ void server_endpoint::on_passed_on(const udp_datagram& datagram) {
   if (datagram.bytes.empty() || ngtcp2_pkt_decode_version_cid(&ids, datagram.bytes.data(), datagram.bytes.size(), quic_id_bytes) != 0) return;
   const auto known = ids_.find(connection_id(ids.dcid, ids.dcidlen));
   if (known == ids_.end()) {
-    if (ids.version == 0) send_stateless_reset(datagram, ids);
+    if (ids.version == 0 && (datagram.bytes[0] & 0x80) == 0) send_stateless_reset(datagram, ids);
     return;
   }
   const auto connection = known->second->shared_from_this();
