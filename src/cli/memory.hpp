@@ -1,17 +1,26 @@
-// What the C library keeps of memory that was freed.
+// What the C library keeps of memory that was freed, and giving it back.
 #pragma once
-#include <malloc.h>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstddef>
 
 namespace millrace::cli {
 
 // By default glibc learns from the largest block that was ever freed: after one message of 16 MB it gives such sizes out of its heaps, and keeps
-// up to 32 MB free at the end of each of them, for ever. A peer can teach it that. Fixed thresholds keep a server's memory what it holds: a key
-// frame of 4 MB still comes out of the heap. test/hostile judges it.
-inline void give_memory_back() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 4 << 20);
-  mallopt(M_TRIM_THRESHOLD, 2 << 20);
-#endif
-}
+// up to 32 MB free at the end of each of them, for ever. A peer can teach it that. A key frame of 4 MB still comes out of the heap.
+void fix_heap_thresholds();
+
+// What a burst leaves inside the heaps, between blocks that are still in use, goes back only when somebody asks for it. Looks every few seconds
+// and asks when it is worth it. On the main thread; the shards wait for a heap while it is looked through, some milliseconds. Lives as
+// long as the loop.
+class memory_returner {
+ public:
+  explicit memory_returner(boost::asio::io_context& io);
+
+ private:
+  void look();
+  boost::asio::steady_timer timer_;
+  std::size_t beside_heap_ = 0;  // resident and not the heap's: code, stacks; as it was at the start
+};
 
 }  // namespace millrace::cli

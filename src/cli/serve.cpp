@@ -150,7 +150,7 @@ int run_serve(const serve_options& o) {
   if (auto level = parse_level(settings->log_level)) set_level(*level);
   if (settings->log_format == "json") set_format(log_format::json);
   raise_descriptor_limit();
-  give_memory_back();
+  fix_heap_thresholds();
   std::signal(SIGPIPE, SIG_IGN);
 
   const bool quic = settings->quic;
@@ -198,6 +198,7 @@ int run_serve(const serve_options& o) {
   };
   await_hangup();
   for (const auto& advice : server::host_advice(server::look_at_host(), quic)) log::warning("{}", advice);
+  const memory_returner returner(io);
   log::info("{}", ready_line(s));
   notify_service_manager("READY=1");
   io.run();
