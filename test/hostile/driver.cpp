@@ -164,7 +164,7 @@ class runner {
   void run_alone(const hostile_case& what) {
     auto result = observed(what);
     for (int i = 0; i < repeats && !result.failed.empty() && result.gap > out_.idle_gap + gap_allowed && !lost(); ++i) {
-      wait(milliseconds(500));
+      wait(what.rest);
       look();
       if (before_ != nullptr) execute(*before_);
       result = observed(what);

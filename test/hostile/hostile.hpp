@@ -52,7 +52,9 @@ struct hostile_case {
   std::string family, name;  // "chunks over rtmps", "chunk size 0"
   std::string expected;      // "closed within 8 s"
   std::function<asio::awaitable<void>(arena&)> run;
-  bool waits = false;  // for a deadline of the server: all of these run at once, beside each other
+  bool waits = false;      // for a deadline of the server: all of these run at once, beside each other
+  bool full_only = false;  // too much for a build with sanitizers
+  milliseconds rest{500};  // before it is repeated
 };
 using cases = std::vector<hostile_case>;
 
