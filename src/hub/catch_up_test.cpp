@@ -192,6 +192,20 @@ TEST_F(catch_up_test, M5_sound_alone_starts_the_wanted_delay_before_the_live_edg
   EXPECT_EQ(w.read(1000), "*onMetaData@800 *A1@800 a@800 a@900 a@1000");
 }
 
+TEST_F(catch_up_test, sound_far_ahead_of_its_pictures_does_not_end_the_catching_up) {
+  p->append(coded(true, 0, 0));
+  for (std::int64_t ms = 40; ms <= 2000; ms += 40) {
+    if (ms == 80) p->append(audio(10'000));
+    p->append(coded(false, ms, 0));
+  }
+  p->flush();
+  watcher w(s, catching_up());
+  arrivals a;
+  a.read(w, 2000);
+  EXPECT_EQ(a.first_dts, 1800);
+  EXPECT_EQ(a.last[frame_kind::video], 2000);
+}
+
 TEST_F(catch_up_test, a_young_key_frame_needs_no_catching_up) {
   append(*p, {key(0), audio(10), inter(100), audio(110), inter(200)});
   watcher w(s, catching_up());

@@ -20,8 +20,9 @@ struct catch_up {
   [[nodiscard]] bool leaves_out(const media::frame& f) const {
     return f.kind == media::frame_kind::audio && !f.config && f.dts_ms < times.start_ms();
   }
-  // Far enough past the live edge that no track can lag behind it any more: all that follows is as it is.
-  [[nodiscard]] bool is_over(const media::frame& f) const { return f.dts_ms > times.edge_ms() + 1'000; }
+  // Pictures are far enough past the live edge that none can lag behind it any more: all that follows is as it is. Sound says nothing of that: it
+  // may be ahead of its pictures by any time.
+  [[nodiscard]] bool is_over(const media::frame& f) const { return f.kind == media::frame_kind::video && f.dts_ms > times.edge_ms() + 1'000; }
 };
 
 // Every form is made once and kept in the entry it was made from. Payloads are shared.

@@ -56,6 +56,10 @@ std::int64_t time_base::stamp_media(track_clock& t, const media::frame& f) {
   if (deciding_) {
     deciding_ = false;
     offset_ms_ = *resume_ms_ - f.dts_ms;
+  } else if (!media_seen_) {
+    // A configuration with a time far ahead of its media would hold the track there until the media has come that far.
+    const auto ahead = std::max_element(tracks_.begin(), tracks_.end(), [](const track_clock& a, const track_clock& b) { return a.held_ms() < b.held_ms(); });
+    if (ahead->held_ms() > f.dts_ms + jitter_ms) offset_ms_ = ahead->held_ms() - f.dts_ms;
   }
   media_seen_ = true;
   if (!t.begun) {

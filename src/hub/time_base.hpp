@@ -22,7 +22,7 @@ namespace millrace::hub {
 //   that fits within 10 s, or back to the one that it had before where that fits within 1 s: so audio and video keep their
 //   distance on the new clock too, and one stray time does not part them for good.
 // * Metadata and configuration decide nothing, because many senders give them the time 0. What is more than 1 s
-//   away from the media gets the media's time.
+//   away from the media gets the media's time. Where a configuration came first and is more than 1 s ahead of the media, the media goes on from there.
 //
 // Wraps of the 32-bit wire clock are undone before the hub (rtmp/media_message.hpp), so times here simply go on.
 class time_base {
@@ -41,6 +41,10 @@ class time_base {
     std::int64_t last_in_ms = 0;                   // as the publisher sent it
     std::int64_t last_out_ms = std::numeric_limits<std::int64_t>::min();
     base::instant last_arrival{};
+    // What its next frame may not step back behind; data has no say in the time of media.
+    [[nodiscard]] std::int64_t held_ms() const {
+      return key >> 8 == static_cast<unsigned>(media::frame_kind::data) ? std::numeric_limits<std::int64_t>::min() : last_out_ms;
+    }
   };
   track_clock& clock_of(const media::frame& f, std::uint8_t track);
   void follow_step(track_clock& t, const media::frame& f);

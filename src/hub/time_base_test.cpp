@@ -47,6 +47,15 @@ TEST_F(time_base_test, T9_a_long_step_back_goes_on_where_the_stream_is) {
   EXPECT_EQ(video(40, 80), 600'090);
 }
 
+TEST_F(time_base_test, a_configuration_far_ahead_of_its_media_does_not_hold_it) {
+  EXPECT_EQ(clock.stamp(at_arrival(audio_config(0), 0), 0), 0);
+  EXPECT_EQ(clock.stamp(at_arrival(video_config(500'000), 0), 0), 500'000);
+  EXPECT_EQ(clock.stamp(at_arrival(data(900'000, "onMetaData"), 0), 0), 900'000) << "nor does metadata decide anything";
+  EXPECT_EQ(video(0, 0), 500'000);
+  EXPECT_EQ(sound(10, 10), 500'010) << "all tracks by one offset";
+  EXPECT_EQ(video(40, 40), 500'040);
+}
+
 TEST_F(time_base_test, T9_a_reset_after_a_silence_keeps_the_silence) {
   EXPECT_EQ(video(600'000, 0), 600'000);
   EXPECT_EQ(video(0, 7'000), 607'000);
