@@ -14,8 +14,8 @@ namespace millrace::fuzz {
 class seed_folder {
  public:
   explicit seed_folder(std::string path) : path_(std::move(path)) {}
-  void add(const char* name, std::uint8_t first, std::span<const std::uint8_t> bytes) const {
-    if (bytes.size() > 1000) return;  // large seeds only slow the fuzzer down
+  void add(const char* name, std::uint8_t first, std::span<const std::uint8_t> bytes, std::size_t bytes_max = 1000) const {
+    if (bytes.size() > bytes_max) return;  // large seeds only slow the fuzzer down
     std::ofstream file(path_ + '/' + name, std::ios::binary);
     file.put(static_cast<char>(first));
     file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));

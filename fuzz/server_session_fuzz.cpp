@@ -180,6 +180,7 @@ class run {
       std::visit([this](const auto& e) { happened(e); }, *event);
     }
     require(over_ == session_.is_closed());
+    if (auto* groups = session_.groups()) pull_.resets(*groups);
     session_.poll_output();
     while (const auto stop = session_.poll_stop()) require(config_.framing == rtmp::framing_kind::roqr);
     require(config_.framing == rtmp::framing_kind::roqr || (!session_.groups() && !session_.group_reception() && !session_.wants_pull()));

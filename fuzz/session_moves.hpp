@@ -134,6 +134,10 @@ class pulling {
           from.on_closed(at);
         }
     }
+    resets(from);
+  }
+  // To be called after anything that happened.
+  void resets(rtmp::group_sender& from) {
     while (const auto id = from.poll_reset()) {
       require(*id < groups_.size() && !groups_[*id].reset);
       groups_[*id].reset = true;
