@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "hub/stream_state.hpp"
@@ -40,8 +41,16 @@ void publication::yield(std::function<void()> taken_over) {
 void publication::wait_with(media::frame&& f) {
   auto& s = *stream_->state_;
   if (f.config || f.kind == media::frame_kind::data) {
-    if (heads_.size() >= s.limits.kept_configs + s.limits.kept_data_names) return;
-    if (head_bytes_ + f.payload.size() > s.limits.kept_record_bytes) return;
+    // Where there is no more room, one goes that this one repeats or replaces, or else the oldest of its kind: what is in effect in the end are the newest.
+    const auto is_like = [&f](const media::frame& head) { return head.kind == f.kind && head.config == f.config; };
+    const auto is_again = [&](const media::frame& head) { return is_like(head) && base::as_text(head.payload) == base::as_text(f.payload); };
+    while (heads_.size() >= s.limits.kept_configs + s.limits.kept_data_names || head_bytes_ + f.payload.size() > s.limits.kept_record_bytes) {
+      auto going = std::find_if(heads_.begin(), heads_.end(), is_again);
+      if (going == heads_.end()) going = std::find_if(heads_.begin(), heads_.end(), is_like);
+      if (going == heads_.end()) return;
+      head_bytes_ -= going->payload.size();
+      heads_.erase(going);
+    }
     head_bytes_ += f.payload.size();
     heads_.push_back(std::move(f));
     return;

@@ -95,6 +95,15 @@ TEST_F(succession, what_a_waiting_one_sends_is_bounded) {
   EXPECT_LE(s->facts().ring_bytes, limits.kept_record_bytes + 100);
 }
 
+TEST_F(succession, of_what_a_waiting_one_sends_the_newest_is_in_effect) {
+  auto second = successor();
+  append(*second, {audio_config(0, 7), data(0, "onMetaData", 1)});
+  for (int i = 0; i < 200; ++i) append(*second, {video_config(0, static_cast<std::uint8_t>(i % 2 + 1)), data(0, "onTextData", static_cast<std::uint8_t>(i))});
+  append(*second, {video_config(0, 9), key(0)});
+  watcher w(s);
+  EXPECT_NE(w.read(0).find("*V9@0 *A7@0 K@0"), std::string::npos);
+}
+
 TEST_F(succession, a_successor_yields_in_its_turn) {
   auto second = successor();
   append(*second, {key(0)});

@@ -38,7 +38,12 @@ std::string hash_of(std::string_view secret) {
 }
 
 std::int64_t unix_seconds(publish_keys::time at) { return std::chrono::duration_cast<seconds>(at.time_since_epoch()).count(); }
-publish_keys::time from_unix(std::int64_t s) { return publish_keys::time(seconds(s)); }
+// Nothing for what the clock cannot count to.
+std::optional<publish_keys::time> from_unix(std::int64_t s) {
+  constexpr auto last = std::chrono::floor<seconds>(publish_keys::time::max().time_since_epoch()).count();
+  if (s < 0 || s > last) return std::nullopt;
+  return publish_keys::time(seconds(s));
+}
 
 bool all_hex(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
@@ -82,8 +87,13 @@ base::result<publish_keys::keys> publish_keys::read(const std::filesystem::path&
     const auto *id = text_in(*o, "id"), *streams = text_in(*o, "streams"), *hash = text_in(*o, "sha256"), *note = text_in(*o, "note");
     const auto* const made = o->if_contains("made");
     if (!id || !streams || !hash || !made || !made->is_int64() || hash->size() != hash_digits || !all_hex(*hash)) return broken("a key lacks something");
-    key k{{.id = std::string(*id), .streams = std::string(*streams), .note = note ? std::string(*note) : std::string(), .made = from_unix(made->as_int64()), .expires = {}, .used = {}}, std::string(*hash)};
-    if (const auto* const expires = o->if_contains("expires"); expires && expires->is_int64()) k.facts.expires = from_unix(expires->as_int64());
+    const auto made_at = from_unix(made->as_int64());
+    if (!made_at) return broken("a key was made at a time that there is not");
+    key k{{.id = std::string(*id), .streams = std::string(*streams), .note = note ? std::string(*note) : std::string(), .made = *made_at, .expires = {}, .used = {}}, std::string(*hash)};
+    if (const auto* const expires = o->if_contains("expires"); expires && expires->is_int64()) {
+      k.facts.expires = from_unix(expires->as_int64());
+      if (!k.facts.expires) return broken("a key expires at a time that there is not");
+    }
     out.push_back(std::move(k));
   }
   return out;

@@ -103,6 +103,17 @@ TEST_F(publish_key_store, a_file_that_is_broken_is_named_and_left_alone) {
   }
 }
 
+TEST_F(publish_key_store, a_time_that_the_clock_cannot_count_to_breaks_a_file) {
+  const std::string front = R"({"keys": [{"id": "x", "streams": "*", "sha256": ")" + std::string(64, '0') + R"(", )";
+  for (const std::string text : {R"("made": 18000000000000}]})", R"("made": -1}]})", R"("made": 1, "expires": 9223372036854775807}]})"}) {
+    std::ofstream(file) << front + text;
+    EXPECT_FALSE(publish_keys::open(file)) << text;
+    std::filesystem::remove(file);
+  }
+  std::ofstream(file) << front + R"("made": 1, "expires": 9223372036}]})";
+  EXPECT_TRUE(publish_keys::open(file));
+}
+
 TEST_F(publish_key_store, decides_with_the_rules) {
   const auto keys = open();
   const auto made = keys->make("live/a", "", seconds(60), now).value();
