@@ -5,7 +5,7 @@ passed=0 failed=0 skipped=0
 logs=build/test-logs
 
 run_tests() {
-  local preset=dev regex='' fuzz_seconds=10
+  local preset=dev regex='' fuzz_seconds=2
   local -a parts=()
   while (($# > 0)); do
     case $1 in
