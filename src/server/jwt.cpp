@@ -124,6 +124,8 @@ base::result<std::shared_ptr<const jwt_keys>> jwt_keys::parse(std::string_view t
 }
 
 base::result<std::shared_ptr<const jwt_keys>> jwt_keys::load(const std::filesystem::path& file) {
+  std::error_code failed;
+  if (!std::filesystem::is_regular_file(file, failed)) return error{error_kind::local, file.string() + " is no file"};  // a pipe would hold up everything
   std::ifstream in(file, std::ios::binary);
   std::stringstream text;
   if (!in || !(text << in.rdbuf()) || text.view().size() > file_bytes_max) return error{error_kind::local, file.string() + " cannot be read"};
