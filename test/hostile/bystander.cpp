@@ -31,6 +31,7 @@ std::uint32_t read_number(base::bytes_view frame) {
 bystander::bystander(const arena& where) : last_frame_(clock::now()) {
   auto target = where.target(way::rtmp);
   target.run = "bystander";
+  target.patience = std::chrono::seconds(60);  // gaps are judged, not waited out
   asio::co_spawn(io_, live(std::move(target)), asio::detached);
   thread_ = std::thread([this] { io_.run(); });
 }
@@ -59,6 +60,7 @@ asio::awaitable<void> bystander::publish(conform::on_stream to) {
     for (std::uint32_t number = 0; !to.at->closed(); ++number) {
       due.expires_at(due.expiry() + frame_interval);
       co_await due.async_wait(asio::use_awaitable);
+      note_lateness(std::chrono::duration_cast<milliseconds>(clock::now() - due.expiry()));
       auto frame = conform::avc_frame(number % frames_per_key == 0, frame_bytes);
       write_number(frame, number);
       conform::send_video(to, static_cast<std::uint32_t>(frame_interval.count()) * (number + 1), frame);
@@ -86,6 +88,11 @@ void bystander::note(std::uint32_t number) {
   ++seen_.frames;
   if (next_ != 0 && number > next_) seen_.missing += number - next_;
   next_ = number + 1;
+}
+
+void bystander::note_lateness(milliseconds late) {
+  const std::lock_guard held(lock_);
+  seen_.late = std::max(seen_.late, late);
 }
 
 void bystander::fail(std::string why) {

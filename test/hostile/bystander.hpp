@@ -12,6 +12,7 @@ namespace millrace::hostile {
 // What the viewer saw since the last look.
 struct quiet {
   milliseconds gap{0};    // the longest time between two frames, also up to now
+  milliseconds late{0};   // by how much a timer of this side came too late at worst: the machine's doing, and part of the gap
   std::size_t frames = 0;
   std::size_t missing = 0;  // frames that were sent and did not come, and others did that were sent later
 };
@@ -29,6 +30,7 @@ class bystander {
   asio::awaitable<void> publish(conform::on_stream to);
   asio::awaitable<void> watch(conform::on_stream from);
   void note(std::uint32_t number);
+  void note_lateness(milliseconds late);
   void fail(std::string why);
 
   asio::io_context io_{1};
