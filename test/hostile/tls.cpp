@@ -52,7 +52,7 @@ const std::vector<junk>& all_junk() {
   static const std::vector<junk> all{
       {"0x16 and nothing", "\x16", true},
       {"a record's head and nothing", record(22, "", 512), true},
-      {"a record of no bytes", record(22, "")},
+      {"a record of no bytes", record(22, ""), true},
       {"1000 records of no bytes", often(record(22, ""), 1000)},
       {"a record of 65,535", record(22, noise(4000), 65'535)},
       {"a record of 16,385", record(22, noise(16'385))},
