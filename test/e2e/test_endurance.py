@@ -90,7 +90,7 @@ def test_a_viewer_that_holds_memory_up_gives_way(start_server, procs, tmp_path, 
     # Viewers may be far behind here, so what one does not take stays.
     config.write_text(f"[limits]\nmemory_bytes = {int(usual + 150e6)}\nviewer_age_s = 60\nring_s = 60\nring_bytes = 1000000000\n")
     server = start_server("--config", config)
-    load = procs.millrace("bench", "-n", "3", "--video", "80", "--settle", "0", "--seconds", "60", "--stalled", "1", "--stall", "60", server.rtmp("live/a"))
+    load = procs.millrace("bench", "-n", "3", "--video", "160", "--settle", "0", "--seconds", "60", "--stalled", "1", "--stall", "60", server.rtmp("live/a"))
     server.process.wait_line("closed: it does not take what it is sent, and memory is short", timeout=40)
     assert metric(server, "millrace_memory_closed_total") == 1
     events = get(server, "/api/v1/stream/events?name=live/a")[2].decode()
