@@ -1,13 +1,12 @@
 #include "cli/memory.hpp"
 
 #include <malloc.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 
 #include "base/log.hpp"
+#include "server/memory_watch.hpp"
 
 namespace millrace::cli {
 namespace {
@@ -15,17 +14,11 @@ namespace {
 constexpr std::chrono::seconds look_every{5};
 constexpr std::size_t worth_it = 4u << 20;
 
-std::size_t resident_bytes() {
-  std::size_t whole = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> whole >> resident;
-  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
-
 // Resident beyond what the heaps have given out: what came to be freed, and what is no heap.
 std::size_t not_given_out() {
 #ifdef __GLIBC__
   const auto heaps = ::mallinfo2();
-  const auto resident = resident_bytes();
+  const auto resident = static_cast<std::size_t>(server::memory_watch::resident());
   return resident - std::min(resident, heaps.uordblks + heaps.hblkhd);
 #else
   return 0;

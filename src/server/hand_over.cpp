@@ -83,13 +83,6 @@ void close_all_but(const std::set<int>& wanted) {
 
 }  // namespace
 
-const handed_listener* inheritance::find(const std::vector<handed_listener>& in, const net::listen_address& as) const {
-  for (const auto& one : in) {
-    if (one.as.host == as.host && one.as.port == as.port && one.sockets.size() == shards) return &one;
-  }
-  return nullptr;
-}
-
 std::string to_json(const inheritance& all) {
   return boost::json::serialize(boost::json::object{{"hand_over", 1}, {"shards", all.shards}, {"their_tag", all.their_tag}, {"our_tag", all.our_tag},
                                                     {"port", all.door.port}, {"secret", all.door.secret},

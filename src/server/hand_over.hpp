@@ -40,8 +40,6 @@ struct inheritance {
   std::uint16_t their_tag = 0, our_tag = 0;
   sibling_door door;
   std::vector<handed_listener> rtmp, http;
-
-  [[nodiscard]] const handed_listener* find(const std::vector<handed_listener>& in, const net::listen_address& as) const;
 };
 
 std::string to_json(const inheritance& all);

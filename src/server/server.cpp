@@ -144,6 +144,7 @@ base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, 
     if (auto opened = s->open_recordings(); !opened) return std::move(opened).error();
     if (auto opened = s->open_keys(); !opened) return std::move(opened).error();
     if (auto opened = s->listen(); !opened) return std::move(opened).error();
+    s->close_what_is_left();
     s->context_.control.addresses = s->addresses();
     s->start_threads();
     if (s->inherited_) {
@@ -271,7 +272,7 @@ base::result<void> server::listen() {
       options->address = address;
       options->group = {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(shards_.size())};
       int channel = -1;
-      take_in(*options, inherited_ ? inherited_->rtmp : std::vector<handed_listener>(), wanted, index, channel);
+      take_in(*options, false, wanted, index, channel);
       if (auto opened = shards_[index]->listen(*options); !opened) return std::move(opened).error();
       if (channel >= 0) shards_[index]->listeners().back()->join_sibling(channel, inherited_->their_tag);
       address.port = shards_[index]->listeners().back()->port();  // the first one may have chosen it
@@ -295,7 +296,7 @@ base::result<void> server::listen_http(const net::listener_options& common) {
       options.address = address;
       options.group = {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(shards_.size())};
       int channel = -1;
-      take_in(options, inherited_ ? inherited_->http : std::vector<handed_listener>(), wanted, index, channel);
+      take_in(options, true, wanted, index, channel);
       if (auto opened = shards_[index]->web().listen(options); !opened) {
         if (!settings_.web.optional || index > 0) return std::move(opened).error().within("http");
         log::warning("no HTTP: {} (another --http ADDR:PORT, or --no-http)", opened.error().text);

@@ -74,15 +74,32 @@ void server::meet(int control, sibling_door door, std::function<void()> on_ready
   sibling_->start();
 }
 
-void server::take_in(net::listener_options& options, const std::vector<handed_listener>& from, const net::listen_address& as, std::size_t index, int& channel) const {
+void server::take_in(net::listener_options& options, bool web, const net::listen_address& as, std::size_t index, int& channel) {
   options.inherited_tcp = options.inherited_udp = channel = -1;
   if (!inherited_) return;
-  const auto* const found = inherited_->find(from, as);
-  if (found == nullptr) return;
-  const auto& sockets = found->sockets[index];
-  options.inherited_tcp = options.tcp || options.tls ? sockets.tcp : -1;
-  options.inherited_udp = options.quic ? sockets.udp : -1;
-  channel = options.quic ? sockets.channel : -1;
+  for (auto& one : web ? inherited_->http : inherited_->rtmp) {
+    if (one.as.host != as.host || one.as.port != as.port || one.sockets.size() != inherited_->shards) continue;
+    auto& sockets = one.sockets[index];
+    if (options.tcp || options.tls) options.inherited_tcp = std::exchange(sockets.tcp, -1);
+    if (!options.quic) return;
+    options.inherited_udp = std::exchange(sockets.udp, -1);
+    channel = std::exchange(sockets.channel, -1);
+    return;
+  }
+}
+
+// Of addresses that the configuration has no more: a socket that listens and that nobody accepts from would let clients hang.
+void server::close_what_is_left() {
+  if (!inherited_) return;
+  for (auto* const list : {&inherited_->rtmp, &inherited_->http}) {
+    for (const auto& one : *list) {
+      for (const auto& each : one.sockets) {
+        for (const int socket : {each.tcp, each.udp, each.channel}) {
+          if (socket >= 0) ::close(socket);
+        }
+      }
+    }
+  }
 }
 
 // Copies for the child go into `theirs`: they are closed here once it has been started.
@@ -132,7 +149,12 @@ base::result<void> server::hand_over(const std::vector<std::string>& command, st
     if (one.sockets.front().tcp >= 0) all.http.push_back(std::move(one));
   }
   const auto line = to_json(all) + "\n";
-  if (::write(control[0], line.data(), line.size()) != static_cast<ssize_t>(line.size())) return local("hand over");
+  if (::write(control[0], line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+    auto failed = local("hand over");
+    for (const int each : theirs) ::close(each);
+    ::close(control[0]);
+    return failed;
+  }
 
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);

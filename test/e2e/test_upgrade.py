@@ -3,6 +3,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -127,6 +128,29 @@ def test_a_process_that_does_not_start_changes_nothing(upgrade, procs, clip, tmp
     (tmp_path / "upgrade.toml").write_text("[drain]\nupgrade_s = 1\n")
     take_over(server)
     growing(out)
+
+
+def test_an_address_that_is_gone_is_closed(procs, tmp_path):
+    """A socket that listened and that nobody accepted from would let clients hang."""
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        stays, goes = one.getsockname()[1], two.getsockname()[1]
+    config = tmp_path / "upgrade.toml"
+    config.write_text(f'listen = "127.0.0.1:{stays}"\nhttp.listen = "127.0.0.1:{goes}"\n')
+    server = procs.millrace("serve", "--config", config, "--state", tmp_path / "state")
+    server.wait_line("ready")
+    socket.create_connection(("127.0.0.1", goes), timeout=5).close()
+    config.write_text(f'listen = "127.0.0.1:{stays}"\nhttp.listen = []\n')
+    server.popen.send_signal(signal.SIGUSR2)
+    successor = int(server.wait_line(r"process (\d+) has taken over", timeout=30)[1])
+    try:
+        assert server.wait(20) == 0
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", goes), timeout=5)
+        socket.create_connection(("127.0.0.1", stays), timeout=5).close()
+    finally:
+        os.kill(successor, signal.SIGTERM)
 
 
 def test_with_recordings_it_is_refused(upgradable, tmp_path):
