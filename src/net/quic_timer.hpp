@@ -2,11 +2,10 @@
 // connection each time would cost more than the writes.
 #pragma once
 #include <boost/asio/io_context.hpp>
+#include <boost/intrusive/set.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <set>
-#include <vector>
 
 #include "base/time.hpp"
 
@@ -21,8 +20,9 @@ inline base::instant instant_of(quic_time at) { return base::instant(std::chrono
 
 class quic_timer {
  public:
-  // Base of what can be timed. Must be removed from the timer (set to quic_never) before it is destroyed.
-  class entry {
+  // Base of what can be timed; leaves the queue when it is destroyed. The queue's links are in here: expiries move on nearly every write, and that
+  // allocates nothing.
+  class entry : public boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
    public:
     [[nodiscard]] quic_time due() const noexcept { return due_; }
 
@@ -31,6 +31,7 @@ class quic_timer {
 
    private:
     friend class quic_timer;
+    friend bool operator<(const entry& a, const entry& b) { return a.due_ < b.due_; }
     quic_time due_ = quic_never;
   };
 
@@ -53,10 +54,7 @@ class quic_timer {
   struct waiter;
   std::unique_ptr<waiter> waiter_;
   std::shared_ptr<const std::function<void()>> on_due_;  // shared with what waits: no copy of it each time
-  using queue = std::set<std::pair<quic_time, entry*>>;
-  void keep(queue::node_type node);
-  queue queue_;
-  std::vector<queue::node_type> spare_;  // of entries that were due: most are set again in the same turn
+  boost::intrusive::multiset<entry, boost::intrusive::constant_time_size<false>> queue_;
   quic_time armed_for_ = quic_never;
 };
 
