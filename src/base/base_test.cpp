@@ -110,6 +110,28 @@ TEST(fifo, shares_its_room_with_the_next_one_of_the_thread) {
   EXPECT_EQ(spare_room.bytes(), before) << "what a burst made large goes";
 }
 
+TEST(spare, gives_back_what_nobody_needed) {
+  spare<char, 16, 4'000> room;
+  std::vector<std::vector<char>> all(160);
+  for (auto& one : all) {
+    one.reserve(16);
+    room.give(one);
+  }
+  ASSERT_EQ(room.bytes(), 160u * 16);
+  spares::tidy_thread();  // nobody could need them before
+  ASSERT_EQ(room.bytes(), 160u * 16);
+  for (auto& one : all) one = room.take();
+  for (auto& one : all) room.give(one);
+  spares::tidy_thread();
+  EXPECT_EQ(room.bytes(), 160u * 16) << "all of them were needed";
+  for (std::size_t i = 0; i < 80; ++i) all[i] = room.take();
+  for (std::size_t i = 0; i < 80; ++i) room.give(all[i]);
+  spares::tidy_thread();
+  EXPECT_EQ(room.bytes(), 150u * 16) << "an eighth of the eighty";
+  for (int i = 0; i < 60; ++i) spares::tidy_thread();
+  EXPECT_EQ(room.bytes(), 0u);
+}
+
 TEST(spare, keeps_so_much_and_no_more) {
   spare<char, 16, 40> room;
   std::vector<char> given;

@@ -12,17 +12,21 @@ namespace millrace::cli {
 namespace {
 
 constexpr std::chrono::seconds look_every{5};
-constexpr std::size_t worth_it = 4u << 20;
+constexpr std::size_t worth_it_least = 4u << 20, worth_it_part = 16;
 
-// Resident beyond what the heaps have given out: what came to be freed, and what is no heap.
-std::size_t not_given_out() {
+struct memory_use {
+  std::size_t given_out = 0, beside = 0;  // by the heaps; resident beyond that: what came to be freed, and what is no heap
+};
+
+memory_use look_at_memory() {
+  memory_use out;
 #ifdef __GLIBC__
   const auto heaps = ::mallinfo2();
   const auto resident = static_cast<std::size_t>(server::memory_watch::resident());
-  return resident - std::min(resident, heaps.uordblks + heaps.hblkhd);
-#else
-  return 0;
+  out.given_out = heaps.uordblks + heaps.hblkhd;
+  out.beside = resident - std::min(resident, out.given_out);
 #endif
+  return out;
 }
 
 }  // namespace
@@ -34,20 +38,21 @@ void fix_heap_thresholds() {
 #endif
 }
 
-memory_returner::memory_returner(boost::asio::io_context& io) : timer_(io), beside_heap_(not_given_out()) { look(); }
+memory_returner::memory_returner(boost::asio::io_context& io) : timer_(io), beside_(look_at_memory().beside) { look(); }
 
 void memory_returner::look() {
   timer_.expires_after(look_every);
   timer_.async_wait([this](boost::system::error_code failed) {
     if (failed) return;
 #ifdef __GLIBC__
-    if (const auto before = not_given_out(); before > beside_heap_ + worth_it) {
+    // What did not go back the last time is not asked for again, until as much has been freed beside it. The larger the heaps, the longer they
+    // take to look through, and the less of it is worth that.
+    if (const auto before = look_at_memory(); before.beside > beside_ + std::max(worth_it_least, before.given_out / worth_it_part)) {
       const auto start = std::chrono::steady_clock::now();
       ::malloc_trim(0);
-      const auto after = not_given_out();
-      base::log::debug("memory: {} kB went back to the system in {} us", (before - std::min(before, after)) >> 10,
+      beside_ = look_at_memory().beside;
+      base::log::debug("memory: {} kB went back to the system in {} us", (before.beside - std::min(before.beside, beside_)) >> 10,
                        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start).count());
-      beside_heap_ = std::max(beside_heap_, after);  // what does not go back is not asked for again
     }
 #endif
     look();

@@ -20,7 +20,7 @@ class memory_returner {
  private:
   void look();
   boost::asio::steady_timer timer_;
-  std::size_t beside_heap_ = 0;  // resident and not the heap's: code, stacks; as it was at the start
+  std::size_t beside_ = 0;  // resident and not given out by the heaps, at the start and after the last time: code, stacks, pages that are used in part
 };
 
 }  // namespace millrace::cli

@@ -108,6 +108,19 @@ TEST(reasons, keep_the_last_of_each_stream) {
   EXPECT_EQ(log.counts()[static_cast<std::size_t>(reason::play_began)], 250u);
 }
 
+TEST(reasons, keep_less_of_each_of_many_streams) {
+  reason_log log;
+  const auto note_all = [&](std::size_t streams, int times) {
+    for (int i = 0; i < times; ++i) {
+      for (std::size_t s = 0; s < streams; ++s) log.note("live/" + std::to_string(s), reason::play_began, 1, "", {});
+    }
+  };
+  note_all(1'000, 60);
+  EXPECT_EQ(log.of("live/7").size(), reason_log::events_total / 1'000);
+  note_all(reason_log::streams_max, 60);
+  EXPECT_EQ(log.of("live/7").size(), reason_log::events_total / reason_log::streams_max);
+}
+
 TEST(reasons, forget_the_stream_with_the_oldest_news) {
   reason_log log;
   for (std::size_t i = 0; i < reason_log::streams_max; ++i) log.note("live/" + std::to_string(i), reason::play_began, 1, "", {});

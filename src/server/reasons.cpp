@@ -21,6 +21,7 @@ constexpr words of(reason r) {
     case reason::publisher_lost: return {"publisher_lost", "The publisher's connection broke: its network or its program went away without an end."};
     case reason::publisher_silent: return {"publisher_silent", "The publisher sent nothing for limits.publisher_silence_s and lost the name: its encoder hangs or its network swallows everything."};
     case reason::publisher_fault: return {"publisher_fault", "The publisher broke the protocol or a limit and was closed; the detail says which."};
+    case reason::allowance_spent: return {"allowance_spent", "The publisher used up what its key or token allows, sent more than it may or longer, and was closed; it may come back after a minute."};
     case reason::play_began: return {"play_began", "A viewer began to play the stream."};
     case reason::play_ended: return {"play_ended", "A viewer left in order."};
     case reason::play_refused: return {"play_refused", "Playing was refused: by the rules in [play], or because nobody publishes the stream."};
@@ -68,8 +69,7 @@ void reason_log::note(std::string_view stream, reason why, std::uint64_t connect
     found = streams_.emplace(std::string(stream), history{}).first;
   }
   auto& events = found->second.events;
-  if (events.size() >= events_max) events.pop_front();
-  events.push_back({++number_, at, why, connection, std::string(remote), base::valid_utf8(detail)});
+  push_newest(events, reason_event{++number_, at, why, connection, std::string(remote), base::valid_utf8(detail)}, std::clamp(events_total / streams_.size(), events_min, events_max));
 }
 
 std::vector<reason_event> reason_log::of(std::string_view stream) const {

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <string>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "hub/loss.hpp"
+#include "server/newest.hpp"
 
 namespace millrace::server {
 
@@ -24,6 +24,7 @@ enum class reason : unsigned char {
   publisher_lost,
   publisher_silent,
   publisher_fault,
+  allowance_spent,
   play_began,
   play_ended,
   play_refused,
@@ -59,7 +60,8 @@ struct reason_event {
 // Any thread; a lock held for a look. Events are rare: nothing here is called per frame.
 class reason_log {
  public:
-  static constexpr std::size_t events_max = 200;     // kept per stream
+  // Kept per stream; less while there are so many streams that it would be more than that in all, some megabytes.
+  static constexpr std::size_t events_max = 200, events_min = 20, events_total = 50'000;
   static constexpr std::size_t streams_max = 2'000;  // the one with the oldest news is forgotten first
 
   void note(std::string_view stream, reason why, std::uint64_t connection, std::string_view remote, std::string detail);
@@ -70,7 +72,7 @@ class reason_log {
 
  private:
   struct history {
-    std::deque<reason_event> events;
+    newest<reason_event> events{};
   };
   mutable std::mutex lock_;
   std::map<std::string, history, std::less<>> streams_;

@@ -7,6 +7,8 @@
 
 #include "server/shard.hpp"
 
+#include "base/spare.hpp"
+
 namespace millrace::server {
 namespace {
 
@@ -26,6 +28,7 @@ void shard::every_second() {
     const auto self = weak.lock();
     if (failed || !self) return;
     (*self)->sample(now());
+    base::spares::tidy_thread();
     (*self)->every_second();
   });
 }

@@ -1,8 +1,15 @@
 #include "server/stream_history.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace millrace::server {
+namespace {
+
+// Either way: the clock may have been set back.
+bool within(const stream_sample& one, std::int64_t now) { return std::abs(now - one.at) <= static_cast<std::int64_t>(stream_history::seconds_max); }
+
+}  // namespace
 
 void stream_history::begin(std::int64_t unix_seconds, const hub::directory& streams,
                            const std::map<std::string, float, std::less<>>& backlogs) {
@@ -23,16 +30,16 @@ void stream_history::begin(std::int64_t unix_seconds, const hub::directory& stre
     one.bytes = facts.bytes;
     one.pictures = facts.pictures;
     one.last = std::move(facts);
-    one.seconds.push_back(second);
-    if (one.seconds.size() > seconds_max) one.seconds.pop_front();
+    push_newest(one.seconds, second, seconds_max);
+    // What is from before a break, or from before the clock was set.
+    while (!within(one.seconds.front(), unix_seconds)) one.seconds.pop_front();
   }
   std::erase_if(records_, [&](const auto& each) {
-    const auto& seconds = each.second.seconds;
-    return seconds.empty() || seconds.back().at + static_cast<std::int64_t>(seconds_max) < unix_seconds;
+    return each.second.seconds.empty() || !within(each.second.seconds.back(), unix_seconds);
   });
 }
 
-stream_sample* stream_history::newest(std::string_view stream, record** of) {
+stream_sample* stream_history::present(std::string_view stream, record** of) {
   const auto found = records_.find(stream);
   if (found == records_.end() || found->second.seconds.back().at != now_) return nullptr;
   if (of != nullptr) *of = &found->second;
@@ -41,7 +48,7 @@ stream_sample* stream_history::newest(std::string_view stream, record** of) {
 
 void stream_history::of_publisher(std::string_view stream, const net::transport_facts& transport, std::optional<std::chrono::milliseconds> queue) {
   record* one = nullptr;
-  auto* const second = newest(stream, &one);
+  auto* const second = present(stream, &one);
   if (second == nullptr) return;
   if (queue) second->publisher_queue_ms = static_cast<float>(queue->count());
   if (transport.rtt) second->rtt_ms = static_cast<float>(transport.rtt->count()) / 1000;
@@ -54,7 +61,7 @@ void stream_history::of_publisher(std::string_view stream, const net::transport_
 }
 
 void stream_history::of_viewer(std::string_view stream, std::chrono::milliseconds delay, std::chrono::milliseconds queued_age) {
-  auto* const second = newest(stream);
+  auto* const second = present(stream);
   if (second == nullptr) return;
   ++second->viewers;
   second->viewer_delay_ms = std::max(second->viewer_delay_ms, static_cast<float>(delay.count()));
@@ -62,7 +69,7 @@ void stream_history::of_viewer(std::string_view stream, std::chrono::millisecond
 }
 
 void stream_history::of_viewers(std::string_view stream, std::size_t count) {
-  if (auto* const second = newest(stream)) second->viewers += static_cast<float>(count);
+  if (auto* const second = present(stream)) second->viewers += static_cast<float>(count);
 }
 
 std::map<std::string, stream_entry> stream_history::entries(const hub::directory& streams, std::size_t seconds) const {

@@ -1,7 +1,6 @@
 // The last ten minutes of each stream of a shard, a sample a second: what the console draws.
 #pragma once
 #include <chrono>
-#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -9,6 +8,7 @@
 
 #include "hub/directory.hpp"
 #include "server/facts.hpp"
+#include "server/newest.hpp"
 
 namespace millrace::server {
 
@@ -32,10 +32,10 @@ class stream_history {
   struct record {
     std::uint64_t bytes = 0, pictures = 0;
     std::uint64_t packets = 0, lost = 0;
-    std::deque<stream_sample> seconds;
+    newest<stream_sample> seconds{};
     hub::stream_facts last;
   };
-  stream_sample* newest(std::string_view stream, record** of = nullptr);
+  stream_sample* present(std::string_view stream, record** of = nullptr);
   std::map<std::string, record, std::less<>> records_;
   std::int64_t now_ = 0;
 };
