@@ -198,6 +198,27 @@ TEST(quic_handshake, a_stopped_server_keeps_what_it_has) {
   EXPECT_TRUE(run_until(world.io, [&, s = server] { return s->handler.received == "goes on"; }));
 }
 
+// More than fit in one turn of the loop: they wait for each other, and none is lost.
+TEST(quic_handshake, many_at_once_are_all_served) {
+  quic_world world;
+  world.listen();
+  constexpr std::size_t count = 150;
+  std::size_t done = 0, failed = 0;
+  std::vector<std::unique_ptr<quic_attempt>> attempts;
+  std::vector<transport_ptr> made;
+  for (std::size_t i = 0; i < count; ++i) {
+    attempts.push_back(quic_connect(world.io, world.options(), [&](base::result<transport_ptr> outcome) {
+      if (!outcome) return void(++failed);
+      ++done;
+      made.push_back(std::move(*outcome));
+    }));
+  }
+  ASSERT_TRUE(run_until(world.io, [&] { return done + failed == count; }, std::chrono::seconds(60)));
+  EXPECT_EQ(failed, 0u);
+  EXPECT_EQ(world.server->counters().handshakes_dropped, 0u);
+  EXPECT_EQ(world.server->counters().connections, count);
+}
+
 TEST(quic_address_validation, retry_always_still_connects) {
   quic_world world;
   world.server_options.retry = retry_policy::always;

@@ -53,6 +53,7 @@ struct quic_server_counters {
   std::uint64_t datagrams_received = 0, datagrams_sent = 0;
   std::uint64_t retries_sent = 0, stateless_resets_sent = 0, version_negotiations_sent = 0;
   std::uint64_t path_changes = 0, over_budget = 0;
+  std::uint64_t handshakes_dropped = 0;  // datagrams, for which there was no room while others waited for the CPU
   std::size_t connections = 0, half_open = 0;
 
   quic_server_counters& operator+=(const quic_server_counters& other) {
@@ -63,6 +64,7 @@ struct quic_server_counters {
     version_negotiations_sent += other.version_negotiations_sent;
     path_changes += other.path_changes;
     over_budget += other.over_budget;
+    handshakes_dropped += other.handshakes_dropped;
     connections += other.connections;
     half_open += other.half_open;
     return *this;

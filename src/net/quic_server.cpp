@@ -15,6 +15,10 @@ namespace {
 
 constexpr quic_time second = 1'000'000'000;
 constexpr quic_time retry_token_life = 10 * second, address_token_life = 24 * 3600 * second;
+// A handshake costs a signature and two agreements of keys, a millisecond of CPU. A flood of them makes handshakes wait for each other, not
+// what is connected: after so much time for them the loop turns. What does not fit in the queue is lost, as in a full socket.
+constexpr quic_time handshake_time_per_turn = second / 200;
+constexpr std::size_t waiting_handshake_bytes_max = 2u << 20;
 constexpr std::size_t half_open_hard_factor = 4;  // past this many times the Retry threshold new clients are ignored
 constexpr std::size_t reset_bytes_min = 5 + NGTCP2_STATELESS_RESET_TOKENLEN, reset_bytes_usual = 43;
 
@@ -39,6 +43,12 @@ class answer_budget {
  private:
   double per_second_, left_;
   quic_time last_ = quic_now();
+};
+
+struct kept_datagram {
+  std::vector<std::uint8_t> bytes;
+  udp_address local, remote;
+  std::uint8_t ecn;
 };
 
 class server_endpoint final : public quic_endpoint {
@@ -139,6 +149,9 @@ class server_endpoint final : public quic_endpoint {
   void on_datagram(const udp_datagram& datagram) override;
   void on_socket_error(int) override {}  // an unconnected socket's errors name no peer; losses are repaired by the connections
   void on_passed_on(const udp_datagram& datagram);
+  void on_handshake_datagram(const udp_datagram& datagram);
+  void shake_hands(const udp_datagram& datagram);
+  void work_off_handshakes();
   void accept(const udp_datagram& datagram);
   bool check_token(const udp_datagram& datagram, quic_server_hello& hello);
   void answer(const udp_datagram& to, const std::uint8_t* bytes, ngtcp2_ssize size);
@@ -157,6 +170,10 @@ class server_endpoint final : public quic_endpoint {
   std::function<bool(const boost::asio::ip::udp::endpoint&)> admit_;
   std::unordered_map<quic_connection*, std::shared_ptr<quic_connection>> connections_;
   connection_id_table ids_;
+  base::fifo<kept_datagram> waiting_;  // for handshakes, in the order in which they came
+  std::size_t waiting_bytes_ = 0;
+  quic_time handshake_time_ = 0;       // spent since the last turn for them
+  bool turn_for_handshakes_posted_ = false;
   std::shared_ptr<quic_sibling> sibling_;
   quic_server_counters counters_;
   std::size_t half_open_ = 0;
@@ -172,6 +189,7 @@ void server_endpoint::on_datagram(const udp_datagram& datagram) {
   if (rv == NGTCP2_ERR_VERSION_NEGOTIATION) return send_version_negotiation(datagram, ids);
   if (rv != 0) return;
   if (const auto known = ids_.find(connection_id(ids.dcid, ids.dcidlen)); known != ids_.end()) {
+    if (!known->second->handshake_completed()) return on_handshake_datagram(datagram);
     const auto connection = known->second->shared_from_this();
     return connection->read(datagram);
   }
@@ -179,7 +197,44 @@ void server_endpoint::on_datagram(const udp_datagram& datagram) {
   const bool long_header = (datagram.bytes[0] & 0x80) != 0;
   // A Version Negotiation is the only long header of version 0, and none of a server's business (RFC 9000 sections 6.1 and 10.3).
   if (ids.version == 0) return long_header ? void() : send_stateless_reset(datagram, ids);
-  accept(datagram);
+  on_handshake_datagram(datagram);
+}
+
+void server_endpoint::on_handshake_datagram(const udp_datagram& datagram) {
+  if (waiting_.empty() && handshake_time_ < handshake_time_per_turn) return shake_hands(datagram);
+  if (waiting_bytes_ + datagram.bytes.size() > waiting_handshake_bytes_max) return void(++counters_.handshakes_dropped);
+  waiting_bytes_ += datagram.bytes.size();
+  waiting_.push_back({{datagram.bytes.begin(), datagram.bytes.end()}, datagram.local, datagram.remote, datagram.ecn});
+}
+
+void server_endpoint::shake_hands(const udp_datagram& datagram) {
+  const quic_time began = quic_now();
+  ngtcp2_version_cid ids{};
+  if (ngtcp2_pkt_decode_version_cid(&ids, datagram.bytes.data(), datagram.bytes.size(), quic_id_bytes) != 0) return;
+  if (const auto known = ids_.find(connection_id(ids.dcid, ids.dcidlen)); known != ids_.end()) {
+    const auto connection = known->second->shared_from_this();
+    connection->read(datagram);
+  } else if (ids.version != 0) {
+    accept(datagram);
+  }
+  handshake_time_ += quic_now() - began;
+  if (handshake_time_ < handshake_time_per_turn || std::exchange(turn_for_handshakes_posted_, true)) return;
+  boost::asio::post(io(), [weak = weak_from_this()] {
+    const auto self = std::static_pointer_cast<server_endpoint>(weak.lock());
+    if (!self) return;
+    self->turn_for_handshakes_posted_ = false;
+    self->handshake_time_ = 0;
+    if (self->open() && !self->waiting_.empty()) self->collect([&] { self->work_off_handshakes(); });
+  });
+}
+
+void server_endpoint::work_off_handshakes() {
+  while (!waiting_.empty() && handshake_time_ < handshake_time_per_turn && open()) {
+    const auto next = std::move(waiting_.front());
+    waiting_.pop_front();
+    waiting_bytes_ -= next.bytes.size();
+    shake_hands({next.bytes, next.local, next.remote, next.ecn});
+  }
 }
 
 // What the other process found to be ours: known or of the past, never somebody new.
@@ -345,7 +400,7 @@ base::result<std::unique_ptr<quic_server>> quic_listen(boost::asio::io_context& 
     secret->resize(32);
     quic_random(*secret);
   }
-  auto socket = inherited >= 0 ? quic_udp_socket::adopt(io, inherited) : quic_udp_socket::bind(io, local, options.group);
+  auto socket = inherited >= 0 ? quic_udp_socket::adopt(io, inherited, options.group) : quic_udp_socket::bind(io, local, options.group);
   if (!socket) return std::move(socket).error().within("udp " + udp_address(local).text());
   auto endpoint =
       std::make_shared<server_endpoint>(io, std::move(*credentials), std::move(options), std::move(on_accept), std::move(admit));

@@ -166,7 +166,7 @@ base::result<std::unique_ptr<quic_udp_socket>> quic_udp_socket::bind(asio::io_co
   return made;
 }
 
-base::result<std::unique_ptr<quic_udp_socket>> quic_udp_socket::adopt(asio::io_context& io, int socket) {
+base::result<std::unique_ptr<quic_udp_socket>> quic_udp_socket::adopt(asio::io_context& io, int socket, const port_group& group) {
   sockaddr_storage bound{};
   socklen_t size = sizeof bound;
   if (::getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &size) != 0) return local_error("take over", errno);
@@ -176,6 +176,7 @@ base::result<std::unique_ptr<quic_udp_socket>> quic_udp_socket::adopt(asio::io_c
   s->socket.assign(v6 ? asio::ip::udp::v6() : asio::ip::udp::v4(), socket, failed);
   if (!failed) s->socket.non_blocking(true, failed);
   if (failed) return local_error("take over", failed.value());
+  if (!group.steer(socket)) return local_error("steering datagrams by connection id", errno);
   std::unique_ptr<quic_udp_socket> made(new quic_udp_socket(std::move(s)));
   made->prepare(v6);
   made->wildcard_ = made->local_.endpoint().address().is_unspecified();

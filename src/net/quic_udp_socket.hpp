@@ -74,7 +74,7 @@ class quic_udp_socket {
   static base::result<std::unique_ptr<quic_udp_socket>> bind(boost::asio::io_context& io, const boost::asio::ip::udp::endpoint& local,
                                                              const port_group& group = {});
   // Takes a socket that bind() of another process made.
-  static base::result<std::unique_ptr<quic_udp_socket>> adopt(boost::asio::io_context& io, int socket);
+  static base::result<std::unique_ptr<quic_udp_socket>> adopt(boost::asio::io_context& io, int socket, const port_group& group);
   // Connected to one peer (a client), so that ICMP errors come back. Error kind unreachable when there is no route.
   static base::result<std::unique_ptr<quic_udp_socket>> connect(boost::asio::io_context& io, const boost::asio::ip::udp::endpoint& remote);
   ~quic_udp_socket();

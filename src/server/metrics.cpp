@@ -48,6 +48,7 @@ constexpr std::array all_metrics{
     metric{"millrace_quic_datagrams_sent_total", "counter", "UDP datagrams sent."},
     metric{"millrace_quic_retries_total", "counter", "Address validations asked for (Retry, RFC 9000 section 8.1.2)."},
     metric{"millrace_quic_path_changes_total", "counter", "Times that a peer over QUIC went on from another address."},
+    metric{"millrace_quic_handshakes_dropped_total", "counter", "Datagrams of QUIC handshakes that were dropped because too many waited for the CPU."},
     metric{"millrace_quic_over_budget_total", "counter", "Peers over QUIC that were cut off because they sent too much that brought nothing."},
     metric{"millrace_events_total", "counter", "Events with a reason code; doc/guide/reasons.md explains each."},
     metric{"millrace_recordings_active", "gauge", "Streams that are being recorded."},
@@ -212,6 +213,7 @@ std::string metrics_text(const snapshot& all, const process_facts& process, cons
   out.one("millrace_quic_datagrams_sent_total", rtmp.quic.datagrams_sent);
   out.one("millrace_quic_retries_total", rtmp.quic.retries_sent);
   out.one("millrace_quic_path_changes_total", rtmp.quic.path_changes);
+  out.one("millrace_quic_handshakes_dropped_total", rtmp.quic.handshakes_dropped);
   out.one("millrace_quic_over_budget_total", rtmp.quic.over_budget);
 
   out.begin("millrace_events_total");
