@@ -16,4 +16,12 @@ std::string endpoint_text(const boost::asio::ip::address& address, std::uint16_t
   return plain.is_v6() ? "[" + plain.to_string() + "]:" + number : plain.to_string() + ":" + number;
 }
 
+boost::asio::ip::address address_of(std::string_view endpoint) {
+  auto host = endpoint.substr(0, endpoint.rfind(':'));
+  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  boost::system::error_code failed;
+  const auto address = boost::asio::ip::make_address(std::string(host), failed);
+  return failed ? boost::asio::ip::address() : unmapped(address);
+}
+
 }  // namespace millrace::net

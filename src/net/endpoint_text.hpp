@@ -3,6 +3,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace millrace::net {
 
@@ -10,5 +11,7 @@ namespace millrace::net {
 boost::asio::ip::address unmapped(const boost::asio::ip::address& address);
 // "127.0.0.1:1935", "[::1]:1935"
 std::string endpoint_text(const boost::asio::ip::address& address, std::uint16_t port);
+// The address of such a text, unmapped; an unspecified one if it is none.
+boost::asio::ip::address address_of(std::string_view endpoint);
 
 }  // namespace millrace::net

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/nearest.hpp"
+#include "base/percent.hpp"
 
 namespace millrace::record {
 namespace {
@@ -17,7 +19,7 @@ constexpr std::size_t hash_digits = 16;
 constexpr std::size_t segment_bytes_max = 240;
 constexpr char digits[] = "0123456789ABCDEF";
 
-bool is_plain(unsigned char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '-' || c == '.'; }
+bool is_plain(char c) { return base::is_unreserved(c) && c != '~'; }
 
 std::string hex_of(std::uint64_t value) {
   std::string out(hash_digits, '0');
@@ -40,11 +42,6 @@ std::string field_text(std::string_view name) {
   return text + "~" + hex_of(hash_of(name));
 }
 
-int value_of(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
-}
-
 std::string padded(unsigned value, std::size_t width) {
   auto text = std::to_string(value);
   if (text.size() < width) text.insert(0, width - text.size(), '0');
@@ -57,37 +54,18 @@ base::error usage(std::string text) { return {error_kind::usage, std::move(text)
 
 std::string escaped_name(std::string_view name) {
   if (name.empty()) return "%";
-  std::string out;
-  out.reserve(name.size());
-  for (const char c : name) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (is_plain(byte) && !(out.empty() && c == '.')) {
-      out += c;
-    } else {
-      out += '%';
-      out += digits[byte >> 4];
-      out += digits[byte & 15];
-    }
-  }
-  return out;
+  bool first = true;
+  return base::percent_encoded(name, [&](char c) {
+    const bool leads = std::exchange(first, false);
+    return is_plain(c) && !(leads && c == '.');
+  });
 }
 
 std::optional<std::string> unescaped_name(std::string_view text) {
-  std::string out;
-  if (text == "%") return out;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (text[at] != '%') {
-      out += text[at];
-      continue;
-    }
-    if (text.size() - at < 3) return std::nullopt;
-    const int high = value_of(text[at + 1]), low = value_of(text[at + 2]);
-    if (high < 0 || low < 0) return std::nullopt;
-    out += static_cast<char>(high * 16 + low);
-    at += 2;
-  }
-  if (escaped_name(out) != text) return std::nullopt;
-  return out;
+  if (text == "%") return std::string();
+  auto name = base::percent_decoded(text);
+  if (name && escaped_name(*name) != text) return std::nullopt;
+  return name;
 }
 
 std::uint64_t hash_of(std::string_view bytes) {

@@ -4,6 +4,7 @@
 
 #include "base/base64.hpp"
 #include "base/escape.hpp"
+#include "base/percent.hpp"
 
 namespace millrace::rtmp {
 namespace {
@@ -29,18 +30,7 @@ std::string_view parameter(std::string_view description, std::string_view name) 
 
 // A user name with bytes that end a parameter would say something else.
 std::string in_query(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte > 0x20 && byte < 0x7F && std::string_view("&?=#%+/").find(c) == std::string_view::npos) {
-      out += c;
-    } else {
-      out += '%';
-      out += hex_digits[byte >> 4];
-      out += hex_digits[byte & 15];
-    }
-  }
-  return out;
+  return base::percent_encoded(text, [](char c) { return c > 0x20 && c < 0x7F && std::string_view("&?=#%+/").find(c) == std::string_view::npos; });
 }
 
 base::error denied(std::string text) { return {base::error_kind::denied, std::move(text)}; }

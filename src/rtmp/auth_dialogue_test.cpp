@@ -82,7 +82,7 @@ TEST(auth_dialogue, refusals_end_it) {
 
 TEST(auth_dialogue, user_names_are_escaped_and_challenges_differ) {
   auth_dialogue d({"a&b=c d\xc3\xa9", "p"}, front_of, 7);
-  EXPECT_EQ(d.answer(refusal(adobe_first), "live").value(), "authmod=adobe&user=a%26b%3dc%20d%c3%a9");
+  EXPECT_EQ(d.answer(refusal(adobe_first), "live").value(), "authmod=adobe&user=a%26b%3Dc%20d%C3%A9");
   std::set<std::string> challenges;
   for (int i = 0; i < 20; ++i) {
     d.succeeded();

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "net/endpoint_text.hpp"
 #include "server/api_json.hpp"
 #include "server/api_responses.hpp"
 #include "server/metrics.hpp"
@@ -36,13 +37,6 @@ bool is_address(const std::string& host) {
   return !failed;
 }
 
-boost::asio::ip::address address_of(const std::string& endpoint) {
-  boost::system::error_code failed;
-  auto address = boost::asio::ip::make_address(host_of(endpoint), failed);
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) address = boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
-  return address;
-}
-
 // What each path takes. Paths that are none take what asks for a page.
 std::string_view methods_of(std::string_view path) {
   if (path == "/api/v1/keys") return "GET, HEAD, POST, DELETE";
@@ -66,7 +60,7 @@ bool names_method(std::string_view list, std::string_view method) {
 // Who may: by address. A page of another site must not use the browser of somebody who may: its requests carry that site's name in Origin, or, when it
 // made its own name point here, in Host.
 std::optional<std::string> api::refusal(const http::request& r) const {
-  const auto from = address_of(r.remote);
+  const auto from = net::address_of(r.remote);
   const auto& allow = settings_.admin_allow;
   if (std::none_of(allow.begin(), allow.end(), [&](const address_range& range) { return range.contains(from); })) {
     return "this address may not use the API: see http.admin_allow";

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/escape.hpp"
+#include "base/percent.hpp"
 #include "base/utf8.hpp"
 #include "http/request.hpp"
 #include "rtmp/names.hpp"
@@ -56,20 +57,10 @@ std::string json_body(const hook_question& q) {
 }
 
 void add(std::string& body, std::string_view key, std::string_view value) {
-  static constexpr std::string_view digits = "0123456789ABCDEF";
   if (!body.empty()) body += '&';
   body += key;
   body += '=';
-  for (const char c : value) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '-' || byte == '_' || byte == '.' || byte == '~') {
-      body += c;
-    } else {
-      body += '%';
-      body += digits[byte >> 4];
-      body += digits[byte & 15];
-    }
-  }
+  base::append_percent_encoded(body, value, base::is_unreserved);
 }
 
 std::string_view call(hook what) {

@@ -5,6 +5,7 @@
 
 #include "base/escape.hpp"
 #include "base/log.hpp"
+#include "net/endpoint_text.hpp"
 #include "rtmp/names.hpp"
 #include "server/console.hpp"
 #include "server/loss_notice.hpp"
@@ -19,15 +20,6 @@ namespace {
 
 constexpr std::string_view flv_suffix = ".flv", hls_suffix = ".m3u8";
 constexpr std::size_t agent_bytes_max = 128;
-
-boost::asio::ip::address address_of(const std::string& endpoint) {
-  auto host = endpoint.substr(0, endpoint.rfind(':'));
-  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
-  boost::system::error_code ignored;
-  auto address = boost::asio::ip::make_address(host, ignored);
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) address = boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
-  return address;
-}
 
 std::string agent_of(const http::request& r) { return std::string(r.header("user-agent").value_or("")).substr(0, agent_bytes_max); }
 
@@ -193,7 +185,7 @@ void web_front::admit(const std::shared_ptr<const http::request>& r, const std::
     return refuse(*r, name, to, 503, "memory is short (limits.memory_bytes)", "the server is busy: try again later");
   }
   const auto now = std::chrono::system_clock::now();
-  const auto from = address_of(r->remote);
+  const auto from = net::address_of(r->remote);
   const auto decision = may_play(shard_.settings.access, from, name, query_with_token(*r), now);
   if (decision.wrong) return refuse(*r, name, to, 403, decision.why, decision.why);
   const bool asks = shard_.hooks != nullptr && shard_.hooks->wants(hook::play);
@@ -227,7 +219,7 @@ hook_question web_front::question(const http::request& r, const std::string& nam
   std::tie(q.who.app, q.stream) = split_name(name);
   q.query = r.query;
   q.who.id = std::to_string(id);
-  q.who.address = address_of(r.remote).to_string();
+  q.who.address = net::address_of(r.remote).to_string();
   q.who.tc_url = std::string(r.secure ? "https://" : "http://") + std::string(r.header("host").value_or("")) + "/" + q.who.app;
   q.who.page_url = std::string(r.header("referer").value_or(""));
   q.who.flash_ver = agent_of(r);
@@ -236,7 +228,7 @@ hook_question web_front::question(const http::request& r, const std::string& nam
 
 // A playlist stays while its publisher is away for a moment, so whether there is something is for the service to say.
 void web_front::get_hls(const http::request& r, const std::string& name, const std::string& rest, const http::reply_ptr& to) {
-  hls::asker who{address_of(r.remote).to_string(), r.remote, agent_of(r), r.secure};
+  hls::asker who{net::address_of(r.remote).to_string(), r.remote, agent_of(r), r.secure};
   server_.hls->get(name, rest, r.query, [weak = std::weak_ptr(alive_), &io = shard_.io, to, who = std::move(who), wants_body = !r.head()](hls::answer a) {
     // From any thread. The reply belongs to this one.
     if (a.taken_by && wants_body) a.taken_by->took(who, a.body.size(), std::chrono::steady_clock::now());
