@@ -43,7 +43,7 @@ export const api = {
   group: async (name, signal) => (await call('GET', '/api/v1/stream/group', { name }, signal)).frames,
   reasons: async (signal) => (await call('GET', '/api/v1/reasons', {}, signal)).reasons,
   keys: (signal) => call('GET', '/api/v1/keys', {}, signal),
-  makeKey: (streams, note, lasts_s) => call('POST', '/api/v1/keys', { streams, ...(note && { note }), ...(lasts_s > 0 && { lasts_s }) }),
+  makeKey: (streams, note, lasts_s, limits) => call('POST', '/api/v1/keys', { streams, ...(note && { note }), ...(lasts_s > 0 && { lasts_s }), ...limits }),
   withdrawKey: (id) => call('DELETE', '/api/v1/keys', { id }),
   close: (id) => call('DELETE', '/api/v1/connections', { id }),
 };

@@ -17,6 +17,7 @@
 #include "base/pattern.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "server/allowance.hpp"
 #include "server/jwt.hpp"
 #include "server/query.hpp"
 
@@ -40,6 +41,7 @@ class address_range {
 struct stream_key {
   std::string pattern;
   std::string secret;
+  allowance allows = {};
 };
 
 struct access_rules {
@@ -58,6 +60,7 @@ struct access_decision {
   bool by_address = false;  // so it has to be asked again when the address changes
   bool wrong = false;       // a key, a token or a signature was shown that is not right: no hook can allow it
   std::chrono::system_clock::time_point until{};  // of a token or a signature
+  allowance allows = {};    // of a key or a token, which `why` names
 };
 
 using base::matches_pattern;

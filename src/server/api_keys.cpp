@@ -19,7 +19,17 @@ json::object key_json(const publish_key_facts& k) {
   json::object out{{"id", k.id}, {"streams", base::valid_utf8(k.streams)}, {"made", rfc3339(k.made)}};
   if (!k.note.empty()) out["note"] = base::valid_utf8(k.note);
   if (k.expires) out["expires"] = rfc3339(*k.expires);
+  for (const auto name : allowance::names) {
+    if (const auto most = k.allows.get(name); most != 0) out[name] = most;
+  }
   if (k.used) out["used"] = rfc3339(*k.used);
+  return out;
+}
+
+std::optional<std::int64_t> whole_number(std::string_view text) {
+  std::int64_t out = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (text.empty() || read.ec != std::errc() || read.ptr != text.data() + text.size()) return std::nullopt;
   return out;
 }
 
@@ -33,13 +43,20 @@ void api::keys(const http::request& r, const http::reply_ptr& to) const {
     if (streams.empty()) return to->send(error_response(400, "for which streams? say ?streams=APP/NAME or ?streams=APP/*"));
     std::optional<std::chrono::seconds> lasts;
     if (const auto text = r.parameter("lasts_s")) {
-      std::int64_t seconds = 0;
-      const auto read = std::from_chars(text->data(), text->data() + text->size(), seconds);
-      if (text->empty() || read.ec != std::errc() || read.ptr != text->data() + text->size()) return to->send(error_response(400, "lasts_s takes a whole number of seconds"));
-      lasts = std::chrono::seconds(seconds);
+      const auto seconds = whole_number(*text);
+      if (!seconds) return to->send(error_response(400, "lasts_s takes a whole number of seconds"));
+      lasts = std::chrono::seconds(*seconds);
     }
-    return boost::asio::post(*control_.disk, [store, to, streams, note = r.parameter("note").value_or(""), lasts, remote = r.remote, &io = io_] {
-      auto made = std::make_shared<base::result<publish_keys::made>>(store->make(streams, note, lasts, std::chrono::system_clock::now()));
+    allowance allows;
+    for (const auto name : allowance::names) {
+      const auto text = r.parameter(name);
+      if (!text) continue;
+      const auto value = whole_number(*text);
+      const auto wrong = value ? allows.set(name, *value) : "takes a whole number";
+      if (!wrong.empty()) return to->send(error_response(400, std::string(name) + " " + std::string(wrong)));
+    }
+    return boost::asio::post(*control_.disk, [store, to, streams, note = r.parameter("note").value_or(""), lasts, allows, remote = r.remote, &io = io_] {
+      auto made = std::make_shared<base::result<publish_keys::made>>(store->make(streams, note, lasts, std::chrono::system_clock::now(), allows));
       if (*made) base::log::info("http {}: publish key {} was made for {}", remote, (*made)->facts.id, base::escaped(streams));
       boost::asio::post(io, [to, made] {
         if (!*made) return to->send(error_response(made->error()));

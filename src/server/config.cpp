@@ -51,6 +51,15 @@ setting seconds(T config::*group, std::chrono::milliseconds T::*field) {
   }};
 }
 
+setting seconds_between(double least, double most, std::chrono::milliseconds& (*field)(config&)) {
+  return {[=](config& c, const toml::node& node) -> std::string {
+    const auto value = node.value<double>();
+    if (!value || *value < least || *value > most) return fmt::format("takes seconds from {} to {}", least, most);
+    field(c) = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
+    return {};
+  }};
+}
+
 setting text(std::function<std::string(config&, const std::string&)> take) {
   return {[take = std::move(take)](config& c, const toml::node& node) -> std::string {
     const auto value = node.value_exact<std::string>();
@@ -124,13 +133,38 @@ setting hook_urls(hook what) {
   });
 }
 
+// { secret = "…", at_once = 1, kbps = 8000, session_s = 14400 }
+std::string take_limited_key(stream_key& key, const toml::table& said) {
+  for (const auto& [name, node] : said) {
+    if (name == "secret") {
+      key.secret = node.value_exact<std::string>().value_or("");
+      continue;
+    }
+    std::vector<std::string_view> names(allowance::names.begin(), allowance::names.end());
+    if (std::find(names.begin(), names.end(), name.str()) == names.end()) {
+      names.emplace_back("secret");
+      return fmt::format("{} is nothing of a key; did you mean {}?", name.str(), base::nearest(name.str(), names));
+    }
+    const auto value = node.value_exact<std::int64_t>();
+    if (!value) return fmt::format("{} takes a whole number", name.str());
+    if (const auto wrong = key.allows.set(name.str(), *value); !wrong.empty()) return fmt::format("{} {}", name.str(), wrong);
+  }
+  return {};
+}
+
 std::string take_keys(config& c, const toml::node& node) {
   const auto* table = node.as_table();
   if (table == nullptr) return "takes a table: [publish.keys] with lines like \"live/*\" = \"secret\"";
-  for (const auto& [pattern, secret] : *table) {
-    const auto value = secret.value_exact<std::string>();
-    if (!value || value->size() < 8) return fmt::format("\"{}\" takes a secret of at least 8 characters in quotes", pattern.str());
-    c.access.publish_keys.push_back({std::string(pattern.str()), *value});
+  c.access.publish_keys.clear();
+  for (const auto& [pattern, said] : *table) {
+    stream_key key{std::string(pattern.str()), {}};
+    if (const auto* const limited = said.as_table()) {
+      if (auto wrong = take_limited_key(key, *limited); !wrong.empty()) return fmt::format("\"{}\": {}", pattern.str(), wrong);
+    } else {
+      key.secret = said.value_exact<std::string>().value_or("");
+    }
+    if (key.secret.size() < 8) return fmt::format("\"{}\" takes a secret of at least 8 characters in quotes", pattern.str());
+    c.access.publish_keys.push_back(std::move(key));
   }
   return {};
 }
@@ -172,12 +206,7 @@ const settings& known_settings() {
       {"quic.retry", choice<net::retry_policy>(&config::retry, {{"under-load", net::retry_policy::under_load},
                                                                 {"always", net::retry_policy::always},
                                                                 {"never", net::retry_policy::never}})},
-      {"quic.idle_timeout_s", {[](config& c, const toml::node& node) -> std::string {
-         const auto value = node.value<double>();
-         if (!value || *value < 1 || *value > 600) return "takes seconds from 1 to 600";
-         c.quic_idle_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
-         return {};
-       }}},
+      {"quic.idle_timeout_s", seconds_between(1, 600, [](config& c) -> std::chrono::milliseconds& { return c.quic_idle_timeout; })},
       {"publish.allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.access.publish_allow, v); })},
       {"publish.keys", {take_keys}},
       {"access.sign_secrets", texts([](config& c, const std::vector<std::string>& v) -> std::string {
@@ -217,24 +246,9 @@ const settings& known_settings() {
          c.fan_out.load = *value / 100;
          return {};
        }}},
-      {"drain.seconds", {[](config& c, const toml::node& node) -> std::string {
-         const auto value = node.value<double>();
-         if (!value || *value < 0 || *value > 86'400) return "takes seconds from 0 to 86400";
-         c.drain = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
-         return {};
-       }}},
-      {"drain.upgrade_s", {[](config& c, const toml::node& node) -> std::string {
-         const auto value = node.value<double>();
-         if (!value || *value < 0 || *value > 604'800) return "takes seconds from 0 to 604800";
-         c.hand_over = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
-         return {};
-       }}},
-      {"publish.resume_s", {[](config& c, const toml::node& node) -> std::string {
-         const auto value = node.value<double>();
-         if (!value || *value < 0 || *value > 600) return "takes seconds from 0 to 600";
-         c.resume_window = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
-         return {};
-       }}},
+      {"drain.seconds", seconds_between(0, 86'400, [](config& c) -> std::chrono::milliseconds& { return c.drain; })},
+      {"drain.upgrade_s", seconds_between(0, 604'800, [](config& c) -> std::chrono::milliseconds& { return c.hand_over; })},
+      {"publish.resume_s", seconds_between(0, 600, [](config& c) -> std::chrono::milliseconds& { return c.resume_window; })},
       {"http.listen", texts([](config& c, const std::vector<std::string>& values) -> std::string {
          c.web.listen.clear();
          c.web.optional = false;
@@ -260,12 +274,7 @@ const settings& known_settings() {
          c.hooks.form = v == "json" ? hook_form::json : hook_form::form;
          return {};
        })},
-      {"hooks.timeout_s", {[](config& c, const toml::node& node) -> std::string {
-         const auto value = node.value<double>();
-         if (!value || *value < 0.05 || *value > 9) return "takes seconds from 0.05 to 9";  // clients have 10 s to connect
-         c.hooks.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
-         return {};
-       }}},
+      {"hooks.timeout_s", seconds_between(0.05, 9, [](config& c) -> std::chrono::milliseconds& { return c.hooks.timeout; })},  // clients have 10 s to connect
       {"hooks.on_connect", hook_urls(hook::connect)},
       {"hooks.on_disconnect", hook_urls(hook::disconnect)},
       {"hooks.on_publish", hook_urls(hook::publish)},
@@ -274,23 +283,13 @@ const settings& known_settings() {
       {"hooks.on_play_done", hook_urls(hook::play_done)},
       {"hooks.on_done", hook_urls(hook::done)},
       {"hooks.on_record_done", hook_urls(hook::record_done)},
-      {"hls.segment_s", {[](config& c, const toml::node& node) -> std::string {
-         const auto value = node.value<double>();
-         if (!value || *value < 0.5 || *value > 8) return "takes seconds from 0.5 to 8";
-         c.hls.segment = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
-         return {};
-       }}},
+      {"hls.segment_s", seconds_between(0.5, 8, [](config& c) -> std::chrono::milliseconds& { return c.hls.segment; })},
       {"hls.part_ms", number(&config::hls, &hls::settings::part, 100, 1'000)},
       {"hls.window", number(&config::hls, &hls::settings::window, 3, 100)},
       {"hls.linger_s", seconds(&config::hls, &hls::settings::linger)},
       {"record.directory", text([](config& c, const std::string& v) { c.record.directory = v; return std::string(); })},
       {"record.rules", {[](config& c, const toml::node& node) { return read_record_rules(c.record, node); }}},
-      {"record.linger_s", {[](config& c, const toml::node& node) -> std::string {
-         const auto value = node.value<double>();
-         if (!value || *value < 0 || *value > 86'400) return "takes seconds from 0 to 86400";
-         c.record.linger = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
-         return {};
-       }}},
+      {"record.linger_s", seconds_between(0, 86'400, [](config& c) -> std::chrono::milliseconds& { return c.record.linger; })},
       {"record.free_bytes_min", number(&config::record, &record::settings::free_bytes_min, 0, std::int64_t{1} << 60)},
       {"record.queue_bytes", number(&config::record, &record::settings::queue_bytes, 1 << 20, std::int64_t{1} << 34)},
       {"record.queue_s", seconds(&config::record, &record::settings::queue_age)},
@@ -337,9 +336,20 @@ std::string as_written(const toml::node& node) {
 }
 
 // Settings that a server takes over while it runs; sections end with a dot.
-constexpr std::array reloaded{"hooks.", "access.jwt_keys", "access.jwt_issuer", "access.jwt_audience", "access.sign_secrets", "publish.allow", "publish.keys", "play.allow", "play.recordings_allow", "play.catch_up", "play.delay_ms", "play.wait_s", "http.cors",
+constexpr std::array reloaded{"hooks.", "access.", "publish.allow", "publish.keys", "play.allow", "play.recordings_allow", "play.catch_up", "play.delay_ms", "play.wait_s", "http.cors",
                               "http.admin_allow", "http.admin_hosts", "drain.seconds", "drain.upgrade_s", "drain.to", "tls.certificate", "tls.key", "log_level", "log_format",
                               "limits.connect_s", "limits.idle_connection_s", "limits.publisher_silence_s", "limits.media_message_bytes", "limits.viewer_age_s"};
+
+// A setting that is a section by itself says which of its lines is wrong, and not where that is.
+toml::source_position place_of_fault(const setting& of, const toml::table& section, toml::source_position otherwise) {
+  for (const auto& [key, node] : section) {
+    toml::table alone;
+    alone.insert(key, node);
+    config scratch;
+    if (!of.read(scratch, alone).empty()) return key.source().begin;
+  }
+  return otherwise;
+}
 
 std::string read_table(config& c, const toml::table& table, const std::string& prefix, toml::source_position& at) {
   const auto& known = known_settings();
@@ -348,7 +358,10 @@ std::string read_table(config& c, const toml::table& table, const std::string& p
     at = key.source().begin;
     if (const auto found = known.find(path); found != known.end()) {
       auto wrong = found->second.read(c, node);
-      if (!wrong.empty()) return fmt::format("{}: {}", path, wrong);
+      if (!wrong.empty()) {
+        if (const auto* const section = node.as_table()) at = place_of_fault(found->second, *section, at);
+        return fmt::format("{}: {}", path, wrong);
+      }
       c.written[path] = as_written(node);
       continue;
     }
@@ -358,9 +371,7 @@ std::string read_table(config& c, const toml::table& table, const std::string& p
       if (!wrong.empty()) return wrong;
       continue;
     }
-    std::vector<std::string_view> names;
-    for (const auto& k : known) names.push_back(k.first);
-    return fmt::format("{} is no setting; did you mean {}? (millrace serve --print-config shows all)", path, base::nearest(path, names));
+    return fmt::format("{} is no setting; did you mean {}? (millrace serve --print-config shows all)", path, base::nearest(path, setting_names()));
   }
   return {};
 }
@@ -383,6 +394,16 @@ base::result<config> parse_config(std::string_view toml_text, std::string_view f
                                                       c.key.empty() ? "tls.key" : "tls.certificate")};
   }
   return c;
+}
+
+std::vector<std::string_view> setting_names() {
+  std::vector<std::string_view> names;
+  for (const auto& [path, one] : known_settings()) names.push_back(path);
+  return names;
+}
+
+bool is_reloaded(std::string_view setting) {
+  return std::any_of(reloaded.begin(), reloaded.end(), [&](std::string_view one) { return one.ends_with('.') ? setting.starts_with(one) : setting == one; });
 }
 
 base::result<config> apply_environment(std::span<const char* const> entries, config c) {
@@ -424,7 +445,7 @@ std::vector<config_change> changes(const config& before, const config& after) {
   std::vector<config_change> out;
   for (const auto& [path, values] : both) {
     if (values.first == values.second) continue;
-    out.push_back({path, std::find(reloaded.begin(), reloaded.end(), path) != reloaded.end()});
+    out.push_back({path, is_reloaded(path)});
   }
   return out;
 }
@@ -477,8 +498,9 @@ idle_timeout_s = 30
 [publish]
 allow = ["loopback"]          # may publish without a key: ranges, addresses, "loopback", "all"
 resume_s = 10                 # a millrace that lost its connection has so long to come back before viewers are told; 0: they are told at once
-[publish.keys]                # "app/name" patterns: publish to NAME?key=SECRET from anywhere; others are made on the page (http://127.0.0.1:8080/#/publish) or by the API
+[publish.keys]                # "app/name" patterns: publish to NAME?key=SECRET from anywhere, within limits if there are any; others are made on the page (http://127.0.0.1:8080/#/publish) or by the API
 # "live/*" = "at least 8 characters"
+# "guests/*" = { secret = "at least 8 characters", at_once = 2, kbps = 8000, session_s = 7200 }   # streams at a time, mean bit rate of each, how long each may last
 
 [access]
 # jwt_keys = "/etc/millrace/jwks.json"          # JWK set: who shows a token of RS256, ES256 or HS256 (NAME?jwt=…, over HTTP also Authorization: Bearer) may do what it says

@@ -66,6 +66,11 @@ base::result<config> load_config(const std::filesystem::path& file, config c = {
 // `entries` as in environ: "NAME=VALUE"; others are skipped. Errors as above, with the variable in place of file and line.
 base::result<config> apply_environment(std::span<const char* const> entries, config c);
 
+// "limits.ring_s": all that there are, sorted.
+std::vector<std::string_view> setting_names();
+// Whether a server that runs takes a change of it over (server::reload).
+bool is_reloaded(std::string_view setting);
+
 // What differs between two configurations, by setting, and whether a server that runs takes it over (server::reload). Lists of rules count as one.
 struct config_change {
   std::string setting;

@@ -102,7 +102,24 @@ TEST(config, changes_are_named_and_which_take_a_restart) {
   EXPECT_EQ(names("[play]\nallow = [\"all\"]", "[play]\nallow = [ \"all\" ] # the same"), "");
   EXPECT_EQ(names("[play]\nallow = [\"all\"]", ""), "play.allow+ ");
   EXPECT_EQ(names("", "listen = \":1\"\n[publish.keys]\n\"live/*\" = \"12345678\"\n[limits]\nring_s = 5\nconnect_s = 5"), "limits.connect_s+ limits.ring_s- listen- publish.keys+ ");
+  EXPECT_EQ(names("", "[hooks]\non_publish = \"http://127.0.0.1/\""), "hooks.on_publish+ ");
   EXPECT_EQ(names("[publish.keys]\n\"live/*\" = \"12345678\"", "[publish.keys]\n\"live/*\" = \"12345679\""), "publish.keys+ ");
+}
+
+TEST(config, keys_may_have_limits) {
+  const auto parsed = parse_config("[publish.keys]\n\"live/*\" = \"12345678\"\n\"guests/*\" = { secret = \"abcdefgh\", at_once = 2, kbps = 8000, session_s = 7200 }\n", "m.toml");
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  const auto from = boost::asio::ip::make_address("198.51.100.7");
+  const auto guest = may_publish(parsed->access, from, "guests/a", "key=abcdefgh");
+  EXPECT_TRUE(guest.allowed);
+  EXPECT_EQ(guest.allows, (allowance{2, 8000, std::chrono::hours(2)}));
+  EXPECT_FALSE(may_publish(parsed->access, from, "live/a", "key=12345678").allows.any());
+  const auto said = [](const std::string& what) { return failure("[publish.keys]\n\"a/*\" = { " + what + " }"); };
+  EXPECT_EQ(said("at_once = 2"), "m.toml:2: publish.keys: \"a/*\" takes a secret of at least 8 characters in quotes");
+  EXPECT_EQ(said("secret = \"12345678\", kpbs = 2"), "m.toml:2: publish.keys: \"a/*\": kpbs is nothing of a key; did you mean kbps?");
+  EXPECT_EQ(said("secret = \"12345678\", kbps = 2.5"), "m.toml:2: publish.keys: \"a/*\": kbps takes a whole number");
+  EXPECT_EQ(said("secret = \"12345678\", session_s = -1"), "m.toml:2: publish.keys: \"a/*\": session_s takes no negative number");
+  EXPECT_EQ(said("secret = \"12345678\", at_once = 100000001"), "m.toml:2: publish.keys: \"a/*\": at_once is more than can be: leave it out where there is no limit");
 }
 
 TEST(config, what_is_said_of_http) {

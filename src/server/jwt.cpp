@@ -100,6 +100,16 @@ bool audience_is(const json_t* claims, const std::string& wanted) {
   return false;
 }
 
+// What is not said is not limited; what cannot be is no reason to allow more.
+std::optional<allowance> allowance_of(const json_t* claims) {
+  allowance out;
+  for (const auto name : allowance::names) {
+    const auto* const found = json_object_get(claims, name.data());
+    if (found != nullptr && (!json_is_integer(found) || !out.set(name, json_integer_value(found)).empty())) return std::nullopt;
+  }
+  return out;
+}
+
 json decoded(std::string_view base64) {
   const json text(json_stringn(base64.data(), base64.size()));
   return text ? json(jose_b64_dec_load(text.get())) : nullptr;
@@ -171,7 +181,11 @@ base::result<jwt_claims> check_jwt(const jwt_rules& rules, std::string_view toke
   if (!rules.audience.empty() && !audience_is(claims.get(), rules.audience)) return no("the token is for another audience");
   auto publish = patterns_of(claims.get(), "publish"), play = patterns_of(claims.get(), "play");
   if (!publish || !play) return no("\"publish\" or \"play\" of the token is no list of names");
-  return jwt_claims{std::move(*publish), std::move(*play), text_of(claims.get(), "sub"), *expires};
+  const auto allows = allowance_of(claims.get());
+  if (!allows) return no("a limit of the token (at_once, kbps, session_s) cannot be");
+  auto subject = text_of(claims.get(), "sub");
+  if (allows->any() && subject.empty()) return no("the token has limits and does not say whose they are (sub)");
+  return jwt_claims{std::move(*publish), std::move(*play), std::move(subject), *expires, *allows};
 }
 
 }  // namespace millrace::server

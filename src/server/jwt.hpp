@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "server/allowance.hpp"
 
 namespace millrace::server {
 
@@ -35,6 +36,7 @@ struct jwt_claims {
   std::vector<std::string> publish, play;  // patterns of "app/name"
   std::string subject;                     // "sub": for the log
   std::chrono::system_clock::time_point expires;
+  allowance allows = {};                   // at_once, kbps, session_s
 };
 
 struct jwt_rules {

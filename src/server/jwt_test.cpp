@@ -118,6 +118,20 @@ TEST(JwtClaims, WhoseAndForWhom) {
   EXPECT_EQ(shown(R"({"exp":1800000600,"iss":"us","aud":"millrace","publish":7})"), "\"publish\" or \"play\" of the token is no list of names");
 }
 
+TEST(JwtClaims, Limits) {
+  const pair key(R"({"alg":"ES256"})");
+  const auto by = rules(key.open);
+  const auto with = [&](const std::string& more) { return token(key, R"({"exp":1800000600,"publish":"*")" + more + "}", R"({"alg":"ES256"})"); };
+  const auto claims = check_jwt(by, with(R"(,"sub":"bob","at_once":1,"kbps":6000,"session_s":3600)"), now);
+  ASSERT_TRUE(claims) << claims.error().text;
+  EXPECT_EQ(claims->allows, (allowance{1, 6000, std::chrono::hours(1)}));
+  EXPECT_EQ(refusal(by, with(R"(,"at_once":1)")), "the token has limits and does not say whose they are (sub)");
+  for (const auto* wrong : {R"(,"sub":"bob","kbps":-1)", R"(,"sub":"bob","kbps":"6000")", R"(,"sub":"bob","kbps":6000.5)", R"(,"sub":"bob","at_once":4294967297)", R"(,"sub":"bob","session_s":null)"}) {
+    EXPECT_EQ(refusal(by, with(wrong)), "a limit of the token (at_once, kbps, session_s) cannot be") << wrong;
+  }
+  EXPECT_EQ(refusal(by, with(R"(,"at_once":0)")), "taken");
+}
+
 TEST(JwtKeys, TheIdPicks) {
   const pair one(R"({"alg":"ES256","kid":"1"})"), two(R"({"alg":"ES256","kid":"2"})");
   const auto by = rules(one.open + "," + two.open);

@@ -49,6 +49,16 @@ bool all_hex(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
+// Nothing for what no allowance can be. What is not said is not limited.
+std::optional<allowance> allowance_in(const json::object& o) {
+  allowance out;
+  for (const auto name : allowance::names) {
+    const auto* const found = o.if_contains(name);
+    if (found != nullptr && (!found->is_int64() || !out.set(name, found->get_int64()).empty())) return std::nullopt;
+  }
+  return out;
+}
+
 // Control characters would end a line of the log or of a terminal.
 bool is_text(std::string_view text) {
   return base::valid_utf8(text) == text && std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
@@ -89,11 +99,14 @@ base::result<publish_keys::keys> publish_keys::read(const std::filesystem::path&
     if (!id || !streams || !hash || !made || !made->is_int64() || hash->size() != hash_digits || !all_hex(*hash)) return broken("a key lacks something");
     const auto made_at = from_unix(made->as_int64());
     if (!made_at) return broken("a key was made at a time that there is not");
-    key k{{.id = std::string(*id), .streams = std::string(*streams), .note = note ? std::string(*note) : std::string(), .made = *made_at, .expires = {}, .used = {}}, std::string(*hash)};
+    key k{{.id = std::string(*id), .streams = std::string(*streams), .note = note ? std::string(*note) : std::string(), .made = *made_at, .expires = {}, .used = {}, .allows = {}}, std::string(*hash)};
     if (const auto* const expires = o->if_contains("expires"); expires && expires->is_int64()) {
       k.facts.expires = from_unix(expires->as_int64());
       if (!k.facts.expires) return broken("a key expires at a time that there is not");
     }
+    const auto allows = allowance_in(*o);
+    if (!allows) return broken("a key has a limit that cannot be");
+    k.facts.allows = *allows;
     out.push_back(std::move(k));
   }
   return out;
@@ -119,6 +132,9 @@ base::result<void> publish_keys::change(const std::function<base::result<void>(k
     json::object o{{"id", k.facts.id}, {"streams", k.facts.streams}, {"sha256", k.hash}, {"made", unix_seconds(k.facts.made)}};
     if (!k.facts.note.empty()) o["note"] = k.facts.note;
     if (k.facts.expires) o["expires"] = unix_seconds(*k.facts.expires);
+    for (const auto name : allowance::names) {
+      if (const auto most = k.facts.allows.get(name); most != 0) o[name] = most;
+    }
     list.push_back(std::move(o));
   }
   if (auto written = net::write_state_file(file_, json::serialize(json::object{{"keys", std::move(list)}}) + "\n", 0600); !written) return written;
@@ -143,7 +159,7 @@ base::result<void> publish_keys::read_again() {
   return {};
 }
 
-base::result<publish_keys::made> publish_keys::make(std::string streams, std::string note, std::optional<seconds> lasts, time now) {
+base::result<publish_keys::made> publish_keys::make(std::string streams, std::string note, std::optional<seconds> lasts, time now, const allowance& allows) {
   if (auto bad = pattern_fault(streams)) return base::error{base::error_kind::usage, *bad};
   if (note.size() > note_bytes_max || !is_text(note)) return base::error{base::error_kind::usage, fmt::format("a note is UTF-8 of at most {} bytes without control characters", note_bytes_max)};
   if (lasts && (*lasts < seconds(1) || *lasts > lasts_max)) return base::error{base::error_kind::usage, "a key lasts a second at least and a hundred years at most"};
@@ -152,6 +168,7 @@ base::result<publish_keys::made> publish_keys::make(std::string streams, std::st
   out.facts.streams = std::move(streams);
   out.facts.note = std::move(note);
   out.facts.made = std::chrono::floor<seconds>(now);
+  out.facts.allows = allows;
   if (lasts) out.facts.expires = out.facts.made + *lasts;
   if (out.secret.empty()) return base::error{base::error_kind::local, "the system has no randomness"};
   auto done = change([&](keys& all) -> base::result<void> {
@@ -191,7 +208,7 @@ publish_keys::answer publish_keys::check(std::string_view stream, std::optional<
     const bool over = k.facts.expires && now >= *k.facts.expires;
     if (same && !over) {
       k.facts.used = std::chrono::floor<seconds>(now);
-      return {verdict::right, k.facts.id};
+      return {verdict::right, k.facts.id, k.facts.allows};
     }
     if (same) return {verdict::expired, k.facts.id};
     if (!over) out.what = verdict::wrong;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "server/allowance.hpp"
 
 namespace millrace::server {
 
@@ -22,6 +23,7 @@ struct publish_key_facts {
   time made{};
   std::optional<time> expires;
   std::optional<time> used;  // last, since the server started
+  allowance allows;
 };
 
 // A file in the state directory. Thread-safe; what changes it waits for the disk, so it is no call for an event loop.
@@ -40,8 +42,8 @@ class publish_keys {
     publish_key_facts facts;
     std::string secret;  // told this once: 32 hexadecimal digits
   };
-  // Kinds usage (a pattern or note that cannot be), limit, local.
-  base::result<made> make(std::string streams, std::string note, std::optional<std::chrono::seconds> lasts, time now);
+  // Kinds usage (a pattern, a note or a limit that cannot be), limit, local.
+  base::result<made> make(std::string streams, std::string note, std::optional<std::chrono::seconds> lasts, time now, const allowance& allows = {});
   // Who publishes with it goes on until the connection ends. Kinds not_found, local.
   base::result<void> withdraw(const std::string& id);
   [[nodiscard]] std::vector<publish_key_facts> list() const;
@@ -50,6 +52,7 @@ class publish_keys {
   struct answer {
     verdict what = verdict::no_key;
     std::string id = {};  // right, expired
+    allowance allows = {};  // right
   };
   [[nodiscard]] answer check(std::string_view stream, std::optional<std::string_view> secret, time now);
 

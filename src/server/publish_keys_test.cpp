@@ -114,6 +114,20 @@ TEST_F(publish_key_store, a_time_that_the_clock_cannot_count_to_breaks_a_file) {
   EXPECT_TRUE(publish_keys::open(file));
 }
 
+TEST_F(publish_key_store, limits_are_kept) {
+  const allowance most{.at_once = 2, .kbps = 8000, .session = std::chrono::hours(2)};
+  const auto made = open()->make("live/*", "", {}, now, most).value();
+  const auto plain = open()->make("live/*", "", {}, now).value();
+  EXPECT_EQ(open()->check("live/a", made.secret, now).allows, most);
+  EXPECT_EQ(open()->check("live/a", plain.secret, now).allows, allowance{});
+  EXPECT_EQ(open()->list().front().allows, most);
+  const std::string front = R"({"keys": [{"id": "x", "streams": "*", "sha256": ")" + std::string(64, '0') + R"(", "made": 1, )";
+  for (const std::string text : {R"("at_once": -1}]})", R"("kbps": "8000"}]})", R"("session_s": 1e9}]})"}) {
+    std::ofstream(file) << front + text;
+    EXPECT_FALSE(publish_keys::open(file)) << text << ": what cannot be read must not become no limit";
+  }
+}
+
 TEST_F(publish_key_store, decides_with_the_rules) {
   const auto keys = open();
   const auto made = keys->make("live/a", "", seconds(60), now).value();

@@ -4,6 +4,7 @@
 
 #include "base/escape.hpp"
 #include "base/log.hpp"
+#include "net/endpoint_text.hpp"
 #include "rtmp/group_sender.hpp"
 #include "rtmp/wire_image.hpp"
 #include "server/rtmp_connection_player.hpp"
@@ -18,16 +19,6 @@ namespace {
 constexpr std::size_t group_bytes_max = 8u << 20;
 
 base::instant now() { return std::chrono::steady_clock::now(); }
-
-boost::asio::ip::address address_of(const std::string& endpoint) {
-  const auto colon = endpoint.rfind(':');
-  auto host = endpoint.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
-  boost::system::error_code ignored;
-  auto address = boost::asio::ip::make_address(host, ignored);
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) address = boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
-  return address;
-}
 
 rtmp::server_config session_config(const shard_context& shard, const net::transport& over) {
   rtmp::server_config out;
@@ -57,7 +48,7 @@ rtmp_connection::rtmp_connection(shard_context& shard, net::transport_ptr transp
       session_(session_config(shard, *transport_), now(), shard.random()),
       timer_(shard.io) {
   remote_ = transport_->facts().remote;
-  remote_address_ = address_of(remote_);
+  remote_address_ = net::address_of(remote_);
 }
 
 rtmp_connection::~rtmp_connection() {
@@ -118,7 +109,7 @@ void rtmp_connection::on_path_changed(const std::string& remote, std::chrono::mi
   log::info("#{} path changed: {} is now {}, silent for {} ms before", id_, remote_, remote, gap.count());
   note_all(reason::path_changed, fmt::format("{} is now {}, silent for {} ms before", remote_, remote, gap.count()));
   remote_ = remote;
-  remote_address_ = address_of(remote);
+  remote_address_ = net::address_of(remote);
   // A rule about addresses has to hold for the new address too (protocol.md 7: IP-bound policy is checked again).
   if (plays_by_address_ && !may_play_by_address(shard_.settings.access, remote_address_) && !players_.empty()) {
     shut_down("playing from the new address is not allowed");
@@ -146,6 +137,7 @@ void rtmp_connection::on_timer() {
   }
   session_.on_timer(at);
   end_waits(at);
+  end_sessions(at);
   tell_losses(at);
   turn();
 }
@@ -166,7 +158,17 @@ void rtmp_connection::handle_events() {
 
 // ---- events -----------------------------------------------------------------------------------------------------
 
-void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std::string& name) {
+void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std::string& name, const access_decision& by) {
+  allowance_register::seat seat;
+  if (by.allows.any()) {
+    auto taken = shard_.allowances.take(by.why, name, by.allows, now());
+    if (!taken) {
+      log::warning("#{} {}: publish {} refused: {}", id_, remote_, escaped(name), taken.error().text);
+      note(name, reason::publish_refused, taken.error().text);
+      return refuse_later(e.msid, "NetStream.Publish.Denied", taken.error().text, true);
+    }
+    seat = std::move(*taken);
+  }
   const auto& token = session_.peer_extension().resume;
   if (!token.empty() && shard_.streams.take(name, token)) {
     log::info("#{} {}: comes back to {}", id_, remote_, escaped(name));
@@ -181,6 +183,11 @@ void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std
   }
   const bool waits = (*publication)->waiting();
   publications_[e.msid] = std::move(*publication);
+  if (by.allows.any()) {
+    metered_.erase(e.msid);
+    auto& limits = metered_.emplace(e.msid, metered{by.why, name, by.allows, std::move(seat), rate_meter(by.allows.kbps)}).first->second;
+    if (by.allows.session.count() > 0) limits.over = now() + by.allows.session;
+  }
   if (transport_) transport_->receive_in_rounds(true);
   session_.accept_publish(e.msid, offer_resume(e.msid, name));
   if (asked_to_leave_) let_go(e.msid);
@@ -212,6 +219,7 @@ void rtmp_connection::handle(rtmp::publish_ended& e) {
   if (facts.malformed > 0) log::warning("#{} {}: {} malformed messages, the last: {}", id_, remote_, facts.malformed, facts.malformed_text);
   if (const auto token = resume_tokens_.extract(e.msid)) shard_.resumes.end(facts.name, token.mapped());
   publications_.erase(found);
+  metered_.erase(e.msid);
   visits_.erase(e.msid);
   if (publications_.empty() && transport_) transport_->receive_in_rounds(false);
 }
@@ -268,7 +276,11 @@ void rtmp_connection::handle(rtmp::receive_changed& e) {
 }
 
 void rtmp_connection::handle(rtmp::frame_received& e) {
-  if (const auto found = publications_.find(e.msid); found != publications_.end()) found->second->append(std::move(e.frame));
+  const auto found = publications_.find(e.msid);
+  if (found == publications_.end()) return;
+  const auto bytes = e.frame.payload.size();
+  found->second->append(std::move(e.frame));
+  if (!metered_.empty()) spend(e.msid, bytes);
 }
 
 void rtmp_connection::handle(rtmp::noticed& e) { log::info("#{} {}: {}", id_, remote_, escaped(e.text)); }
@@ -381,6 +393,7 @@ void rtmp_connection::arm_timer() {
   if (!transport_) return;
   auto due = session_.poll_timeout().value_or(base::instant::max());
   if (!players_.empty()) due = std::min(due, now() + std::chrono::seconds(1));
+  for (const auto& [msid, limits] : metered_) due = std::min(due, limits.over);
   for (const auto& [msid, played] : recordings_) due = std::min(due, played.from->due().value_or(due));
   if (due == base::instant::max() || due >= timer_due_) return;  // an earlier one is armed: it will look again
   timer_due_ = due;
@@ -409,6 +422,7 @@ void rtmp_connection::drop_streams() {
   recordings_.clear();
   auto players = std::exchange(players_, {});
   auto publications = std::exchange(publications_, {});
+  metered_.clear();
   visits_.clear();
 }
 

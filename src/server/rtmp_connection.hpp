@@ -30,6 +30,7 @@ struct shard_context {
   const config& settings;
   shared_streams& streams;
   failure_guard& failures;
+  allowance_register& allowances;
   reason_log& reasons;
   resume_register& resumes;
   fan_out& viewers;
@@ -105,12 +106,15 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void let_go(std::uint32_t msid);
   void on_taken_over(std::uint32_t msid);
   void refuse_codec(player& viewer, std::uint32_t msid, const std::string& codec);
-  void accept_publish(const rtmp::publish_requested& e, const std::string& name);
+  void accept_publish(const rtmp::publish_requested& e, const std::string& name, const access_decision& by);
+  void spend(std::uint32_t msid, std::size_t bytes);  // of what the publication's key allows
+  void end_sessions(base::instant at);
+  void end_spent(std::uint32_t msid, const std::string& why);
   // rtmp_connection_access.cpp
   [[nodiscard]] bool hooked(hook what) const { return shard_.hooks != nullptr && shard_.hooks->wants(what); }
   [[nodiscard]] hook_question question(hook what) const;
   void ask(hook_question q, std::function<void(hook_answer&&)> then);
-  void publish_decided(const rtmp::publish_requested& e, const hook_question& q, const hook_answer& answer);
+  void publish_decided(const rtmp::publish_requested& e, const access_decision& by, const hook_question& q, const hook_answer& answer);
   void play_decided(const rtmp::play_requested& e, const hook_question& q, const hook_answer& answer);
   [[nodiscard]] bool memory_refuses(std::uint32_t msid, const std::string& name, bool publishing);
   void refuse_publish(std::uint32_t msid, const std::string& name, const std::string& why, const std::string& told);
@@ -170,6 +174,14 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   net::traffic traffic_;      // of a transport that is gone
   std::map<std::uint32_t, std::unique_ptr<live_publication>> publications_;
   std::map<std::uint32_t, std::string> resume_tokens_;  // of publications
+  struct metered {
+    std::string by, stream;  // the key or token
+    allowance allows;
+    allowance_register::seat seat;
+    rate_meter rate;
+    base::instant over = base::instant::max();
+  };
+  std::map<std::uint32_t, metered> metered_;  // publications whose key or token has limits
   std::map<std::uint32_t, std::unique_ptr<player>> players_;
   struct played_recording {
     std::string name;  // of the stream

@@ -1,4 +1,7 @@
 // Who may connect, publish and play: the rules of the configuration first, then the operator's back end, whose answer takes a while.
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "base/escape.hpp"
@@ -69,15 +72,39 @@ void rtmp_connection::handle(rtmp::publish_requested& e) {
   q.stream = e.name;
   q.query = e.query;
   q.type = e.type;
-  if (!asks) return publish_decided(e, q, {true, {}, std::nullopt});
-  ask(q, [this, e, q](hook_answer&& answer) { publish_decided(e, q, answer); });
+  if (!asks) return publish_decided(e, decision, q, {true, {}, std::nullopt});
+  ask(q, [this, e, decision, q](hook_answer&& answer) { publish_decided(e, decision, q, answer); });
 }
 
-void rtmp_connection::publish_decided(const rtmp::publish_requested& e, const hook_question& q, const hook_answer& answer) {
+void rtmp_connection::publish_decided(const rtmp::publish_requested& e, const access_decision& by, const hook_question& q, const hook_answer& answer) {
   if (!answer.allowed) return refuse_publish(e.msid, stream_name(e.name), "hook: " + answer.why, std::string(refused_text));
   if (answer.stream) log::info("#{} {}: {} is published as {}", id_, remote_, escaped(e.name), escaped(*answer.stream));
-  accept_publish(e, stream_name(answer.stream.value_or(e.name)));
+  accept_publish(e, stream_name(answer.stream.value_or(e.name)), by);
   if (publications_.contains(e.msid)) begin_visit(e.msid, q);
+}
+
+// Frames are cheap to count and a session's end is a timer's business, so what a key allows is looked at here and nowhere else.
+void rtmp_connection::spend(std::uint32_t msid, std::size_t bytes) {
+  const auto found = metered_.find(msid);
+  if (found == metered_.end() || found->second.allows.kbps == 0 || found->second.rate.take(bytes, std::chrono::steady_clock::now())) return;
+  end_spent(msid, fmt::format("more than {} kbit/s, which is what {} allows", found->second.allows.kbps, found->second.by));
+}
+
+void rtmp_connection::end_sessions(base::instant at) {
+  const auto found = std::find_if(metered_.begin(), metered_.end(), [&](const auto& one) { return one.second.over <= at; });
+  if (found == metered_.end()) return;
+  end_spent(found->first, fmt::format("published for {} s, which is what {} allows", found->second.allows.session.count(), found->second.by));
+}
+
+// The connection with it: an encoder that goes on sending would not understand.
+void rtmp_connection::end_spent(std::uint32_t msid, const std::string& why) {
+  const auto limits = metered_.extract(msid);
+  shard_.allowances.rest(limits.mapped().by, limits.mapped().stream, std::chrono::steady_clock::now());
+  log::warning("#{} {}: publish {} ended: {}", id_, remote_, escaped(limits.mapped().stream), why);
+  note(limits.mapped().stream, reason::allowance_spent, why);
+  end_noted_ = true;
+  session_.end_publish(msid, {"error", "NetStream.Publish.Denied", why});
+  shut_down(why);
 }
 
 void rtmp_connection::handle(rtmp::play_requested& e) {

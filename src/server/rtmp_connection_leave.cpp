@@ -82,6 +82,7 @@ void rtmp_connection::on_taken_over(std::uint32_t msid) {
   session_.end_publish(msid, {"status", "NetStream.Unpublish.Success", "taken over by the new connection"});
   resume_tokens_.erase(msid);
   publications_.erase(found);
+  metered_.erase(msid);
   visits_.erase(msid);
   turn();
 }
@@ -102,6 +103,7 @@ std::string rtmp_connection::offer_resume(std::uint32_t msid, const std::string&
 void rtmp_connection::leave_publications() {
   for (auto& [msid, token] : std::exchange(resume_tokens_, {})) {
     auto publication = publications_.extract(msid);
+    metered_.erase(msid);
     if (!publication) continue;
     const auto target = publication.mapped()->target();
     shard_.resumes.linger(target->name(), std::move(publication.mapped()));

@@ -32,7 +32,7 @@ shard::shard(boost::asio::io_context& io, server_context& server, shard_index in
       resumes_(io, random_number, settings_.resume_window),
       fan_out_(io, settings_.fan_out, index),
       shared_(io, streams_, fan_out_, server.names, index),
-      context_{io, settings_, shared_, server.failures, server.reasons, resumes_, fan_out_, random_number, {}},
+      context_{io, settings_, shared_, server.failures, server.allowances, server.reasons, resumes_, fan_out_, random_number, {}},
       web_(context_, server),
       packagers_(io, shared_),
       second_(io),

@@ -35,6 +35,7 @@ struct server_context {
   name_register names;
   failure_guard failures;
   reason_log reasons;
+  allowance_register allowances = {};
   server_control control = {};
   play_grants grants = {};
   memory_watch memory = memory_watch(settings.memory_max != 0 ? settings.memory_max : memory_watch::usual_limit());

@@ -97,16 +97,18 @@ def test_stream_page_plays_and_closes_a_viewer(web, browser, procs, clip, tmp_pa
 def test_a_key_is_made_copied_and_withdrawn(web, browser, procs, clip):
     browser.open(web.web + "/#/publish/live/van")
     browser.wait("return document.querySelectorAll('.method').length > 0")
-    browser.run("document.querySelector('#key-note').value = 'the van'; document.querySelector('#keys form button').click()")
+    browser.run("document.querySelector('#key-note').value = 'the van'; document.querySelector('#key-kbps').value = '4.5'; document.querySelector('#key-session_s').value = '1.5'; document.querySelector('#keys form button').click()")
     browser.wait("return !document.querySelector('#key-shown').hidden && document.querySelectorAll('#keys tbody tr').length === 1", what="the key")
     server, stream_key = browser.run("const rows = [...document.querySelector('.method').querySelectorAll('.line code')]; return rows.map((r) => r.textContent)")
     assert server.startswith("rtmp://") and server.endswith("/live") and stream_key.startswith("van?key=")
     # Typed into an encoder as OBS has it: server and stream key.
     procs.start("ffmpeg", ["ffmpeg", "-nostdin", "-v", "error", "-re", "-stream_loop", "-1", "-i", clip.path, "-c", "copy", "-f", "flv", f"{server}/{stream_key}"])
     web.wait_publisher("live/van")
-    browser.wait("return document.querySelector('#keys tbody tr td:nth-child(5)').textContent !== '–'", timeout=10, what="that it was used")
+    browser.wait("return document.querySelector('#keys tbody tr td:nth-child(6)').textContent !== '–'", timeout=10, what="that it was used")
     row = browser.run("return document.querySelector('#keys tbody tr').innerText")
-    assert "live/van" in row and "the van" in row and "Never" in row
+    assert "live/van" in row and "the van" in row and "Never" in row and "4.5 Mbit/s, 1.5 h each" in row
+    key, = api(web, "/api/v1/keys")["keys"]
+    assert (key["kbps"], key["session_s"]) == (4500, 5400) and "at_once" not in key
     secret = stream_key.split("=")[1]
     assert secret not in browser.run("return document.querySelector('#keys').innerText")
     browser.run("document.querySelector('#keys tbody button').click()")

@@ -2,7 +2,7 @@
 import { el, keyed, say, show } from '../dom.js';
 import { clock, visible } from '../text.js';
 
-const grave = new Set(['publish_refused', 'publisher_lost', 'publisher_silent', 'publisher_fault', 'viewer_stuck', 'publisher_missing', 'codec_refused']);
+const grave = new Set(['publish_refused', 'publisher_lost', 'publisher_silent', 'publisher_fault', 'allowance_spent', 'viewer_stuck', 'publisher_missing', 'codec_refused']);
 const mild = new Set(['viewer_lost', 'viewer_too_slow', 'viewer_video_wait', 'viewer_overrun', 'play_refused', 'path_changed', 'fell_back', 'kicked', 'shutting_down', 'publish_taken_over', 'publish_resumed']);
 export const levelOfReason = (reason) => (grave.has(reason) ? 'bad' : mild.has(reason) ? 'warn' : 'good');
 

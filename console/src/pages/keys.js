@@ -7,19 +7,26 @@ import { clock, visible } from '../text.js';
 const day = 86_400;
 const lifetimes = [['never', 'Never', 0], ['day', 'In a day', day], ['week', 'In a week', 7 * day], ['month', 'In 30 days', 30 * day]];
 
-const columns = ['For', 'Note', 'Made', 'Expires', 'Last used', ''];
+/** Of each publication that a key is for: the API's name, what it is called here, what a unit of that is in the API's, its step. */
+const limits = [['at_once', 'Streams at a time', 1, 1], ['kbps', 'Mbit/s of each', 1000, 0.1], ['session_s', 'Hours of each', 3600, 0.25]];
+const limitTexts = { at_once: (n) => `${n} at a time`, kbps: (n) => `${n / 1000} Mbit/s`, session_s: (n) => `${n >= 3600 ? `${+(n / 3600).toFixed(2)} h` : `${+(n / 60).toFixed(1)} min`} each` };
+const limitsText = (key) => limits.filter(([name]) => key[name]).map(([name]) => limitTexts[name](key[name])).join(', ') || 'None';
+
+const columns = ['For', 'Note', 'Limits', 'Made', 'Expires', 'Last used', ''];
 
 /** @param {{name: () => string, onMade: (key: any) => void, onWithdrawn: (id: string) => void}} page */
 export function keysPanel({ name, onMade, onWithdrawn }) {
   const streams = el('input', { id: 'key-streams', type: 'text', spellcheck: 'false', autocapitalize: 'off', autocomplete: 'off', maxlength: 512, placeholder: 'live/studio or live/*' });
   const note = el('input', { id: 'key-note', type: 'text', autocomplete: 'off', maxlength: 60, placeholder: 'for whom' });
   const lasts = el('select', { id: 'key-lasts' }, ...lifetimes.map(([value, text]) => el('option', { value, text })));
+  const most = limits.map(([name, , , step]) => el('input', { id: `key-${name}`, type: 'number', min: 0, step, inputmode: 'decimal', placeholder: 'no limit' }));
   const make = el('button', { text: 'Make a key', type: 'submit' });
   const fault = el('p', { class: 'fault', role: 'alert' });
   const form = el('form', { class: 'form' },
     el('div', {}, el('label', { for: 'key-streams', text: 'For stream (* for any characters)' }), streams),
     el('div', {}, el('label', { for: 'key-note', text: 'Note' }), note),
-    el('div', {}, el('label', { for: 'key-lasts', text: 'Expires' }), lasts), el('div', {}, make), fault);
+    el('div', {}, el('label', { for: 'key-lasts', text: 'Expires' }), lasts),
+    ...limits.map(([name, text], i) => el('div', {}, el('label', { for: `key-${name}`, text }), most[i])), el('div', {}, make), fault);
   const body = el('tbody', {});
   const table = el('div', { class: 'table', role: 'region', 'aria-label': 'Keys', tabindex: 0 },
     el('table', {}, el('thead', {}, el('tr', {}, ...columns.map((c) => el('th', { scope: 'col', text: c })))), body));
@@ -47,9 +54,10 @@ export function keysPanel({ name, onMade, onWithdrawn }) {
       update(key) {
         say(cells[0].firstChild, visible(key.streams));
         say(cells[1].firstChild, key.note ? visible(key.note) : '–');
-        say(cells[2], clock(key.made));
-        say(cells[3], key.expires ? (Date.parse(key.expires) <= Date.now() ? 'Expired' : clock(key.expires)) : 'Never');
-        say(cells[4], key.used ? clock(key.used) : '–');
+        say(cells[2], limitsText(key));
+        say(cells[3], clock(key.made));
+        say(cells[4], key.expires ? (Date.parse(key.expires) <= Date.now() ? 'Expired' : clock(key.expires)) : 'Never');
+        say(cells[5], key.used ? clock(key.used) : '–');
       },
     };
   };
@@ -67,8 +75,9 @@ export function keysPanel({ name, onMade, onWithdrawn }) {
     make.disabled = true;
     show(fault, false);
     try {
-      const made = await api.makeKey(streams.value.trim() || name(), note.value.trim(), lifetimes.find(([value]) => value === lasts.value)[2]);
-      note.value = '';
+      const made = await api.makeKey(streams.value.trim() || name(), note.value.trim(), lifetimes.find(([value]) => value === lasts.value)[2],
+        Object.fromEntries(limits.map(([field, , unit], i) => [field, Math.round(Number(most[i].value) * unit)]).filter(([, value]) => value > 0)));
+      for (const field of [note, ...most]) field.value = '';
       onMade(made);
       await look();
     } catch (error) {
