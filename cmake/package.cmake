@@ -30,7 +30,7 @@ install(FILES ${described}/millrace.bash DESTINATION share/bash-completion/compl
 install(FILES ${described}/_millrace DESTINATION share/zsh/vendor-completions)
 install(FILES ${described}/millrace.fish DESTINATION share/fish/vendor_completions.d)
 install(FILES ${described}/millrace.toml DESTINATION /etc/millrace)
-install(FILES packaging/systemd/millrace.service DESTINATION /lib/systemd/system)
+install(FILES packaging/systemd/millrace.service packaging/systemd/millrace.socket DESTINATION /lib/systemd/system)
 install(FILES packaging/grafana/millrace.json DESTINATION share/millrace/grafana)
 install(FILES packaging/prometheus/millrace-alerts.yml DESTINATION share/millrace/prometheus)
 install(FILES README.md SECURITY.md packaging/debian/copyright DESTINATION ${doc})

@@ -21,6 +21,8 @@ wait_for() { # SECONDS COMMAND…
   until "$@"; do ((SECONDS < until)) || return 1; sleep 0.2; done
 }
 answers() { curl -sf "$api/readyz" >/dev/null; }
+bytes() { stat -c %s "$1" 2>/dev/null || echo 0; }
+has() { (($(bytes "$1") > $2)); }
 process() { systemctl show -P MainPID $unit; }
 
 # --- what was installed
@@ -62,7 +64,7 @@ timeout 30 millrace -q pull --keep-trying "$server" seen.flv &
 player=$!
 millrace -q push clip.flv "$server?key=$secret" || die "push with the key: status $?"
 wait $player || die "pull: status $?"
-(($(stat -c %s seen.flv) > 50000)) || die "the player saw $(stat -c %s seen.flv) bytes"
+has seen.flv 50000 || die "the player saw $(stat -c %s seen.flv) bytes"
 ok "published with a key that the API made, refused without; the player got $(stat -c %s seen.flv) bytes"
 wait_for 20 compgen -G '/var/lib/private/millrace/recordings/live/*.mp4' >/dev/null || die "nothing was recorded"
 ok "recorded: $(ls /var/lib/private/millrace/recordings/live)"
@@ -108,13 +110,53 @@ systemctl daemon-reload
 systemctl restart $unit && wait_for 20 curl -sfk https://127.0.0.1/healthz -o /dev/null || die "it cannot have port 443"
 ok "port 443 with CAP_NET_BIND_SERVICE"
 
+# --- the same by a socket of systemd's, and without any right
+rm /etc/systemd/system/$unit.d/ports.conf
+mkdir -p /etc/systemd/system/millrace.socket.d
+printf '[Socket]\nListenStream=[::]:443\n' >/etc/systemd/system/millrace.socket.d/ports.conf
+sed -i -e '/^\[http\]/,/^\[/s/^listen = .*/listen = ["127.0.0.1:8080", "[::]:443"]/' $config
+systemctl daemon-reload
+[[ -z $(systemd-analyze verify millrace.socket 2>&1) ]] || die "systemd-analyze verify: $(systemd-analyze verify millrace.socket 2>&1)"
+systemctl -q is-enabled millrace.socket && die "the socket unit is enabled by itself"
+systemctl stop $unit
+systemctl enable -q --now millrace.socket || die "the socket unit does not start"
+curl -sfk --max-time 20 https://127.0.0.1/healthz -o /dev/null || die "a connection does not start the service"
+[[ $(sed -n 's/^CapEff:\s*//p' "/proc/$(process)/status") == 0000000000000000 ]] || die "it has a capability"
+pin=$(journalctl -u $unit -o cat | sed -n 's/.* pin=\([0-9a-f]*\).*/\1/p' | tail -n 1)
+millrace -q push clip.flv "rtmpq://127.0.0.1/live/show?key=$secret&pin=$pin&transport=quic-only" || die "push over QUIC by systemd's socket: status $?"
+(systemctl restart $unit) &
+for _ in {1..40}; do curl -sfk --max-time 20 https://127.0.0.1/healthz -o /dev/null || die "a restart refused a connection"; done
+wait $! || die "restart"
+ok "port 443 by millrace.socket without a capability; a connection starts the service, none is refused while it starts again"
+
 # --- upgrade, wrong configuration, removal
 before=$(process)
 dpkg -i millrace.deb >upgrade.log 2>&1 || die "a second installation: $(cat upgrade.log)"
 grep -q '192.0.2.1' $config || die "the upgrade took the administrator's configuration away"
 [[ $(stat -c '%a %G' $config) == "640 _millrace" ]] || die "the upgrade opened the configuration"
 wait_for 20 answers && [[ $(process) != "$before" ]] || die "the upgrade did not restart it"
-ok "an upgrade keeps the configuration and restarts the service"
+ok "an upgrade keeps the configuration and restarts the service, since it records"
+sed -i 's,^directory = ,# directory = ,' $config
+systemctl restart $unit && wait_for 20 answers || die "it does not start without recordings"
+pin=$(journalctl -u $unit -o cat | sed -n 's/.* pin=\([0-9a-f]*\).*/\1/p' | tail -n 1)
+millrace -q push --no-reconnect --loop clip.flv "rtmp://127.0.0.1/live/on-air?key=$secret" &
+publisher=$!
+millrace -q pull --no-reconnect "rtmpq://127.0.0.1/live/on-air?pin=$pin&transport=quic-only" on-air.flv &
+player=$!
+wait_for 10 has on-air.flv 50000 || die "nothing is on air"
+before=$(process)
+dpkg -i millrace.deb >upgrade.log 2>&1 || die "an upgrade while on air: $(cat upgrade.log)"
+[[ $(process) != "$before" ]] && answers || die "the upgrade did not hand over"
+kill -0 "$before" $publisher $player || die "the upgrade cut somebody off"
+wait_for 10 has on-air.flv $(($(bytes on-air.flv) + 50000)) || die "the player gets nothing after the upgrade"
+millrace -q pull --no-reconnect "rtmp://127.0.0.1/live/on-air" after.flv &
+after=$!
+wait_for 10 has after.flv 50000 || die "who comes after the upgrade does not see who published before it"
+kill -INT $publisher $player $after
+wait $publisher $player $after
+gone() { ! kill -0 "$before" 2>/dev/null; }
+wait_for 10 gone || die "the old process stays"
+ok "an upgrade while on air cuts nobody off; the old process goes when the last one has gone"
 systemctl disable -q $unit
 dpkg -i millrace.deb >upgrade.log 2>&1
 systemctl -q is-enabled $unit && die "an upgrade enabled what the administrator had disabled"
@@ -128,12 +170,12 @@ ok "a wrong configuration ends it, and is named in the journal: $(journalctl -u 
 sed -i '/^nonsense/d' $config
 systemctl restart $unit && wait_for 20 answers || die "it does not come back"
 dpkg -r millrace >remove.log 2>&1 || die "removal: $(cat remove.log)"
-systemctl -q is-active $unit && die "removal did not stop it"
+systemctl -q is-active $unit millrace.socket && die "removal did not stop it"
 [[ -f $config && -d /var/lib/private/millrace ]] || die "removal took configuration or state away"
 rm -f /etc/millrace/*.pem
 dpkg -P millrace >purge.log 2>&1 || die "purge: $(cat purge.log)"
 [[ ! -e /etc/millrace ]] || die "purge left $(ls /etc/millrace)"
 [[ $(ls /var/lib/private/millrace) == recordings ]] || die "purge left $(ls /var/lib/private/millrace)"
-[[ -z $(find /etc/systemd/system /var/lib/systemd -name '*millrace*' -not -path '*/millrace.service.d*') ]] || die "purge left the service's links"
+[[ -z $(find /etc/systemd/system /var/lib/systemd -name '*millrace*' -not -path '*/millrace.*.d*') ]] || die "purge left the service's links"
 ok "removal keeps configuration and state, purge takes them and leaves the recordings"
 echo "all of it is well"

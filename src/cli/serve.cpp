@@ -22,6 +22,7 @@
 #include "cli/logging.hpp"
 #include "cli/memory.hpp"
 #include "cli/notify.hpp"
+#include "server/socket_activation.hpp"
 #include "server/host_advice.hpp"
 #include "server/server.hpp"
 
@@ -157,6 +158,7 @@ int run_serve(const serve_options& o) {
   boost::asio::io_context io(1);
   const auto command = own_command();
   auto from = server::take_inheritance();
+  if (from && !*from) from = server::take_activation(*settings);
   if (!from) return fail("serve", from.error());
   auto opened = server::server::open(io, std::move(*settings), std::move(*from));
   if (!opened) return fail("serve", opened.error());

@@ -197,14 +197,6 @@ class core : public std::enable_shared_from_this<core> {
     if (on_accept_) log_address_.warn(who + (fast ? ": too many new connections a second from this address" : ": too many connections from this address"));
   }
 
-  static asio::ip::address address_of(const std::string& endpoint) {
-    auto host = endpoint.substr(0, endpoint.rfind(':'));
-    if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
-    boost::system::error_code failure;
-    auto address = asio::ip::make_address(host, failure);
-    return failure ? asio::ip::address() : address;
-  }
-
   void wait() {
     acceptor_->async_wait(tcp::acceptor::wait_read, [self = shared_from_this()](const boost::system::error_code& failure) {
       if (failure || !self->acceptor_->is_open()) return;
@@ -347,7 +339,7 @@ base::result<opened> open_both(asio::io_context& io, const asio::ip::address& ad
       if (auto free = probe_udp(address, both.port); !free) return std::move(free).error();
     }
     auto quic_options = options.quic_options;
-    quic_options.group = options.group;
+    quic_options.group = options.quic_group;
     auto server = quic_listen(
         io, {address, both.port}, options.certificate, std::move(quic_options),
         [weak = std::weak_ptr(made)](transport_ptr accepted) {

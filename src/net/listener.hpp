@@ -43,6 +43,7 @@ struct listener_options {
   // One of several listeners at the same address, each on a thread of its own; opened in the order of their index. The first one finds out whether
   // some other program has the port.
   port_group group;
+  port_group quic_group;  // of those of them that have QUIC, the first ones
   // Sockets of a process that hands over, instead of new ones; -1: none. Owned in any case.
   int inherited_tcp = -1, inherited_udp = -1;
 };

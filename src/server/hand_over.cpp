@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/json.hpp>
@@ -82,6 +83,10 @@ void close_all_but(const std::set<int>& wanted) {
 }
 
 }  // namespace
+
+std::size_t handed_listener::quic_shards() const {
+  return static_cast<std::size_t>(std::count_if(sockets.begin(), sockets.end(), [](const of_shard& one) { return one.udp >= 0; }));
+}
 
 std::string to_json(const inheritance& all) {
   return boost::json::serialize(boost::json::object{{"hand_over", 1}, {"shards", all.shards}, {"their_tag", all.their_tag}, {"our_tag", all.our_tag},

@@ -31,11 +31,13 @@ struct handed_listener {
   net::listen_address as;  // as the configuration says it, not as it was bound
   std::uint16_t port = 0;  // as it was bound
   std::vector<of_shard> sockets;
+  // Shards that have a UDP socket, the first ones: with one of systemd's, QUIC is one shard's matter.
+  [[nodiscard]] std::size_t quic_shards() const;
 };
 
-// What the new process gets.
+// What the new process gets: from an old one, or from systemd (socket_activation.hpp), with which there is nothing to talk about.
 struct inheritance {
-  int control = -1;
+  int control = -1;  // -1: there is no old process
   std::size_t shards = 0;
   std::uint16_t their_tag = 0, our_tag = 0;
   sibling_door door;

@@ -138,7 +138,7 @@ base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, 
   try {  // loops and threads come with descriptors and stacks, and say by exceptions that there are none left
     std::unique_ptr<server> s(new server(io, std::move(settings)));
     s->inherited_ = std::move(from);
-    s->tag_ = s->inherited_ ? s->inherited_->our_tag : some_tag();
+    s->tag_ = s->inherited_ && s->inherited_->our_tag != 0 ? s->inherited_->our_tag : some_tag();
     s->context_.disk = std::make_unique<boost::asio::thread_pool>(1);
     s->context_.control.disk = s->context_.disk.get();
     if (auto opened = s->open_recordings(); !opened) return std::move(opened).error();
@@ -147,12 +147,12 @@ base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, 
     s->close_what_is_left();
     s->context_.control.addresses = s->addresses();
     s->start_threads();
-    if (s->inherited_) {
+    if (s->inherited_ && s->inherited_->control >= 0) {
       if (auto opened = s->open_door(s->inherited_->door.secret); !opened) return std::move(opened).error();
       s->meet(s->inherited_->control, s->inherited_->door, nullptr, nullptr);
       s->sibling_->say_ready(s->door_->port());
-      s->inherited_.reset();
     }
+    s->inherited_.reset();
     return s;
   } catch (const std::runtime_error& none_left) {
     return base::error{base::error_kind::local, fmt::format("{} threads cannot be started: {}: raise the limits (ulimit -n, ulimit -u) or take fewer with --shards N",
@@ -268,9 +268,12 @@ base::result<void> server::listen() {
   for (const auto& wanted : addresses) {
     auto address = wanted;
     options->addresses = std::make_shared<net::address_table>(settings_.connections_per_address_max, settings_.new_per_address_and_second);
+    const auto quic_shards = this->quic_shards(wanted);
     for (std::size_t index = 0; index < shards_.size(); ++index) {
       options->address = address;
       options->group = {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(shards_.size())};
+      options->quic_group = {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(quic_shards)};
+      options->quic = settings_.quic && index < quic_shards;
       int channel = -1;
       take_in(*options, false, wanted, index, channel);
       if (auto opened = shards_[index]->listen(*options); !opened) return std::move(opened).error();

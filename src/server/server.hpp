@@ -68,6 +68,7 @@ class server {
   void leave(std::function<void()> left);
   void leave_when_empty(std::function<void()> left, base::instant by);
   [[nodiscard]] handed_listener hand_out(const net::listen_address& as, std::size_t number, bool web, std::vector<int>& theirs, std::uint16_t tag);
+  [[nodiscard]] std::size_t quic_shards(const net::listen_address& as) const;
   void take_in(net::listener_options& options, bool web, const net::listen_address& as, std::size_t index, int& channel);
   void close_what_is_left();
   base::result<void> listen_http(const net::listener_options& common);

@@ -88,6 +88,16 @@ void server::take_in(net::listener_options& options, bool web, const net::listen
   }
 }
 
+// Who reads the QUIC of an address: all, where its sockets are opened here.
+std::size_t server::quic_shards(const net::listen_address& as) const {
+  if (inherited_) {
+    for (const auto& one : inherited_->rtmp) {
+      if (one.as.host == as.host && one.as.port == as.port && one.quic_shards() > 0) return one.quic_shards();
+    }
+  }
+  return shards_.size();
+}
+
 // Of addresses that the configuration has no more: a socket that listens and that nobody accepts from would let clients hang.
 void server::close_what_is_left() {
   if (!inherited_) return;
