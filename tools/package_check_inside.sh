@@ -176,6 +176,7 @@ rm -f /etc/millrace/*.pem
 dpkg -P millrace >purge.log 2>&1 || die "purge: $(cat purge.log)"
 [[ ! -e /etc/millrace ]] || die "purge left $(ls /etc/millrace)"
 [[ $(ls /var/lib/private/millrace) == recordings ]] || die "purge left $(ls /var/lib/private/millrace)"
-[[ -z $(find /etc/systemd/system /var/lib/systemd -name '*millrace*' -not -path '*/millrace.*.d*') ]] || die "purge left the service's links"
+[[ -z $(find /etc/systemd/system /var/lib/systemd -name '*millrace*' -not -path '*/millrace.*.d*') ]] ||
+  die "purge left $(find /etc/systemd/system /var/lib/systemd -name '*millrace*' -not -path '*/millrace.*.d*')"
 ok "removal keeps configuration and state, purge takes them and leaves the recordings"
 echo "all of it is well"
