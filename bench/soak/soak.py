@@ -219,12 +219,17 @@ def main():
         stopping = time.monotonic()
         server.process.wait(30)
         stopping = time.monotonic() - stopping
-    late = [(s["t"], s["rss"]) for s in samples if s["t"] > samples[-1]["t"] / 3]
+    end = samples[-1]["t"]
+    late = [(s["t"], s["rss"]) for s in samples if s["t"] > end / 3]
     growth = slope(late)
+    def mean(first, last):
+        part = [s["rss"] for s in samples if end * first < s["t"] <= end * last]
+        return round(sum(part) / len(part) / 1e6, 1) if part else None
     verdict = {
         "minutes": round(samples[-1]["t"] / 60, 1), "alive": alive, "connections": samples[-1]["accepted"], "rude": samples_of.get("rude", 0),
         "publishers_most": max(s["publishers"] for s in samples), "viewers_most": max(s["viewers"] for s in samples),
         "rss_mb_most": round(max(s["rss"] for s in samples) / 1e6, 1), "rss_mb_per_hour": round(growth, 2),
+        "rss_mb_of_each_third": [mean(0, 1 / 3), mean(1 / 3, 2 / 3), mean(2 / 3, 1)],
         "rss_mb_end": round(after.get("millrace_resident_memory_bytes", 0) / 1e6, 1),
         "descriptors_before": before["millrace_open_descriptors"], "descriptors_after": after.get("millrace_open_descriptors"),
         "streams_after": after.get("millrace_streams"), "publishers_after": after.get("millrace_publishers"), "viewers_after": after.get("millrace_viewers"),
