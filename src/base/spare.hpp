@@ -7,11 +7,10 @@
 
 namespace millrace::base {
 
-// Thousands of connections have queues that are empty most of the time: what each of them kept would be most of what it takes, and giving it
-// back each time is an allocation per frame. So it goes to the thread. A vector may be given on another thread than it was taken on.
+// All kinds of them on a thread.
 class spares {
  public:
-  // Of all kinds on this thread: what nobody needed since the last time goes, an eighth of it. After a crowd has left, ten thousand small vectors would
+  // What nobody needed since the last time goes, an eighth of it. After a crowd has left, ten thousand small vectors would
   // keep as many pages from going back to the system.
   static void tidy_thread() {
     for (auto* const each : of_thread()) each->tidy();
@@ -31,6 +30,8 @@ class spares {
   }
 };
 
+// Thousands of connections have queues that are empty most of the time: what each of them kept would be most of what it takes, and giving it
+// back each time is an allocation per frame. So it goes to the thread. A vector may be given on another thread than it was taken on.
 template <class T, std::size_t vector_bytes_max = 1024, std::size_t all_bytes_max = (1u << 20)>
 class spare final : private spares {
  public:
