@@ -3,8 +3,8 @@
 
     bench/soak/soak.py [--millrace build/release/millrace] [--minutes 60] [--publishers 200] [--viewers 800]
 
-Ends with a verdict and status 0 or 1: no growth of memory after the first third, no descriptor and no name left over, nobody ended the server. One JSON
-object with every sample goes to --json FILE. Loopback only; about half a core for the server and one for the load.
+In rounds of six minutes: at the end of each everybody leaves, and what stays is measured. Ends with a verdict and status 0 or 1: what stays does not
+grow after the first third, no descriptor and no name is left over, nobody ended the server. One JSON object with every sample goes to --json FILE. Loopback only; about half a core for the server and one for the load.
 """
 import argparse
 import contextlib
@@ -25,6 +25,7 @@ import urllib.request
 
 GROUP = 20           # publishers of one generator of load; it lives for some seconds, and another one takes its place
 RUDE_EVERY = 33      # one in so many connections is one of those below: 3 %
+ROUND = 360          # seconds; between two of them everybody is away
 SLOPE_MAX = 2.0      # MB an hour that the memory may seem to grow: the noise of the allocator, measured over an hour
 
 
@@ -161,95 +162,114 @@ def slope(samples):
     return sum((t - mt) * (m - mm) for t, m in samples) / below * 3600 / 1e6 if below else 0.0
 
 
+class Load:
+    """Everybody who comes and goes, from start() to away()."""
+    def __init__(self, server, millrace, args, seed):
+        self.stop = threading.Event()
+        self.rude = 0
+        dice = [random.Random(f"{seed} {n}") for n in range(args.publishers // GROUP + 5)]
+        self.threads = [threading.Thread(target=polite, args=(server, millrace, args, n, dice.pop(), self.stop)) for n in range(max(1, args.publishers // GROUP))]
+        self.threads += [threading.Thread(target=viewers_over_hls, args=(server, dice.pop(), self.stop)) for _ in range(4)]
+        self.threads.append(threading.Thread(target=self.all_rude, args=(server, random.Random(f"{seed} rude"))))
+        for thread in self.threads:
+            thread.start()
+
+    def all_rude(self, server, dice):
+        met = server.metrics()["millrace_connections_accepted_total"]
+        while not self.stop.is_set():
+            with contextlib.suppress(OSError):
+                now = server.metrics()["millrace_connections_accepted_total"]
+                while met < now and not self.stop.is_set():
+                    met += RUDE_EVERY
+                    self.rude += 1
+                    with contextlib.suppress(OSError):
+                        rude(server, dice)
+            self.stop.wait(1)
+
+    def away(self):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def empty(server, before):
+    """When everybody has gone: what is left over then."""
+    deadline = time.monotonic() + 75  # connections that say nothing have 30 s, HLS lingers
+    while True:
+        left = server.metrics()
+        if left["millrace_streams"] == 0 and left["millrace_open_descriptors"] <= before["millrace_open_descriptors"] + 1 or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    time.sleep(12)  # the server looks every five seconds for memory that can go back
+    return server.metrics()
+
+
 def main():
     args = arguments()
     millrace = os.path.abspath(args.millrace)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="millrace-soak-"))
     server = Server(millrace, folder)
     before = server.metrics()
-    stop = threading.Event()
-    threads = [threading.Thread(target=polite, args=(server, millrace, args, n, random.Random(args.seed * 1000 + n), stop)) for n in range(max(1, args.publishers // GROUP))]
-    threads += [threading.Thread(target=viewers_over_hls, args=(server, random.Random(args.seed * 2000 + n), stop)) for n in range(4)]
-
-    def all_rude(dice):
-        met, rudes = 0, 0
-        while not stop.is_set():
-            now = server.metrics()["millrace_connections_accepted_total"]
-            while met < now and not stop.is_set():
-                met += RUDE_EVERY
-                rudes += 1
-                with contextlib.suppress(OSError):
-                    rude(server, dice)
-            stop.wait(1)
-        samples_of["rude"] = rudes
-    samples_of = {}
-    threads.append(threading.Thread(target=all_rude, args=(random.Random(args.seed * 3000),)))
-    for thread in threads:
-        thread.start()
-
     enough = threading.Event()  # at the end of the time, or on SIGINT: what there is by then is judged
     signal.signal(signal.SIGINT, lambda *_: enough.set())
-    begun, samples = time.monotonic(), []
-    while time.monotonic() - begun < args.minutes * 60 and server.process.poll() is None and not enough.wait(5):
-        try:
-            now = server.metrics()
-        except OSError as gone:
-            print(f"no metrics: {gone}", file=sys.stderr)
-            continue
-        samples.append({"t": round(time.monotonic() - begun, 1), "rss": now["millrace_resident_memory_bytes"], "descriptors": now["millrace_open_descriptors"],
-                        "publishers": now["millrace_publishers"], "viewers": now["millrace_viewers"], "streams": now["millrace_streams"],
-                        "accepted": now["millrace_connections_accepted_total"]})
-        if len(samples) % 12 == 0:
-            s = samples[-1]
-            print(f"{s['t'] / 60:5.1f} min: {s['publishers']:.0f} publishers, {s['viewers']:.0f} viewers, {s['accepted']:.0f} connections so far, "
-                  f"{s['rss'] / 1e6:.1f} MB, {s['descriptors']:.0f} descriptors", flush=True)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    alive = server.process.poll() is None
-    after = {}
-    if alive:
-        deadline = time.monotonic() + 75  # connections that say nothing have 30 s, HLS lingers
-        while time.monotonic() < deadline:
-            after = server.metrics()
-            if after["millrace_streams"] == 0 and after["millrace_open_descriptors"] <= before["millrace_open_descriptors"] + 1:
-                break
-            time.sleep(1)
+    begun, samples, floors, rudes, faults, stopping = time.monotonic(), [], [], 0, [], None
+    rounds = max(1, round(args.minutes * 60 / ROUND))
+
+    def sample(now):
+        return {"t": round(time.monotonic() - begun, 1), "rss": now["millrace_resident_memory_bytes"], "descriptors": now["millrace_open_descriptors"],
+                "publishers": now["millrace_publishers"], "viewers": now["millrace_viewers"], "streams": now["millrace_streams"],
+                "accepted": now["millrace_connections_accepted_total"]}
+
+    def alive():
+        return server.process.poll() is None
+    for number in range(rounds):
+        load = Load(server, millrace, args, f"{args.seed} {number}")
+        end = time.monotonic() + args.minutes * 60 / rounds
+        while time.monotonic() < end and alive() and not enough.wait(5):
+            try:
+                samples.append(sample(server.metrics()))
+            except OSError as gone:
+                print(f"no metrics: {gone}", file=sys.stderr)
+        load.away()
+        rudes += load.rude
+        if not alive():
+            break
+        floors.append(sample(empty(server, before)))
+        s, f = samples[-1], floors[-1]
+        print(f"round {number + 1} of {rounds}: {s['publishers']:.0f} publishers, {s['viewers']:.0f} viewers, {s['accepted']:.0f} connections so far, "
+              f"{s['rss'] / 1e6:.1f} MB; when all had gone {f['rss'] / 1e6:.1f} MB, {f['descriptors']:.0f} descriptors", flush=True)
+        if f["descriptors"] > before["millrace_open_descriptors"] + 1:
+            faults.append(f"descriptors are left over after round {number + 1}")
+        if f["streams"] or f["publishers"] or f["viewers"]:
+            faults.append(f"names or viewers are left over after round {number + 1}")
+        if enough.is_set():
+            break
+    if alive():
         server.process.send_signal(signal.SIGTERM)
         stopping = time.monotonic()
         server.process.wait(30)
-        stopping = time.monotonic() - stopping
-    end = samples[-1]["t"]
-    late = [(s["t"], s["rss"]) for s in samples if s["t"] > end / 3]
-    growth = slope(late)
-    def mean(first, last):
-        part = [s["rss"] for s in samples if end * first < s["t"] <= end * last]
-        return round(sum(part) / len(part) / 1e6, 1) if part else None
-    verdict = {
-        "minutes": round(samples[-1]["t"] / 60, 1), "alive": alive, "connections": samples[-1]["accepted"], "rude": samples_of.get("rude", 0),
-        "publishers_most": max(s["publishers"] for s in samples), "viewers_most": max(s["viewers"] for s in samples),
-        "rss_mb_most": round(max(s["rss"] for s in samples) / 1e6, 1), "rss_mb_per_hour": round(growth, 2),
-        "rss_mb_of_each_third": [mean(0, 1 / 3), mean(1 / 3, 2 / 3), mean(2 / 3, 1)],
-        "rss_mb_end": round(after.get("millrace_resident_memory_bytes", 0) / 1e6, 1),
-        "descriptors_before": before["millrace_open_descriptors"], "descriptors_after": after.get("millrace_open_descriptors"),
-        "streams_after": after.get("millrace_streams"), "publishers_after": after.get("millrace_publishers"), "viewers_after": after.get("millrace_viewers"),
-        "status": server.process.returncode, "stop_s": round(stopping, 2) if alive else None,
-    }
-    faults = []
-    if not alive:
-        faults.append(f"the server ended with status {server.process.returncode}: {folder}/server.log")
-    else:
-        if growth > SLOPE_MAX:
-            faults.append(f"memory grows by {growth:.2f} MB an hour")
-        if after["millrace_open_descriptors"] > before["millrace_open_descriptors"] + 1:
-            faults.append("descriptors are left over")
-        if after["millrace_streams"] or after["millrace_publishers"] or after["millrace_viewers"]:
-            faults.append("names or viewers are left over")
+        stopping = round(time.monotonic() - stopping, 2)
         if server.process.returncode != 0:
             faults.append(f"status {server.process.returncode} at the end")
+    else:
+        faults.append(f"the server ended with status {server.process.returncode}: {folder}/server.log")
+
+    # The first third fills what is kept of the past.
+    end = time.monotonic() - begun
+    growth, under_load = (slope([(s["t"], s["rss"]) for s in of if s["t"] > end / 3]) for of in (floors, samples))
+    if growth > SLOPE_MAX:
+        faults.append(f"memory that stays when all have gone grows by {growth:.2f} MB an hour")
+    verdict = {
+        "minutes": round(end / 60, 1), "connections": samples[-1]["accepted"], "rude": rudes,
+        "publishers_most": max(s["publishers"] for s in samples), "viewers_most": max(s["viewers"] for s in samples),
+        "rss_mb_most": round(max(s["rss"] for s in samples) / 1e6, 1), "rss_mb_per_hour_under_load": round(under_load, 2),
+        "rss_mb_when_all_had_gone": [round(f["rss"] / 1e6, 1) for f in floors], "rss_mb_per_hour": round(growth, 2),
+        "descriptors_before": before["millrace_open_descriptors"], "descriptors_after": floors[-1]["descriptors"] if floors else None,
+        "status": server.process.returncode, "stop_s": stopping,
+    }
     print(json.dumps(verdict, indent=1))
     if args.json:
-        args.json.write_text(json.dumps({"verdict": verdict, "samples": samples}))
+        args.json.write_text(json.dumps({"verdict": verdict, "samples": samples, "floors": floors}))
     print("soak: " + ("; ".join(faults) if faults else "nothing left over"))
     return 1 if faults else 0
 
