@@ -11,7 +11,7 @@
 #include "record/service.hpp"
 #include "server/facts.hpp"
 #include "server/publish_keys.hpp"
-#include "server/reasons.hpp"
+#include "server/reason_log.hpp"
 #include "server/web_settings.hpp"
 
 namespace millrace::server {

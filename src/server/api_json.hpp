@@ -5,7 +5,7 @@
 
 #include "server/facts.hpp"
 #include "server/process_facts.hpp"
-#include "server/reasons.hpp"
+#include "server/reason_log.hpp"
 
 namespace millrace::server {
 

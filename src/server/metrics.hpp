@@ -7,7 +7,7 @@
 #include "record/service.hpp"
 #include "server/facts.hpp"
 #include "server/process_facts.hpp"
-#include "server/reasons.hpp"
+#include "server/reason_log.hpp"
 
 namespace millrace::server {
 

@@ -121,6 +121,12 @@ TEST(reasons, keep_less_of_each_of_many_streams) {
   EXPECT_EQ(log.of("live/7").size(), reason_log::events_total / reason_log::streams_max);
 }
 
+TEST(reasons, cut_a_long_detail) {
+  reason_log log;
+  log.note("live/a", reason::publish_refused, 1, "", std::string(reason_log::detail_max - 1, 'x') + "\xC3\xA4 and more");
+  EXPECT_EQ(log.of("live/a").front().detail, std::string(reason_log::detail_max - 1, 'x') + "\xEF\xBF\xBD");  // half a letter is none
+}
+
 TEST(reasons, forget_the_stream_with_the_oldest_news) {
   reason_log log;
   for (std::size_t i = 0; i < reason_log::streams_max; ++i) log.note("live/" + std::to_string(i), reason::play_began, 1, "", {});

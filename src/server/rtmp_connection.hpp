@@ -16,7 +16,7 @@
 #include "server/fan_out.hpp"
 #include "server/hooks.hpp"
 #include "server/publish_keys.hpp"
-#include "server/reasons.hpp"
+#include "server/reason_log.hpp"
 #include "server/resume.hpp"
 #include "server/shared_streams.hpp"
 #include "server/recording_player.hpp"
@@ -142,7 +142,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void on_timer();
   void finish(net::close_code code, const std::string& why);
   // For the log of reasons: one stream, or all that this connection has to do with.
-  void note(const std::string& stream, reason why, std::string detail) const;
+  void note(std::string_view stream, reason why, std::string_view detail) const;
   void note_all(reason why, const std::string& detail) const;
   void note_fallback(const std::string& stream) const;
   void note_end(const base::error& why);

@@ -81,8 +81,8 @@ void rtmp_connection::sample(base::instant at, stream_history& history) const {
   }
 }
 
-void rtmp_connection::note(const std::string& stream, reason why, std::string detail) const {
-  shard_.reasons.note(stream, why, id_, remote_, std::move(detail));
+void rtmp_connection::note(std::string_view stream, reason why, std::string_view detail) const {
+  shard_.reasons.note(stream, why, id_, remote_, detail);
 }
 
 void rtmp_connection::note_all(reason why, const std::string& detail) const {

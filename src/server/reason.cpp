@@ -1,8 +1,4 @@
-#include "server/reasons.hpp"
-
-#include <algorithm>
-
-#include "base/utf8.hpp"
+#include "server/reason.hpp"
 
 namespace millrace::server {
 namespace {
@@ -54,34 +50,6 @@ std::optional<reason> reason_of(hub::loss why) {
     case hub::loss::ring_overrun: return reason::viewer_overrun;
     default: return std::nullopt;
   }
-}
-
-void reason_log::note(std::string_view stream, reason why, std::uint64_t connection, std::string_view remote, std::string detail) {
-  const auto at = std::chrono::system_clock::now();
-  const std::lock_guard held(lock_);
-  ++counts_[static_cast<std::size_t>(why)];
-  auto found = streams_.find(stream);
-  if (found == streams_.end()) {
-    if (streams_.size() >= streams_max) {
-      const auto newest = [](const auto& entry) { return entry.second.events.back().number; };
-      streams_.erase(std::min_element(streams_.begin(), streams_.end(), [&](const auto& a, const auto& b) { return newest(a) < newest(b); }));
-    }
-    found = streams_.emplace(std::string(stream), history{}).first;
-  }
-  auto& events = found->second.events;
-  push_newest(events, reason_event{++number_, at, why, connection, std::string(remote), base::valid_utf8(detail)}, std::clamp(events_total / streams_.size(), events_min, events_max));
-}
-
-std::vector<reason_event> reason_log::of(std::string_view stream) const {
-  const std::lock_guard held(lock_);
-  const auto found = streams_.find(stream);
-  if (found == streams_.end()) return {};
-  return {found->second.events.begin(), found->second.events.end()};
-}
-
-std::vector<std::uint64_t> reason_log::counts() const {
-  const std::lock_guard held(lock_);
-  return counts_;
 }
 
 }  // namespace millrace::server
