@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::chrono::seconds look_every{5};
 constexpr std::size_t worth_it_least = 4u << 20, worth_it_part = 16;
+constexpr int rest = 500;  // times as long as it took: the larger the heaps, the longer they take to look through
 
 struct memory_use {
   std::size_t given_out = 0, beside = 0;  // by the heaps; resident beyond that: what came to be freed, and what is no heap
@@ -38,21 +39,33 @@ void fix_heap_thresholds() {
 #endif
 }
 
-memory_returner::memory_returner(boost::asio::io_context& io) : timer_(io), beside_(look_at_memory().beside) { look(); }
+memory_returner::memory_returner(boost::asio::io_context& io) : timer_(io) {
+  const auto use = look_at_memory();
+  beside_ = use.beside;
+  most_given_out_ = use.given_out;
+  look();
+}
 
 void memory_returner::look() {
   timer_.expires_after(look_every);
   timer_.async_wait([this](boost::system::error_code failed) {
     if (failed) return;
 #ifdef __GLIBC__
-    // What did not go back the last time is not asked for again, until as much has been freed beside it. The larger the heaps, the longer they
-    // take to look through, and the less of it is worth that.
-    if (const auto before = look_at_memory(); before.beside > beside_ + std::max(worth_it_least, before.given_out / worth_it_part)) {
-      const auto start = std::chrono::steady_clock::now();
+    // What did not go back the last time is not asked for again, until as much has been freed: beside it, or out of what kept it from going back, the
+    // blocks between which it lies.
+    const auto before = look_at_memory();
+    most_given_out_ = std::max(most_given_out_, before.given_out);
+    const auto worth_it = std::max(worth_it_least, most_given_out_ / worth_it_part);
+    const bool much_free = before.beside > beside_ + worth_it || before.given_out + worth_it < most_given_out_;
+    if (const auto start = std::chrono::steady_clock::now(); much_free && start >= not_before_) {
       ::malloc_trim(0);
-      beside_ = look_at_memory().beside;
+      const auto end = std::chrono::steady_clock::now();
+      const auto after = look_at_memory();
+      beside_ = after.beside;
+      most_given_out_ = after.given_out;
+      not_before_ = end + rest * (end - start);
       base::log::debug("memory: {} kB went back to the system in {} us", (before.beside - std::min(before.beside, beside_)) >> 10,
-                       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start).count());
+                       std::chrono::duration_cast<std::chrono::microseconds>(end - start).count());
     }
 #endif
     look();

@@ -2,6 +2,7 @@
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstddef>
 
 namespace millrace::cli {
@@ -20,7 +21,9 @@ class memory_returner {
  private:
   void look();
   boost::asio::steady_timer timer_;
-  std::size_t beside_ = 0;  // resident and not given out by the heaps, at the start and after the last time: code, stacks, pages that are used in part
+  std::size_t beside_ = 0;          // resident and not given out by the heaps, at the start and after the last time: code, stacks, pages that are used in part
+  std::size_t most_given_out_ = 0;  // since then
+  std::chrono::steady_clock::time_point not_before_;
 };
 
 }  // namespace millrace::cli
