@@ -25,12 +25,12 @@ head head_at(const char* packed) {
 }  // namespace
 
 void event_block::push_back(const reason_event& e) {
-  // What is gone is closed up where it is more than half: each byte is moved once on average.
-  if (first_ > packed_.size() / 2) {
+  const head h{e.number, e.connection, e.at, static_cast<std::uint32_t>(e.remote.size()), static_cast<std::uint32_t>(e.detail.size()), e.why};
+  // What is gone makes room before more is asked for.
+  if (packed_.size() + h.whole() > packed_.capacity()) {
     packed_.erase(packed_.begin(), packed_.begin() + static_cast<std::ptrdiff_t>(first_));
     first_ = 0;
   }
-  const head h{e.number, e.connection, e.at, static_cast<std::uint32_t>(e.remote.size()), static_cast<std::uint32_t>(e.detail.size()), e.why};
   const auto raw = reinterpret_cast<const char*>(&h);
   packed_.insert(packed_.end(), raw, raw + sizeof h);
   packed_.insert(packed_.end(), e.remote.begin(), e.remote.end());

@@ -18,4 +18,11 @@ void push_newest(newest<T>& to, T one, std::size_t most) {
   to.push_back(std::move(one));
 }
 
+// The oldest go while that holds of them; with most of them goes their room.
+template <class T, class Gone>
+void drop_oldest(newest<T>& from, Gone gone) {
+  while (!from.empty() && gone(from.front())) from.pop_front();
+  if (from.size() < from.capacity() / 4) from.set_capacity(std::max<std::size_t>(8, 2 * from.size()));
+}
+
 }  // namespace millrace::server

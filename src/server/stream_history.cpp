@@ -32,7 +32,7 @@ void stream_history::begin(std::int64_t unix_seconds, const hub::directory& stre
     one.last = std::move(facts);
     push_newest(one.seconds, second, seconds_max);
     // What is from before a break, or from before the clock was set.
-    while (!within(one.seconds.front(), unix_seconds)) one.seconds.pop_front();
+    drop_oldest(one.seconds, [&](const stream_sample& each) { return !within(each, unix_seconds); });
   }
   std::erase_if(records_, [&](const auto& each) {
     return each.second.seconds.empty() || !within(each.second.seconds.back(), unix_seconds);
