@@ -197,7 +197,8 @@ def empty(server, before):
     deadline = time.monotonic() + 75  # connections that say nothing have 30 s, HLS lingers
     while True:
         left = server.metrics()
-        if left["millrace_streams"] == 0 and left["millrace_open_descriptors"] <= before["millrace_open_descriptors"] + 1 or time.monotonic() > deadline:
+        gone = left["millrace_streams"] == left["millrace_publishers"] == left["millrace_viewers"] == 0
+        if gone and left["millrace_open_descriptors"] <= before["millrace_open_descriptors"] + 1 or time.monotonic() > deadline:
             break
         time.sleep(1)
     time.sleep(12)  # the server looks every five seconds for memory that can go back
