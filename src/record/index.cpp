@@ -34,21 +34,26 @@ constexpr std::uint64_t empty_bytes_max = flv_head_bytes_max;
 }  // namespace
 
 void index::unlock() {
-  if (lock_fd_ >= 0) ::close(std::exchange(lock_fd_, -1));
+  if (lock_fd_ < 0) return;
+  ::close(std::exchange(lock_fd_, -1));
+  const std::scoped_lock guard(lock_);
+  strays_.clear();
 }
 
 fs::path index::line_of(std::string_view id) const { return directory_ / lines_directory / (std::string(id) + ".json"); }
 
-base::result<void> index::load() {
+base::result<bool> index::lock() {
   const auto lines = directory_ / lines_directory;
   if (const int failed = disk_.make_directories(lines / "lock"); failed != 0)
     return error{error_kind::local, fmt::format("cannot record into {}: {}", directory_.string(), advice_for(failed))};
   // The list and the mending of files are one process's business.
-  lock_fd_ = ::open((lines / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);  // NOLINT: variadic
+  if (lock_fd_ < 0) lock_fd_ = ::open((lines / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);  // NOLINT: variadic
   if (lock_fd_ < 0) return error{error_kind::local, fmt::format("cannot record into {}: {}", directory_.string(), advice_for(errno))};
-  if (::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-    return error{error_kind::local, fmt::format("another process records into {}: set record.directory to another place", directory_.string())};
+  return ::flock(lock_fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+}
 
+void index::read() {
+  const auto lines = directory_ / lines_directory;
   std::map<std::string, recording_facts, std::less<>> found;
   std::deque<stray> unfinished;
   std::error_code failure;
@@ -79,7 +84,6 @@ base::result<void> index::load() {
   all_ = std::move(found);
   strays_ = std::move(unfinished);
   find_strays();
-  return {};
 }
 
 // Recordings without a line. Under the lock.

@@ -49,9 +49,11 @@ class index {
   index(const index&) = delete;
   index& operator=(const index&) = delete;
 
-  // Makes the directory if need be, and reads the lines. Error (kind local): it cannot be used, or another process records into it.
-  base::result<void> load();
-  // Another process may have it.
+  // Makes the directory if need be, and takes it. Error (kind local): it cannot be used. False: another process records into it; may be tried again.
+  base::result<bool> lock();
+  // Reads the lines, once it is ours.
+  void read();
+  // Another process may have it. What is in the list can be read further.
   void unlock();
   // Looks after one file that has no line, or that nobody ended. False when there are none left.
   bool repair_one();

@@ -10,6 +10,10 @@ namespace millrace::record {
 using base::error;
 using base::error_kind;
 
+namespace {
+error taken_over() { return {error_kind::busy, "another process has taken over and records now: ask there"}; }
+}  // namespace
+
 base::instant clock::steady() { return std::chrono::steady_clock::now(); }
 std::chrono::system_clock::time_point clock::utc() { return std::chrono::system_clock::now(); }
 
@@ -21,10 +25,14 @@ service::inner::inner(settings s, service_parts p)
       list(*on, set.directory) {}
 
 base::result<std::unique_ptr<service>> service::open(settings set, service_parts parts) {
-  const bool threaded = parts.threaded && set.enabled();
+  const bool threaded = parts.threaded && set.enabled(), parts_wait = parts.wait;
   auto made = std::make_shared<inner>(std::move(set), std::move(parts));
   if (made->set.enabled()) {
-    if (auto loaded = made->list.load(); !loaded) return std::move(loaded).error();
+    const auto taken = made->list.lock();
+    if (!taken) return taken.error();
+    if (*taken) made->list.read();
+    else if (parts_wait) made->has = inner::directory::waited_for;
+    else return error{error_kind::local, "another process records into " + made->set.directory.string() + ": set record.directory to another place"};
   }
   if (threaded) made->thread = std::thread([i = made.get()] { i->run(); });
   return std::unique_ptr<service>(new service(std::move(made)));
@@ -55,6 +63,7 @@ base::result<void> service::start(const std::string& stream) {
   std::vector<shard_door> doors;
   {
     const std::scoped_lock guard(inner_->lock);
+    if (inner_->has == inner::directory::given_away) return taken_over();
     inner_->demanded.insert(stream);
     if (const auto found = inner_->seats.find(stream); found != inner_->seats.end()) found->second->retry = true;
     for (const auto& [number, door] : inner_->doors) doors.push_back(door);
@@ -80,11 +89,41 @@ base::result<void> service::stop(const std::string& stream) {
   return {};
 }
 
+void service::give_away(std::function<void()> done) {
+  {
+    const std::scoped_lock guard(inner_->lock);
+    inner_->has = inner::directory::given_away;
+    inner_->demanded.clear();
+  }
+  const bool added = inner_->add_job([home = inner_.get(), done] {
+    home->end_seats();
+    home->list.unlock();
+    done();
+  });
+  if (!added) done();
+}
+
+void service::take(std::function<void()> done) {
+  inner_->add_job([home = inner_.get(), done = std::move(done)] {
+    home->take();
+    done();
+  });
+}
+
+bool service::wants(std::string_view stream) const {
+  const std::scoped_lock guard(inner_->lock);
+  return enabled() && inner_->has == inner::directory::ours && rule_for(inner_->set, stream, inner_->demanded.contains(stream));
+}
+
 std::shared_ptr<source> service::inner::begin(const std::string& stream, const std::function<void(source&)>& prepare) {
   std::shared_ptr<source> made;
   {
     const std::scoped_lock guard(lock);
-    if (stopping) return nullptr;
+    if (stopping || has == directory::given_away) return nullptr;
+    if (has == directory::waited_for) {
+      waiting.insert(stream);
+      return nullptr;
+    }
     const auto how = rule_for(set, stream, demanded.contains(stream));
     if (!how) return nullptr;
     auto& one = seats[stream];
@@ -161,7 +200,13 @@ void service::open_recording(std::string id, std::function<void(base::result<std
 }
 
 void service::erase(std::string id, std::function<void(base::result<void>)> done) {
-  const bool taken = inner_->add_job([home = inner_.get(), id = std::move(id), done] { done(home->list.erase(id)); });
+  const bool taken = inner_->add_job([home = inner_.get(), id = std::move(id), done] {
+    const bool given_away = [&] {
+      const std::scoped_lock guard(home->lock);
+      return home->has == inner::directory::given_away;
+    }();
+    done(given_away ? base::result<void>(taken_over()) : home->list.erase(id));
+  });
   if (!taken) done(enabled() ? error{error_kind::closed, "the server is stopping"} : error{error_kind::not_found, "no recording has this id"});
 }
 

@@ -30,6 +30,7 @@ struct service_parts {
   std::shared_ptr<disk> on;        // null: the system
   std::shared_ptr<clock> times;    // null: the system's
   bool threaded = true;            // false: turn() is called by a test
+  bool wait = false;               // another process may have the directory: what is in it, and recording, begin with take()
   std::function<void(const recording_facts&)> on_complete = {};  // a file has ended in order, on the disk thread
 };
 
@@ -105,6 +106,14 @@ class service {
   // `done` is called on the disk thread, or at once here when there is none any more. Errors: not_found, local; erase: busy while it is being written.
   void open_recording(std::string id, std::function<void(base::result<std::shared_ptr<file_reader>>)> done);
   void erase(std::string id, std::function<void(base::result<void>)> done);
+
+  // One process takes over from another (server/hand_over.hpp). The one that goes: every recording ends in order, then the directory is free and `done`
+  // is called, on the disk thread. Nothing is recorded or erased any more; what there is can be read.
+  void give_away(std::function<void()> done);
+  // The one that comes: the directory is free. Records what is published and should be; `done` as above. Does nothing if it has it already.
+  void take(std::function<void()> done);
+  // Records it, or would if it were published here.
+  [[nodiscard]] bool wants(std::string_view stream) const;
 
   // One turn of the disk thread, for tests without one. True if there is more to do at once.
   bool turn();

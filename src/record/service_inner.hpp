@@ -51,6 +51,8 @@ struct service::inner : std::enable_shared_from_this<service::inner> {
   bool turn();
   void run();
   void end_all();
+  void end_seats();
+  void take();
 
   // ---- any thread ----
   // Null: it is not recorded. `prepare` gives it its callbacks before the disk thread sees it.
@@ -71,6 +73,9 @@ struct service::inner : std::enable_shared_from_this<service::inner> {
   mutable std::mutex lock;  // guards all below
   std::condition_variable work;
   bool stopping = false;
+  enum class directory : unsigned char { ours, waited_for, given_away };
+  directory has = directory::ours;
+  std::set<std::string, std::less<>> waiting;  // streams that were published before the directory is ours
   std::map<std::string, seat_ptr, std::less<>> seats;
   std::vector<seat_ptr> ending;      // stopped by somebody
   std::set<std::string, std::less<>> demanded;

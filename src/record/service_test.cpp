@@ -299,6 +299,77 @@ TEST_F(service_test, reading_by_id_with_ranges_and_erasing) {
   EXPECT_EQ(late, base::error_kind::closed);
 }
 
+TEST_F(service_test, another_process_takes_over) {
+  open();
+  shard_of_one here(*home);
+  begin(here);
+  stream_for(here, 4s);
+  auto made = service::open(set, {on, times, false, true});
+  ASSERT_TRUE(made) << made.error().text;
+  auto there = std::move(*made);
+  shard_of_one next(*there);
+  begin(next);  // comes there, or its publisher has moved, before the directory is free
+  EXPECT_FALSE(there->wants("live/a"));
+  EXPECT_TRUE(there->recordings().empty());
+  ASSERT_TRUE(there->start("no/rule"));
+
+  bool free = false;
+  home->give_away([&] { free = true; });
+  EXPECT_FALSE(home->wants("live/a"));
+  home->turn();
+  here.run_posted();
+  EXPECT_TRUE(free);
+  EXPECT_TRUE(home->facts().active.empty());
+  ASSERT_EQ(home->recordings().size(), 1U);
+  const auto first = home->recordings()[0];
+  EXPECT_EQ(first.state, recording_state::complete);
+  EXPECT_NEAR(static_cast<double>(first.duration_ms), 4'000, 60);
+  // Whoever plays it goes on; the list is the other's.
+  std::shared_ptr<file_reader> file;
+  home->open_recording(first.id, [&](auto got) { file = std::move(*got); });
+  base::error_kind why{};
+  home->erase(first.id, [&](auto done) { why = done.error().kind; });
+  home->turn();
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->size(), first.bytes);
+  EXPECT_EQ(why, base::error_kind::busy);
+  EXPECT_EQ(home->start("live/a").error().kind, base::error_kind::busy);
+
+  bool taken = false;
+  there->take([&] { taken = true; });
+  there->turn();
+  next.run_posted();
+  EXPECT_TRUE(taken);
+  EXPECT_TRUE(there->wants("live/a"));
+  EXPECT_TRUE(there->wants("no/rule")) << "as somebody asked before";
+  EXPECT_FALSE(there->wants("no/other"));
+  home.swap(there);
+  stream_for(next, 3s);
+  const auto list = home->recordings();
+  ASSERT_EQ(list.size(), 2U);
+  EXPECT_EQ(list[0].state, recording_state::writing);
+  EXPECT_EQ(list[0].start, epoch + 4s);
+  EXPECT_EQ(list[1].id, first.id);
+  there.reset();  // the old one goes, and takes nothing with it
+  stream_for(next, 1s);
+  EXPECT_GT(home->recordings()[0].duration_ms, list[0].duration_ms);
+}
+
+TEST_F(service_test, a_directory_that_is_not_given_away_is_not_taken) {
+  open();
+  auto made = service::open(set, {on, times, false, true});
+  ASSERT_TRUE(made) << made.error().text;
+  noted_log log;
+  shard_of_one shard(**made);
+  begin(shard);
+  (*made)->take([] {});
+  (*made)->turn();
+  shard.run_posted();
+  EXPECT_EQ(log.count("another process records into"), 1U) << log.all();
+  EXPECT_FALSE((*made)->wants("live/a"));
+  EXPECT_EQ(shard.recorders.viewers_of("live/a"), 0U);
+}
+
 TEST_F(service_test, names_that_mean_harm) {
   set.rules[0].streams = "*";
   open();

@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/log.hpp"
 #include "record/service_inner.hpp"
 
 namespace millrace::record {
+namespace log = base::log;
 namespace {
 
 // Frames wait so long for the next turn: they are written in larger pieces, and the shards need not wake anybody.
@@ -151,18 +153,53 @@ void service::inner::note(seat& one, bool over) {
 }
 
 void service::inner::end_all() {
-  std::vector<seat_ptr> all;
   std::deque<std::function<void()>> left;
   {
     const std::scoped_lock guard(lock);
     stopping = true;
+    left = std::exchange(jobs, {});
+  }
+  end_seats();
+  for (const auto& job : left) job();
+}
+
+void service::inner::end_seats() {
+  std::vector<seat_ptr> all;
+  {
+    const std::scoped_lock guard(lock);
     for (const auto& [name, one] : seats) all.push_back(one);
     seats.clear();
     for (auto& one : std::exchange(ending, {})) all.push_back(std::move(one));
-    left = std::exchange(jobs, {});
   }
   for (const auto& one : all) serve(one, true);
-  for (const auto& job : left) job();
+}
+
+void service::inner::take() {
+  {
+    const std::scoped_lock guard(lock);
+    if (has != directory::waited_for) return;
+  }
+  const auto taken = list.lock();
+  if (!taken || !*taken) {
+    log::error("recordings: {}: nothing is recorded until a restart", taken ? "another process records into " + set.directory.string() : taken.error().text);
+    const std::scoped_lock guard(lock);
+    has = directory::given_away;
+    waiting.clear();
+    return;
+  }
+  list.read();
+  std::set<std::string, std::less<>> streams;
+  std::vector<shard_door> all;
+  {
+    const std::scoped_lock guard(lock);
+    has = directory::ours;
+    streams = std::exchange(waiting, {});
+    for (const auto& [number, door] : doors) all.push_back(door);
+  }
+  log::info("recordings: {} is ours now", set.directory.string());
+  for (const auto& stream : streams) {
+    for (const auto& door : all) door.consider(stream);
+  }
 }
 
 service_facts service::inner::look() const {

@@ -154,6 +154,10 @@ void sibling::tell(const std::string& name, bool published) {
   send(boost::json::serialize(boost::json::object{{published ? "published" : "ended", name}}));
 }
 
+void sibling::give_recordings(const std::vector<std::string>& demanded) {
+  send(boost::json::serialize(boost::json::object{{"recordings", boost::json::value_from(demanded)}}));
+}
+
 void sibling::send(std::string line) {
   if (!there()) return;
   out_ += std::move(line) + '\n';
@@ -203,13 +207,23 @@ void sibling::take(const std::string& line) {
     theirs_.erase(text);
     to_.names.set_elsewhere(text, false);
   }
+  if (const auto* demanded = o.if_contains("recordings"); demanded != nullptr && demanded->is_array() && to_.on_recordings) {
+    std::vector<std::string> names;
+    for (const auto& name : demanded->get_array()) {
+      if (name.is_string()) names.emplace_back(name.get_string());
+    }
+    to_.on_recordings(names);
+    look();
+  }
 }
 
-// Who watches here what the other has, and who does no longer. An own publisher who was asked to leave counts with its viewers: they go on with what comes
+bool sibling::wanted(const std::string& name) const { return to_.names.watched(name) || (to_.records && to_.records(name)); }
+
+// Who watches or records here what the other has, and who does no longer. An own publisher who was asked to leave counts with its viewers: they go on with what comes
 // from there, from its first key frame.
 void sibling::look() {
   for (const auto& name : theirs_) {
-    if (door_.port == 0 || followed_.contains(name) || !to_.names.watched(name) || !to_.names.may_follow(name)) continue;
+    if (door_.port == 0 || followed_.contains(name) || !wanted(name) || !to_.names.may_follow(name)) continue;
     auto by = std::make_shared<stream_follower>(io_, to_.streams, name, to_.random(), [weak = weak_from_this(), name] {
       if (const auto self = weak.lock()) self->followed_.erase(name);
     });
@@ -217,7 +231,7 @@ void sibling::look() {
     by->start(door_);
   }
   for (auto at = followed_.begin(); at != followed_.end();) {
-    at->second.unwatched = to_.names.watched(at->first) ? 0 : at->second.unwatched + 1;
+    at->second.unwatched = wanted(at->first) ? 0 : at->second.unwatched + 1;
     if (at->second.unwatched <= looks_unwatched_max) {
       ++at;
       continue;

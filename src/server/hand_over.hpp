@@ -3,7 +3,7 @@
 // The old process (hand_over_to) starts the new one with its listening sockets, a control socket, and for each UDP socket a pair over which the two
 // pass on datagrams with connection ids of the other (net/quic_sibling.hpp). When the new one is ready, the old one accepts nobody any more, asks those
 // who can to come back over a new connection, and goes when the last connection has gone or its time is over. Until then each shows its viewers what is
-// published at the other (stream_follower.hpp).
+// published at the other (stream_follower.hpp), and the new one records.
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -60,6 +60,9 @@ class sibling : public std::enable_shared_from_this<sibling> {
     std::function<std::uint64_t()> random;
     std::function<void()> on_ready = nullptr;  // the other one accepts from now on
     std::function<void()> on_gone = nullptr;
+    // The directory of recordings is free; streams that somebody asked to record. Not said by a process that records nothing.
+    std::function<void(const std::vector<std::string>& demanded)> on_recordings = nullptr;
+    std::function<bool(const std::string& name)> records = nullptr;  // here, if it came here
   };
   // `door`: of the other, if it is known already.
   sibling(boost::asio::io_context& io, int control, seams to, sibling_door door);
@@ -67,6 +70,10 @@ class sibling : public std::enable_shared_from_this<sibling> {
   void say_ready(std::uint16_t port);
   // A name is published here, by a publisher of our own, or no longer.
   void tell(const std::string& name, bool published);
+  // Who wants what the other has; now and then it looks by itself.
+  void look();
+  // It may record now, and what somebody asked to.
+  void give_recordings(const std::vector<std::string>& demanded);
   void close();
   [[nodiscard]] bool there() const { return control_.is_open(); }
 
@@ -75,8 +82,8 @@ class sibling : public std::enable_shared_from_this<sibling> {
   void take(const std::string& line);
   void send(std::string line);
   void write();
-  void look();   // now and then: who wants what the other has
   void gone();
+  [[nodiscard]] bool wanted(const std::string& name) const;
 
   boost::asio::io_context& io_;
   boost::asio::local::stream_protocol::socket control_;

@@ -149,7 +149,8 @@ base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, 
     s->start_threads();
     if (s->inherited_ && s->inherited_->control >= 0) {
       if (auto opened = s->open_door(s->inherited_->door.secret); !opened) return std::move(opened).error();
-      s->meet(s->inherited_->control, s->inherited_->door, nullptr, nullptr);
+      // Without the other, nobody has the directory of recordings.
+      s->meet(s->inherited_->control, s->inherited_->door, nullptr, [self = s.get()] { self->take_recordings({}); });
       s->sibling_->say_ready(s->door_->port());
     }
     s->inherited_.reset();
@@ -162,6 +163,7 @@ base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, 
 
 base::result<void> server::open_recordings() {
   record::service_parts parts{};
+  parts.wait = inherited_ && inherited_->control >= 0;
   parts.on_complete = [this](const record::recording_facts& r) {
     if (!context_.hooks->wants(hook::record_done)) return;
     hook_question q;

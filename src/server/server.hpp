@@ -64,6 +64,8 @@ class server {
   // server_hand_over.cpp
   void hear_of_publications();
   base::result<void> open_door(const std::string& secret);
+  void give_recordings();
+  void take_recordings(const std::vector<std::string>& demanded);
   void meet(int control, sibling_door door, std::function<void()> on_ready, std::function<void()> on_gone);
   void leave(std::function<void()> left);
   void leave_when_empty(std::function<void()> left, base::instant by);

@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "base/escape.hpp"
 #include "base/hex.hpp"
 #include "base/log.hpp"
 #include "server/server_inner.hpp"
@@ -68,7 +69,9 @@ void server::meet(int control, sibling_door door, std::function<void()> on_ready
                       (void)!getrandom(&number, sizeof number, 0);
                       return number;
                     },
-                    std::move(on_ready), std::move(on_gone)};
+                    std::move(on_ready), std::move(on_gone),
+                    [this](const std::vector<std::string>& demanded) { take_recordings(demanded); },
+                    [this](const std::string& name) { return context_.recordings && context_.recordings->wants(name); }};
   sibling_ = std::make_shared<sibling>(io_, control, std::move(to), std::move(door));
   for (const auto& name : std::set(own_names_.begin(), own_names_.end())) sibling_->tell(name, true);
   sibling_->start();
@@ -139,9 +142,6 @@ handed_listener server::hand_out(const net::listen_address& as, std::size_t numb
 base::result<void> server::hand_over(const std::vector<std::string>& command, std::function<void()> left, std::function<void(int process)> ready) {
   if (stopping_) return base::error{base::error_kind::usage, "the server is stopping"};
   if (sibling_ && sibling_->there()) return base::error{base::error_kind::busy, "another process is taking over already, or the one before has not gone yet"};
-  if (context_.recordings && context_.recordings->enabled()) {
-    return base::error{base::error_kind::unsupported, "two processes cannot record into one directory: with record.directory set, restart instead"};
-  }
   if (auto opened = open_door(some_secret()); !opened) return opened;
 
   std::array<int, 2> control{-1, -1};
@@ -201,6 +201,7 @@ base::result<void> server::hand_over(const std::vector<std::string>& command, st
        [this, child, left = std::move(left), ready = std::move(ready)] {
          successor_ = child;
          ready(child);
+         give_recordings();
          leave(left);
        },
        [this, child] {
@@ -210,6 +211,30 @@ base::result<void> server::hand_over(const std::vector<std::string>& command, st
          log::error("process {}, which had taken over, has ended: nobody accepts connections any more", child);
        });
   return {};
+}
+
+// Two processes cannot record into one directory. What is recorded here ends in order and goes on there in another file; what is published here comes there
+// as to a viewer.
+void server::give_recordings() {
+  if (!context_.recordings || !context_.recordings->enabled()) return;
+  const auto demanded = context_.recordings->facts().demanded;
+  context_.recordings->give_away([weak = std::weak_ptr(alive_), &home = io_, demanded] {
+    boost::asio::post(home, [weak, demanded] {
+      if (const auto self = weak.lock(); self && (*self)->sibling_) (*self)->sibling_->give_recordings(demanded);
+    });
+  });
+}
+
+void server::take_recordings(const std::vector<std::string>& demanded) {
+  if (!context_.recordings || !context_.recordings->enabled()) return;
+  for (const auto& name : demanded) {
+    if (auto begun = context_.recordings->start(name); !begun) log::warning("hand over: {} is not recorded any more: {}", base::escaped(name), begun.error().text);
+  }
+  context_.recordings->take([weak = std::weak_ptr(alive_), &home = io_] {
+    boost::asio::post(home, [weak] {
+      if (const auto self = weak.lock(); self && (*self)->sibling_ && (*self)->sibling_->there()) (*self)->sibling_->look();
+    });
+  });
 }
 
 void server::leave(std::function<void()> left) {

@@ -1,5 +1,6 @@
 """One process takes over from another (SIGUSR2) while streams run: nobody is cut, publishers that can move do."""
 import contextlib
+import datetime
 import os
 import re
 import signal
@@ -11,7 +12,8 @@ import pytest
 
 from media import Decoded
 from process import until
-from test_http import get
+from test_http import fetch_json, get
+from test_record import RULES, listed
 
 
 @pytest.fixture
@@ -86,6 +88,37 @@ def test_our_publisher_moves_and_plain_viewers_stay(upgrade, procs, clip, tmp_pa
     assert push.running()
 
 
+@pytest.mark.parametrize("publisher", ["rtmpq", "rtmp", "ffmpeg"])
+def test_fifty_viewers_stay(upgrade, procs, clip, tmp_path, publisher):
+    """None of them can be asked to move, and none of them notices."""
+    server = upgrade
+    if publisher == "ffmpeg":
+        procs.start("ffmpeg", ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", clip.path, "-c", "copy", "-f", "flv", server.rtmp("live/a")])
+    else:
+        procs.millrace("push", "--loop", clip.path, server.url(publisher, "live/a"))
+    server.wait_publisher("live/a")
+    over_http = [tmp_path / f"http-{i}.flv" for i in range(40)]
+    over_rtmp = [tmp_path / f"rtmp-{i}.flv" for i in range(10)]
+    viewers = [procs.start("curl", ["curl", "-s", "-N", "-o", file, server.http("/live/a.flv")]) for file in over_http]
+    viewers += [procs.start("ffmpeg", ["ffmpeg", "-v", "error", "-y", "-i", server.rtmp("live/a"), "-c", "copy", "-flush_packets", "1", "-f", "flv", file]) for file in over_rtmp]
+
+    def all_grow():
+        sizes = {file: file.stat().st_size if file.exists() else 0 for file in over_http + over_rtmp}
+        until(lambda: all(file.exists() and file.stat().st_size > size + 20_000 for file, size in sizes.items()), timeout=30, what="fifty files growing")
+    all_grow()
+    mark, _ = take_over(server)
+    if publisher != "ffmpeg":
+        server.wait_publisher("live/a", after=mark)
+        server.process.wait_line("shown here as it comes from the other process", after=mark)
+    all_grow()
+    all_grow()
+    assert all(viewer.running() for viewer in viewers)
+    for viewer in viewers:
+        viewer.stop()
+    for file in over_http + over_rtmp:
+        assert dts_gaps(file) <= 1_100, file.name  # a GOP of the clip is a second long
+
+
 def test_a_publisher_that_cannot_move_is_seen_by_both(upgrade, procs, clip, tmp_path):
     server = upgrade
     publisher = procs.start("ffmpeg", ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", clip.path, "-c", "copy", "-f", "flv", server.rtmp("live/b")])
@@ -153,11 +186,33 @@ def test_an_address_that_is_gone_is_closed(procs, tmp_path):
         os.kill(successor, signal.SIGTERM)
 
 
-def test_with_recordings_it_is_refused(upgradable, tmp_path):
-    server = upgradable(f'[record]\ndirectory = "{tmp_path}/recordings"\n')
-    server.process.popen.send_signal(signal.SIGUSR2)
-    server.process.wait_line("hand over: two processes cannot record into one directory")
-    assert server.process.running()
+@pytest.mark.parametrize("moves", [True, False])
+def test_recordings_go_on_in_the_new_process(upgradable, procs, clip, tmp_path, moves):
+    """What the old one records ends in order; the rest is in the new one's file, also of a publisher that stays where it is."""
+    server = upgradable("[drain]\nupgrade_s = 60\n" + RULES.format(directory=tmp_path / "recordings", format="flv", more='start = "demand"')
+                        + '[[record.rules]]\nstreams = "show/*"\nformat = "mp4"\n')
+    names = ["show/rule", "live/asked"]
+    for name in names:
+        if moves:
+            procs.millrace("push", "--loop", clip.path, server.rtmp(name))
+        else:
+            procs.start("ffmpeg", ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", clip.path, "-c", "copy", "-f", "flv", server.rtmp(name)])
+        server.wait_publisher(name)
+    assert fetch_json(server, "/api/v1/recordings/start?name=live/asked", "POST")[0] == 200
+
+    def of(stream, number):
+        """Once there are so many of it, the newest with some seconds: the oldest first."""
+        found = sorted((r for r in listed(server) if r["stream"] == stream), key=lambda r: r["start"])
+        return found if len(found) == number and found[-1]["duration_ms"] > 2_500 else None
+    for name in names:
+        until(lambda: of(name, 1), timeout=30, what=f"a recording of {name}")
+    take_over(server)
+    for name in names:
+        first, second = until(lambda: of(name, 2), timeout=30, what=f"another recording of {name}")
+        assert (first["state"], second["state"]) == ("complete", "writing")
+        begin, again = (datetime.datetime.fromisoformat(r["start"]) for r in (first, second))
+        hole = (again - begin).total_seconds() - first["duration_ms"] / 1000
+        assert hole < 2, f"{name}: {hole} s are in neither file"  # GOPs of the clip are a second long
 
 
 def test_the_time_has_an_end(upgradable, procs, clip):
