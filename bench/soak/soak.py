@@ -201,8 +201,13 @@ def empty(server, before):
         if gone and left["millrace_open_descriptors"] <= before["millrace_open_descriptors"] + 1 or time.monotonic() > deadline:
             break
         time.sleep(1)
-    time.sleep(12)  # the server looks every five seconds for memory that can go back
-    return server.metrics()
+    # The server looks every five seconds for memory that can go back, and rests after it has.
+    calm, at = 0, left
+    while calm < 3 and time.monotonic() < deadline + 30:
+        time.sleep(5)
+        before_that, at = at, server.metrics()
+        calm = calm + 1 if abs(at["millrace_resident_memory_bytes"] - before_that["millrace_resident_memory_bytes"]) < 250_000 else 0
+    return at
 
 
 def main():

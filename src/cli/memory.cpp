@@ -1,6 +1,7 @@
 #include "cli/memory.hpp"
 
 #include <malloc.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -12,12 +13,18 @@ namespace millrace::cli {
 namespace {
 
 constexpr std::chrono::seconds look_every{5};
-constexpr std::size_t worth_it_least = 4u << 20, worth_it_part = 16;
-constexpr int rest = 500;  // times as long as it took: the larger the heaps, the longer they take to look through
+constexpr std::size_t worth_it_least = 1u << 20, worth_it_part = 32;
+constexpr int rest = 100;  // times as much as it took of this thread: the larger the heaps, the longer they take to look through
 
 struct memory_use {
   std::size_t given_out = 0, beside = 0;  // by the heaps; resident beyond that: what came to be freed, and what is no heap
 };
+
+[[maybe_unused]] std::chrono::nanoseconds used_of_this_thread() {
+  timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
 
 memory_use look_at_memory() {
   memory_use out;
@@ -57,15 +64,16 @@ void memory_returner::look() {
     most_given_out_ = std::max(most_given_out_, before.given_out);
     const auto worth_it = std::max(worth_it_least, most_given_out_ / worth_it_part);
     const bool much_free = before.beside > beside_ + worth_it || before.given_out + worth_it < most_given_out_;
-    if (const auto start = std::chrono::steady_clock::now(); much_free && start >= not_before_) {
+    if (const auto now = std::chrono::steady_clock::now(); much_free && now >= not_before_) {
+      const auto start = used_of_this_thread();
       ::malloc_trim(0);
-      const auto end = std::chrono::steady_clock::now();
+      const auto took = used_of_this_thread() - start;
       const auto after = look_at_memory();
       beside_ = after.beside;
       most_given_out_ = after.given_out;
-      not_before_ = end + rest * (end - start);
+      not_before_ = now + rest * took;
       base::log::debug("memory: {} kB went back to the system in {} us", (before.beside - std::min(before.beside, beside_)) >> 10,
-                       std::chrono::duration_cast<std::chrono::microseconds>(end - start).count());
+                       std::chrono::duration_cast<std::chrono::microseconds>(took).count());
     }
 #endif
     look();
