@@ -66,10 +66,7 @@ void bridge_flow::open() {
 }
 
 void bridge_flow::on_line_up() {
-  if (line_->sessions() > 1 && publishing_) {
-    queue_.suspend();
-    queue_.resume(clock_now());
-  }
+  if (line_->sessions() > 1 && publishing_) queue_.resume(clock_now());
   clock_.restart();
   if (!local_) {  // the program left while we dialled
     detach();

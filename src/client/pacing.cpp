@@ -1,6 +1,7 @@
 #include "client/pacing.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace millrace::client {
 namespace {
@@ -56,7 +57,7 @@ std::int64_t loop_clock::map(const media::frame& f) {
 void loop_clock::next_pass() {
   std::int64_t end = offset_ms_;
   for (auto& t : tracks_) {
-    if (t.seen) end = std::max(end, t.last + (t.duration > 0 ? t.duration : joint_ms));
+    if (std::exchange(t.seen, false)) end = std::max(end, t.last + (t.duration > 0 ? t.duration : joint_ms));
   }
   offset_ms_ = end;
   first_ms_.reset();

@@ -60,8 +60,8 @@ class loop_clock {
  private:
   struct track {
     std::int64_t last = 0;      // as mapped
-    std::int64_t duration = 0;  // distance of the last two
-    bool seen = false;
+    std::int64_t duration = 0;  // distance of the last two of one pass
+    bool seen = false;          // in this pass
   };
   track& of(media::frame_kind kind) { return kind == media::frame_kind::audio ? tracks_[0] : tracks_[1]; }
 

@@ -120,6 +120,19 @@ TEST(loop_clock, configuration_at_the_time_of_its_frame_does_not_shorten_the_pas
   EXPECT_EQ(c.map(at(frame_kind::video, 0)), 80);
 }
 
+// One picture beside the sound, as of a logo: its distance to that of the next pass is no duration.
+TEST(loop_clock, a_track_of_one_frame_leaves_no_hole) {
+  loop_clock c;
+  for (std::int64_t pass = 0; pass < 5; ++pass) {
+    if (pass > 0) c.next_pass();
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_EQ(c.map(at(frame_kind::audio, i * 20)), pass * 2'000 + i * 20);
+      if (i != 50) continue;
+      EXPECT_EQ(c.map(at(frame_kind::video, i * 20)), pass * 2'000 + i * 20);
+    }
+  }
+}
+
 TEST(loop_clock, a_pass_of_one_frame_still_moves_on) {
   loop_clock c;
   for (std::int64_t pass = 0; pass < 5; ++pass) {

@@ -95,6 +95,7 @@ void publish_queue::suspend() {
 }
 
 void publish_queue::resume(base::instant now) {
+  suspend();
   suspended_ = false;
   wait_for_key_ = has_video_;
   for (const auto& h : heads_.frames()) {

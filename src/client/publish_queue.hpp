@@ -32,7 +32,7 @@ class publish_queue {
   std::optional<media::frame> pop();
   // No session: media is dropped as it comes, metadata and configurations are remembered.
   void suspend();
-  // A new session: metadata and configurations first, then media from the next key frame (or any audio where there is no video).
+  // A new session: what waits is dropped; metadata and configurations first, then media from the next key frame (or any audio where there is no video).
   void resume(base::instant now);
 
  private:

@@ -155,6 +155,18 @@ TEST(publish_queue, a_new_session_begins_with_the_newest_heads_and_a_key_frame) 
   EXPECT_EQ(profile, 77);
 }
 
+TEST(publish_queue, what_waits_when_a_new_session_begins_is_dropped) {
+  publish_queue q({});
+  q.push(video_config(66), t0);
+  q.push(key(0), t0);
+  q.push(delta(40), t0);
+  q.resume(t0);
+  q.push(delta(80), t0);
+  q.push(key(120), t0);
+  EXPECT_EQ(drain(q), "C K120 ");
+  EXPECT_EQ(q.frames_dropped(), 3U);
+}
+
 TEST(publish_queue, tracks_of_one_codec_keep_their_own_configuration) {
   publish_queue q({});
   for (std::uint8_t track = 0; track < 3; ++track) {

@@ -85,9 +85,7 @@ void push::on_line_up() {
   if (finished_) return;  // the server's answer crossed the wish to stop
   state_ = link_state::live;
   if (sessions() > 1) {
-    const auto now = clock_now();
-    queue_.suspend();
-    queue_.resume(now);
+    queue_.resume(clock_now());
     if (!live_input()) {
       // A file waited meanwhile. It goes on where a decoder can begin.
       skipping_ = queue_.waiting_for_key();
