@@ -265,6 +265,30 @@ TEST(server_publish, P10_transport_loss_ends_once) {
   EXPECT_FALSE(c.server.poll_timeout());
 }
 
+// What the peer sent behind the request has ended the session before the driver came to it.
+TEST(server_publish, P10_a_request_that_is_answered_too_late_has_ended_once) {
+  for (const bool refuse : {false, true}) {
+    scripted_client c;
+    c.connect();
+    c.call("createStream", 4);
+    const auto published = c.events.size();
+    auto sent = encode_chunks(make_command(1, "publish", 5, amf0::null{}, {"a", "live"}), c.chunk_size).flatten();
+    const auto broken = encode_chunks(media_message(message_type::set_chunk_size, 0, 0, {0, 0, 0, 0}), c.chunk_size).flatten();
+    sent.insert(sent.end(), broken.begin(), broken.end());
+    c.accept = !refuse;
+    c.server.receive(c.now, sent);
+    EXPECT_TRUE(c.server.is_closed());
+    const auto request = c.server.poll_event();
+    ASSERT_TRUE(request && std::holds_alternative<publish_requested>(*request));
+    refuse ? c.server.reject_publish(1, {"error", "NetStream.Publish.Denied", "no"}) : c.server.accept_publish(1);
+    c.settle();
+    ASSERT_EQ(c.events.size(), published + 2);
+    EXPECT_TRUE(std::holds_alternative<publish_ended>(c.events[published]));
+    EXPECT_TRUE(std::holds_alternative<closed>(c.events.back()));
+    EXPECT_EQ(c.got.count("NetStream.Publish.Start") + c.got.count("NetStream.Publish.Denied"), 0);
+  }
+}
+
 TEST(server_publish, P10_silent_publisher_loses_its_name) {
   auto c = publishing();
   c.advance(20s);

@@ -4,6 +4,8 @@
 // (`receive`, `on_timer`); commands; what to do (`poll_event`, `poll_output`, `poll_timeout`).
 // The driver's loop after anything that happened: drain poll_event (answering as it goes), then hand poll_output to
 // the transport, then re-arm its timer with poll_timeout.
+// What came behind a request may have ended the session before the driver sees it: an answer then does nothing, and the request ends
+// once like one that was granted.
 // Commands count as given at the time of the last receive or on_timer: call on_timer(now) before an answer that took a while.
 // Never blocks, reads no clock, allocates by bytes received. One thread. A session that failed emits `closed` once
 // and ignores everything after it; output queued before (an onStatus that says why) is still to be flushed.
