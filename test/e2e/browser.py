@@ -23,11 +23,19 @@ def available():
     return bool(shutil.which("chromedriver") and (shutil.which("chromium") or shutil.which("chromium-browser")))
 
 
+def driver_port(procs, attempts=5):
+    """The port of a new chromedriver. It takes a free one of IPv6 and wants the same of IPv4; where somebody has that, it ends, and is to be started again."""
+    for _ in range(attempts):
+        driver = procs.start("chromedriver", ["chromedriver", "--port=0"])
+        said = driver.wait_line(r"started successfully on port (\d+)|IPv4 port not available", timeout=30)
+        if said[1]:
+            return said[1]
+    raise AssertionError(f"chromedriver found no port in {attempts} attempts")
+
+
 class Browser:
     def __init__(self, procs, profile, *flags, size=(1280, 900)):
-        driver = procs.start("chromedriver", ["chromedriver", "--port=0"])
-        port = driver.wait_line(r"started successfully on port (\d+)", timeout=30)[1]
-        self.base = f"http://127.0.0.1:{port}"
+        self.base = f"http://127.0.0.1:{driver_port(procs)}"
         options = {"args": [*FLAGS, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}", *flags], "binary": shutil.which("chromium") or shutil.which("chromium-browser")}
         answer = self._call("POST", "/session", {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}}})
         self.session = f"/session/{answer['sessionId']}"
