@@ -202,6 +202,11 @@ void packager::advance(std::int64_t at_ms, bool key) {
     close_part(boundary);
     if (run_->part_ms + part_bound_ms() - run_->segment_ms > segment_bound_ms()) close_segment();
   }
+  // A frame that comes much later than frames did belongs behind a segment that had room for one at the usual distance.
+  if (const auto bound = run_->segment_ms + segment_bound_ms(); at_ms > bound) {
+    if (bound > run_->part_ms && muxer_.has_before(bound)) close_part(bound);
+    close_segment();
+  }
   run_->newest_ms = std::max(run_->newest_ms, at_ms);
   if (segment_is_due(at_ms, key)) {
     if (at_ms > run_->part_ms) close_part(at_ms);

@@ -172,6 +172,20 @@ TEST(packager, without_key_frames_a_segment_ends_where_the_target_duration_makes
   EXPECT_FALSE(s.client.newest().independent_segments);
 }
 
+TEST(packager, a_picture_that_is_late_does_not_make_a_segment_too_long) {
+  watched s;
+  with_configs(s, true, false);
+  for (std::int64_t t = 0; t <= 4440; t += 40) s.push(t == 0 || t == 2000 ? key(t) : inter(t));
+  // One more at the usual distance had room; this one comes in the same part, but passes the target duration.
+  for (std::int64_t t = 4640; t < 8000; t += 40) s.push(t == 6000 ? key(t) : inter(t));
+  const auto& p = s.client.newest();
+  EXPECT_EQ(p.target_s, 2);
+  EXPECT_EQ(p.discontinuity_sequence, 0u);
+  ASSERT_GE(s.client.seen.size(), 4u);
+  EXPECT_EQ(std::next(s.client.seen.begin())->second.ms, 2499);
+  EXPECT_EQ(std::next(s.client.seen.begin(), 2)->second.ms, 1501) << "up to the key frame";
+}
+
 TEST(packager, the_first_segment_decides_the_target_duration) {
   for (const auto& [gop, target] : {std::pair{50, 2}, {59, 2}, {61, 3}, {74, 3}, {90, 4}, {100, 4}}) {
     watched s;
