@@ -107,6 +107,11 @@ struct scanner {
       run.skip(((has & 1) != 0 ? 4u : 0u) + ((has & 4) != 0 ? 4u : 0u));
       const bool timed = (has & 0x100) != 0;
       const std::size_t behind = ((has & 0x200) != 0 ? 4u : 0u) + ((has & 0x400) != 0 ? 4u : 0u) + ((has & 0x800) != 0 ? 4u : 0u);
+      // Samples that say nothing of their own take no bytes, so that any number of them may be claimed.
+      if (!timed && behind == 0) {
+        at += std::uint64_t{count} * usual;
+        return;
+      }
       for (std::uint32_t i = 0; i < count; ++i) {
         if (timed && run.remaining() < 4) break;
         at += timed ? run.u32().value() : usual;

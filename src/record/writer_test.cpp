@@ -229,6 +229,41 @@ TEST(fmp4_writer, a_codec_that_it_cannot_carry_is_said_once_and_the_other_track_
   EXPECT_GT(scan_mp4(reader_of(file.bytes), file.bytes.size()).duration_ms, 3'900);
 }
 
+using file_bytes = std::vector<std::uint8_t>;
+
+file_bytes box(std::string_view type, std::initializer_list<file_bytes> content) {
+  base::byte_writer out;
+  std::size_t size = 8;
+  for (const auto& each : content) size += each.size();
+  out.u32(static_cast<std::uint32_t>(size)).text(type);
+  for (const auto& each : content) out.bytes(each);
+  return std::move(out).take();
+}
+file_bytes words(std::initializer_list<std::uint32_t> values) {
+  base::byte_writer out;
+  for (const auto value : values) out.u32(value);
+  return std::move(out).take();
+}
+
+// Whoever can write into the directory could keep the server busy for hours with a small file: a thousand times 4 G samples of no bytes each.
+TEST(scan_mp4, samples_that_say_nothing_are_counted_at_once) {
+  file_bytes runs;
+  for (int i = 0; i < 1000; ++i) {
+    const auto run = box("trun", {words({0, 0xFFFF'FFFF})});
+    runs.insert(runs.end(), run.begin(), run.end());
+  }
+  const auto head = words({0, 0, 0});  // version and flags, two times
+  const auto track = box("trak", {box("tkhd", {head, words({1})}), box("mdia", {box("mdhd", {head, words({1'000'000})})})});
+  const auto moov = box("moov", {track, box("mvex", {box("trex", {words({0, 1, 1, 20})})})});
+  const auto moof = box("moof", {box("traf", {box("tfhd", {words({0, 1})}), box("tfdt", {words({0, 0})}), runs})});
+  file_bytes file;
+  for (const auto& each : {box("ftyp", {words({0, 0})}), moov, moof, box("mdat", {})}) file.insert(file.end(), each.begin(), each.end());
+  const auto facts = scan_mp4(reader_of(file), file.size());
+  EXPECT_TRUE(facts.readable);
+  EXPECT_EQ(facts.whole_bytes, file.size());
+  EXPECT_EQ(facts.duration_ms, 85'899'345'900) << "1000 * (2^32 - 1) * 20 / 1e6 s";
+}
+
 // Eight hours of pictures at 30/s and sound of 44.1 kHz, both in RTMP's milliseconds: they stay in step in the file.
 TEST(writers, eight_hours_stay_in_step) {
   constexpr std::int64_t hours = 8 * 3'600'000;
