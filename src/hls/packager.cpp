@@ -175,6 +175,11 @@ void packager::begin_run(const media::frame& f) {
 // How long a segment may become: rounded to the nearest second it is the target duration at most.
 std::int64_t packager::segment_bound_ms() const { return to_->target_s() > 0 ? to_->target_s() * 1000 + 499 : to_->how().segment_max.count(); }
 
+// Where the open part has to end, although nothing but a frame behind that may have come: it and its segment get no longer.
+std::int64_t packager::next_boundary_ms() const {
+  return std::min(run_->part_ms + part_bound_ms(), run_->segment_ms + segment_bound_ms());
+}
+
 bool packager::segment_is_due(std::int64_t at_ms, bool key) const {
   const auto length = at_ms - run_->segment_ms;
   if (length <= 0) return false;
@@ -189,23 +194,20 @@ bool packager::segment_is_due(std::int64_t at_ms, bool key) const {
 
 // The clock says `at_ms`, of a frame that waits in the muxer already.
 void packager::advance(std::int64_t at_ms, bool key) {
-  while (at_ms - run_->part_ms > part_bound_ms()) {
-    const auto boundary = run_->part_ms + part_bound_ms();
-    if (!muxer_.has_before(boundary)) {
-      // Nothing at all for the length of a part: a hole. What is declared stays true only if time begins anew behind it.
-      close_segment();
-      discontinuous_ = true;
-      run_->offset_ms = time_.wall_ms(time_.now()) - at_ms;
-      run_->part_ms = run_->segment_ms = at_ms;
-      break;
+  for (auto boundary = next_boundary_ms(); at_ms > boundary; boundary = next_boundary_ms()) {
+    if (muxer_.has_before(boundary)) {
+      close_part(boundary);
+      if (run_->part_ms + part_bound_ms() - run_->segment_ms > segment_bound_ms()) close_segment();
+      continue;
     }
-    close_part(boundary);
-    if (run_->part_ms + part_bound_ms() - run_->segment_ms > segment_bound_ms()) close_segment();
-  }
-  // A frame that comes much later than frames did belongs behind a segment that had room for one at the usual distance.
-  if (const auto bound = run_->segment_ms + segment_bound_ms(); at_ms > bound) {
-    if (bound > run_->part_ms && muxer_.has_before(bound)) close_part(bound);
+    const bool hole = boundary - run_->part_ms >= std::min(part_bound_ms(), segment_bound_ms());
     close_segment();
+    if (!hole) continue;  // the segment was full, no more than that
+    // Nothing at all for the length of a part: a hole. What is declared stays true only if time begins anew behind it.
+    discontinuous_ = true;
+    run_->offset_ms = time_.wall_ms(time_.now()) - at_ms;
+    run_->part_ms = run_->segment_ms = at_ms;
+    break;
   }
   run_->newest_ms = std::max(run_->newest_ms, at_ms);
   if (segment_is_due(at_ms, key)) {

@@ -65,6 +65,7 @@ class packager final : public hub::viewer {
   void note_interval(const media::frame& f);
   [[nodiscard]] bool segment_is_due(std::int64_t at_ms, bool key) const;
   [[nodiscard]] std::int64_t segment_bound_ms() const;
+  [[nodiscard]] std::int64_t next_boundary_ms() const;
   [[nodiscard]] std::int64_t part_bound_ms() const { return part_target_ms_ > 0 ? part_target_ms_ : segment_bound_ms(); }
 
   const std::shared_ptr<presentation> to_;
