@@ -175,7 +175,7 @@ void packager::begin_run(const media::frame& f) {
 // How long a segment may become: rounded to the nearest second it is the target duration at most.
 std::int64_t packager::segment_bound_ms() const { return to_->target_s() > 0 ? to_->target_s() * 1000 + 499 : to_->how().segment_max.count(); }
 
-// Where the open part has to end, although nothing but a frame behind that may have come: it and its segment get no longer.
+// Where the open part ends at the latest, so that neither it nor its segment gets longer than the playlist declares.
 std::int64_t packager::next_boundary_ms() const {
   return std::min(run_->part_ms + part_bound_ms(), run_->segment_ms + segment_bound_ms());
 }
