@@ -118,10 +118,12 @@ class Want:
         return played.pictures >= self.pictures and played.samples >= self.samples
 
 
-def framecrc(path, video_stream):
-    """Checksums and samples of a framecrc file that may still grow."""
-    pictures, samples = [], 0
+def framecrc(path):
+    """Checksums and samples of a framecrc file that may still grow. Which of its tracks is the picture its head says: mpv begins with the one that is ready first."""
+    pictures, samples, video_stream = [], 0, None
     for line in (path.read_text().splitlines() if path.exists() else []):
+        if media := re.match(r"#media_type (\d+): video", line):
+            video_stream = int(media[1])
         fields = [field.strip() for field in line.split(",")]
         if not line[:1].isdigit() or len(fields) < 6:
             continue
@@ -165,7 +167,7 @@ def play_ffmpeg(procs, url, out, want):
                                            "-flush_packets", "1", "-f", "framecrc", "-y", crc])
 
     def look():
-        pictures, samples = framecrc(crc, 0 if want.pictures else None)
+        pictures, samples = framecrc(crc)
         return Played(len(pictures), samples, checksums=pictures)
     return watch(player, look, want)
 
@@ -247,7 +249,7 @@ def play_mpv(procs, url, out, want):
                                  "--ofopts=flush_packets=1", url])
 
     def look():
-        pictures, samples = framecrc(crc, 0 if want.pictures else None)
+        pictures, samples = framecrc(crc)
         return Played(len(pictures), samples, checksums=pictures)
     return watch(player, look, want)
 
