@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # ./x test: sourced by ./x. Each part leaves its log in build/test-logs and adds to the three sums.
 
 passed=0 failed=0 skipped=0
@@ -124,6 +124,7 @@ test_unit_whole() {
     done
   done
   # One more than there are cores: many tests wait for a peer's deadline. The longest come first.
+  # shellcheck disable=SC2016  # for the inner shell to expand
   printf '%s\n' "${runs[@]}" | sort -k2,2nr | xargs -P "$((jobs + 1))" -L 1 bash -c '
     GTEST_TOTAL_SHARDS=$3 GTEST_SHARD_INDEX=$4 MILLRACE_TEST_SHARDS=$5 \
       timeout 600 "build/$0/millrace_$2_test" --gtest_color=no >"$1/unit-$2-$5-$4.log" 2>&1

@@ -62,6 +62,12 @@ struct track {
   [[nodiscard]] bool agrees() const { return used && used->same_stream(*config); }
 };
 
+// The configuration that a frame brings itself, if the track has none for it: MP3 has no message for that, also in the middle of something else.
+std::optional<track_config> own_config(const track& t, const track_body& body) {
+  if (t.config && (t.config->codec == body.codec || body.codec != codecs::mp3)) return std::nullopt;
+  return config_of_frame(t.kind, body);
+}
+
 }  // namespace
 
 std::string_view name(container c) { return c == container::fmp4 ? "MP4" : "MPEG-TS"; }
@@ -85,7 +91,7 @@ struct muxer::state {
     errors.push_back({error_kind::unsupported, std::move(text)});
   }
   void take_config(track& t, const track_body& body);
-  [[nodiscard]] bool restarts(const track& t, const track_body& body, std::int64_t dts_ms) const;
+  [[nodiscard]] bool restarts(const track& t, const track_config& config, const track_body& body, std::int64_t dts_ms) const;
   void restart();
   void cut(std::int64_t at_ms);
   bool open(std::int64_t first_ms, const item* key);
@@ -117,13 +123,13 @@ void muxer::state::take_config(track& t, const track_body& body) {
   }
 }
 
-// Whether this frame cannot go on in what was begun.
-bool muxer::state::restarts(const track& t, const track_body& body, std::int64_t dts_ms) const {
+// Whether this frame, which is of `config`, cannot go on in what was begun.
+bool muxer::state::restarts(const track& t, const track_config& config, const track_body& body, std::int64_t dts_ms) const {
   if (t.is_video()) {
     if (!body.key) return false;
-    return t.used ? !t.agrees() || held_since_ms : output != nullptr;
+    return t.used ? !t.used->same_stream(config) || held_since_ms : output != nullptr;
   }
-  if (t.used ? t.agrees() : output == nullptr) return false;
+  if (t.used ? t.used->same_stream(config) : output == nullptr) return false;
   return !video.used || (held_since_ms && dts_ms - *held_since_ms > wait_for_key_ms);
 }
 
@@ -133,8 +139,9 @@ bool muxer::starts_anew(const media::frame& f) const {
   const auto body = body_of(f, f.kind == frame_kind::video ? s.options.video_track : s.options.audio_track);
   const auto& t = f.kind == frame_kind::video ? s.video : s.audio;
   if (!body || !body->frame || !can_carry(s.options.to, body->codec)) return false;
-  if (t.config && t.config->codec == body->codec) return s.restarts(t, *body, f.dts_ms);
-  return !t.used && s.output && !t.is_video() && config_of_frame(f.kind, *body).has_value() && !s.video.used;
+  const auto own = own_config(t, *body);
+  const auto& config = own ? own : t.config;
+  return config && config->codec == body->codec && s.restarts(t, *config, *body, f.dts_ms);
 }
 
 void muxer::push(const media::frame& f) {
@@ -148,11 +155,9 @@ void muxer::push(const media::frame& f) {
     return;
   }
   if (body->config) return s.take_config(t, *body);
-  if (!t.config || (t.config->codec != body->codec && body->codec == codecs::mp3)) {
-    if (auto config = config_of_frame(f.kind, *body)) t.config = std::move(config);
-  }
+  if (auto own = own_config(t, *body)) t.config = std::move(own);
   if (!t.config || t.config->codec != body->codec) return;
-  if (s.restarts(t, *body, f.dts_ms)) s.restart();
+  if (s.restarts(t, *t.config, *body, f.dts_ms)) s.restart();
   const bool fits = t.used ? t.agrees() : s.output == nullptr;
   if (!fits) {
     if (!t.is_video() && !s.held_since_ms) s.held_since_ms = f.dts_ms;

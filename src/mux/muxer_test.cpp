@@ -262,6 +262,19 @@ TEST(muxer, another_configuration_ends_what_was_and_begins_anew_at_its_key_frame
   EXPECT_EQ(runs(begun[1].bytes).at(0).begin, 80u * 90);
 }
 
+// Whoever cuts at places of its own would get what goes out at the change as if it were of the time behind it.
+TEST(muxer, mp3_behind_another_sound_begins_anew_and_says_so_before) {
+  muxer m;
+  m.push(audio_config(0));
+  m.push(audio(0));
+  const auto mp3 = make(media::frame_kind::audio, 21, "2f fffb9064");
+  EXPECT_TRUE(m.starts_anew(mp3));
+  m.push(mp3);
+  EXPECT_EQ(drain(m).size(), 2u) << "what was pushed before";
+  EXPECT_FALSE(m.starts_anew(mp3));
+  EXPECT_EQ(m.queued_frames(), 1u);
+}
+
 TEST(muxer, sound_that_comes_later_joins_at_a_key_frame) {
   muxer m;
   m.push(video_config(0));

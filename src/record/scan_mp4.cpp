@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 
 #include "base/bytes.hpp"
@@ -131,7 +132,7 @@ struct scanner {
     }
     if (!any) return movie_ms;
     const auto seconds = end - begin;
-    return seconds > 0 && seconds < 1e9 ? static_cast<std::int64_t>(seconds * 1000 + 0.5) : 0;
+    return seconds > 0 && seconds < 1e9 ? std::llround(seconds * 1000) : 0;
   }
 };
 
