@@ -59,7 +59,6 @@ struct track {
   bool any = false;
 
   [[nodiscard]] bool is_video() const { return kind == frame_kind::video; }
-  [[nodiscard]] bool agrees() const { return used && used->same_stream(*config); }
 };
 
 // The configuration that a frame brings itself, if the track has none for it: MP3 has no message for that, also in the middle of something else.
@@ -158,7 +157,7 @@ void muxer::push(const media::frame& f) {
   if (auto own = own_config(t, *body)) t.config = std::move(own);
   if (!t.config || t.config->codec != body->codec) return;
   if (s.restarts(t, *t.config, *body, f.dts_ms)) s.restart();
-  const bool fits = t.used ? t.agrees() : s.output == nullptr;
+  const bool fits = t.used ? t.used->same_stream(*t.config) : s.output == nullptr;
   if (!fits) {
     if (!t.is_video() && !s.held_since_ms) s.held_since_ms = f.dts_ms;
     return;
