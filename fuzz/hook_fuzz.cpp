@@ -1,9 +1,29 @@
 // What peers say on its way into hooks, and what back ends answer: JSON stays JSON, a form has each field of ours once, and only an answer that says yes is one.
+#include <algorithm>
 #include <boost/json.hpp>
+#include <map>
+#include <string>
 
+#include "http/request.hpp"
 #include "operations.hpp"
 #include "rtmp/names.hpp"
 #include "server/hook_text.hpp"
+
+namespace {
+
+// The name of a field as the most careless of parsers reads it: without spaces before it, cut at NUL or '[', in any case, and '.' and ' ' as '_'.
+std::string as_read(const std::string& field) {
+  const auto name = millrace::http::percent_decoded(std::string_view(field).substr(0, field.find('=')), true);
+  std::string out;
+  for (const char c : name.value_or(std::string())) {
+    if (c == '\0' || c == '[') break;
+    if (out.empty() && c >= 0 && c <= ' ') continue;
+    out += c == '.' || c == ' ' ? '_' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return out;
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace millrace;
@@ -26,10 +46,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::require(!wrong && value.is_object() && value.as_object().contains("action"));
   } else {
     const auto fields = "&" + request.body;
-    for (const std::string_view own : {"&addr=", "&call=", "&app=", "&clientid=", "&name="}) {
-      const auto first = fields.find(own);
-      fuzz::require(first == std::string::npos || fields.find(own, first + 1) == std::string::npos);
+    std::map<std::string, int> seen;
+    for (std::size_t at = 0; at < fields.size();) {
+      const auto next = std::min(fields.find_first_of("&;", at + 1), fields.size());
+      ++seen[as_read(fields.substr(at + 1, next - at - 1))];
+      at = next;
     }
+    for (const auto* own : {"addr", "call", "app", "clientid", "name", "type", "path"}) fuzz::require(!seen.contains(own) || seen.at(own) == 1);
     fuzz::require(fields.find("&addr=192.0.2.1") != std::string::npos);
   }
   http::client_response r;

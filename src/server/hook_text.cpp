@@ -69,18 +69,28 @@ std::string_view call(hook what) {
   return own;
 }
 
-// A back end reads ?key=… of the stream name as a field of the form. As sent: it is encoded already. What would say a field of ours again is left out,
-// because many back ends take the last one of a name, and the peer is not to choose its own address.
-void add_query(std::string& body, std::string_view query) {
+// Whether every parser of forms reads it as it stands, and as no field of ours. Others trim names, end them at a NUL or at '[', take '.' for '_', or know no case.
+bool is_the_peers_own(std::string_view name) {
   static constexpr std::array own{"app", "flashver", "swfurl", "tcurl", "pageurl", "addr", "clientid", "call", "name", "type", "start", "duration", "reset", "recorder", "path"};
+  std::string lower;
+  for (const char c : name) {
+    if (!base::is_unreserved(c) || c == '.' || c == '~') return false;
+    lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return !lower.empty() && std::find(own.begin(), own.end(), lower) == own.end();
+}
+
+// A back end reads ?key=… of the stream name as a field of the form. As sent: it is encoded already; but many back ends take the last one of a name, and the
+// peer is not to choose its own address. So a name that could become a field of ours is left out, and no value has the ';' at which some parsers split.
+void add_query(std::string& body, std::string_view query) {
   while (!query.empty()) {
     const auto end = query.find('&');
     const auto one = query.substr(0, end);
     query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
-    const auto key = http::percent_decoded(one.substr(0, one.find('=')), true);
-    if (one.empty() || !key || std::find(own.begin(), own.end(), *key) != own.end()) continue;
+    const auto name = http::percent_decoded(one.substr(0, one.find('=')), true);
+    if (!name || !is_the_peers_own(*name)) continue;
     body += '&';
-    body += one;
+    base::append_percent_encoded(body, one, [](char c) { return c != ';'; });
   }
 }
 

@@ -98,6 +98,18 @@ TEST(HookText, AQueryCannotSpeakForTheServer) {
   EXPECT_TRUE(body.ends_with("&type=live&ok=1")) << body;
 }
 
+// A name that a back end's parser makes one of ours out of: PHP trims it, ends it at a NUL and at '[', and writes '_' for '.'; others split at ';' too, or know no case.
+TEST(HookText, AQueryCannotSpeakForTheServerByWhatABackEndMakesOfNames) {
+  for (const auto* name : {"%20name", "+addr", "app%00", "name[]", "name%5B%5D", "name[", "NAME", "Addr", "%41DDR", "name%20", "x;name", "%09name", "name.", "", "%ffname"}) {
+    auto q = question(hook::publish);
+    q.query = std::string(name) + "=alice&ok-1_A=1";
+    EXPECT_TRUE(form(q).ends_with("&type=live&ok-1_A=1")) << name;
+  }
+  auto q = question(hook::publish);
+  q.query = "x=1;name=alice&y;name=b&flag";
+  EXPECT_TRUE(form(q).ends_with("&type=live&x=1%3Bname=alice&flag")) << form(q);
+}
+
 TEST(HookText, JsonAnswers) {
   const auto allowed = [](const http::client_response& r) { return decode_hook(hook_form::json, hook::publish, r).allowed; };
   for (const auto* yes : {"0", "{\"code\":0}", "{\"code\": 0, \"msg\": \"OK\"}", " 0\n", "0.0"}) EXPECT_TRUE(allowed(answer(200, yes))) << yes;
