@@ -11,20 +11,6 @@ bool counted(const boost::asio::ip::address& address) { return !unmapped(address
 
 }  // namespace
 
-address_table::key address_table::key_of(const boost::asio::ip::address& address) {
-  const auto plain = unmapped(address);
-  key made{};
-  if (plain.is_v4()) {
-    const auto bytes = plain.to_v4().to_bytes();
-    made[10] = made[11] = 0xff;
-    std::copy(bytes.begin(), bytes.end(), made.begin() + 12);
-  } else {
-    const auto bytes = plain.to_v6().to_bytes();
-    std::copy_n(bytes.begin(), 8, made.begin());
-  }
-  return made;
-}
-
 double address_table::used_now(const record& of, base::instant now) const {
   return std::max(0.0, of.used - rate_ * std::chrono::duration<double>(now - of.at).count());
 }
@@ -38,13 +24,13 @@ address_table::verdict address_table::judge(const record& of, base::instant now)
 address_table::verdict address_table::look(const boost::asio::ip::address& address, base::instant now) const {
   if (!counted(address)) return verdict::admitted;
   const std::lock_guard held(lock_);
-  const auto found = counts_.find(key_of(address));
+  const auto found = counts_.find(block_of(address));
   return judge(found == counts_.end() ? record{} : found->second, now);
 }
 
 std::shared_ptr<void> address_table::take(const boost::asio::ip::address& address, base::instant now) {
   if (!counted(address)) return std::make_shared<int>();
-  const auto at = key_of(address);
+  const auto at = block_of(address);
   {
     const std::lock_guard held(lock_);
     const auto found = counts_.find(at);
@@ -58,7 +44,7 @@ std::shared_ptr<void> address_table::take(const boost::asio::ip::address& addres
   return {static_cast<void*>(this), [table = shared_from_this(), at](void*) { table->give_back(at); }};
 }
 
-void address_table::give_back(const key& at) {
+void address_table::give_back(const address_block& at) {
   const std::lock_guard held(lock_);
   const auto found = counts_.find(at);
   if (found == counts_.end() || --found->second.open > 0) return;

@@ -1,14 +1,13 @@
 // How many connections each address has: one client must not take every place.
 #pragma once
-#include <array>
 #include <boost/asio/ip/address.hpp>
 #include <cstddef>
-#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 
 #include "base/time.hpp"
+#include "net/address_block.hpp"
 
 namespace millrace::net {
 
@@ -29,10 +28,7 @@ class address_table : public std::enable_shared_from_this<address_table> {
   }
 
  private:
-  // An IPv4 address in mapped form, or the first 64 bits of an IPv6 address: one home or server has a whole /64.
-  using key = std::array<std::uint8_t, 16>;
-  static key key_of(const boost::asio::ip::address& address);
-  void give_back(const key& at);
+  void give_back(const address_block& at);
 
   struct record {
     std::size_t open = 0;
@@ -47,7 +43,7 @@ class address_table : public std::enable_shared_from_this<address_table> {
   const std::size_t most_;
   const double rate_;
   mutable std::mutex lock_;
-  std::map<key, record> counts_;
+  std::map<address_block, record> counts_;
   std::size_t idle_ = 0;
 };
 

@@ -136,28 +136,30 @@ access_decision may_play_recordings(const access_rules& rules, const ip::address
 
 bool failure_guard::locked_out(const ip::address& address, base::instant now) {
   const std::lock_guard held(lock_);
-  const auto found = records_.find(address);
-  if (found == records_.end()) return false;
-  auto& times = found->second.times;
-  while (!times.empty() && now - times.front() > window) times.pop_front();
-  if (times.empty()) {
-    records_.erase(found);
-    return false;
-  }
-  return times.size() >= failures_max;
+  forget_old(now);
+  const auto found = by_address_.find(net::block_of(address));
+  if (found == by_address_.end()) return false;
+  const auto& times = found->second->times;
+  return times.size() >= failures_max && now - times.front() <= window;
 }
 
 void failure_guard::failed(const ip::address& address, base::instant now) {
   const std::lock_guard held(lock_);
-  if (records_.size() >= addresses_max) forget_old(now);
-  auto& times = records_[address].times;
+  const auto block = net::block_of(address);
+  const auto [at, fresh] = by_address_.try_emplace(block);
+  if (fresh) at->second = records_.insert(records_.end(), {block, {}});
+  records_.splice(records_.end(), records_, at->second);
+  auto& times = at->second->times;
   times.push_back(now);
   if (times.size() > failures_max) times.pop_front();
+  forget_old(now);
 }
 
 void failure_guard::forget_old(base::instant now) {
-  std::erase_if(records_, [&](const auto& item) { return now - item.second.times.back() > window; });
-  if (records_.size() >= addresses_max) records_.erase(records_.begin());
+  while (!records_.empty() && (records_.size() > addresses_max || now - records_.front().times.back() > window)) {
+    by_address_.erase(records_.front().of);
+    records_.pop_front();
+  }
 }
 
 }  // namespace millrace::server

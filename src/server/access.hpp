@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "base/pattern.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "net/address_block.hpp"
 #include "server/allowance.hpp"
 #include "server/jwt.hpp"
 #include "server/query.hpp"
@@ -74,22 +76,25 @@ bool may_play_by_address(const access_rules& rules, const boost::asio::ip::addre
 access_decision may_play_recordings(const access_rules& rules, const boost::asio::ip::address& from, std::string_view stream, std::string_view query,
                                     std::chrono::system_clock::time_point now);
 
-// Slows down guessing: after 10 refusals within a minute an address is refused unheard. Any thread.
+// Slows down guessing: after 10 refusals within a minute an address (of IPv6, its /64) is refused unheard. Any thread.
 class failure_guard {
  public:
   [[nodiscard]] bool locked_out(const boost::asio::ip::address& address, base::instant now);
+  // `now` does not go back.
   void failed(const boost::asio::ip::address& address, base::instant now);
 
  private:
   static constexpr std::size_t failures_max = 10;
   static constexpr std::chrono::seconds window{60};
-  static constexpr std::size_t addresses_max = 10'000;  // forgets the oldest addresses first beyond this
+  static constexpr std::size_t addresses_max = 10'000;  // beyond this, who failed longest ago is forgotten
   struct record {
+    net::address_block of;
     std::deque<base::instant> times;
   };
   void forget_old(base::instant now);
   std::mutex lock_;
-  std::map<boost::asio::ip::address, record> records_;
+  std::list<record> records_;  // by the last failure, the newest last
+  std::map<net::address_block, std::list<record>::iterator> by_address_;
 };
 
 }  // namespace millrace::server

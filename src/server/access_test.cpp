@@ -71,5 +71,31 @@ TEST(failure_guard, locks_out_after_ten_and_forgets_after_a_minute) {
   EXPECT_FALSE(guard.locked_out(who, now + std::chrono::seconds(61)));
 }
 
+// One home or server has a whole /64.
+TEST(failure_guard, takes_a_64_of_ipv6_for_one_address) {
+  failure_guard guard;
+  for (int i = 0; i < 10; ++i) guard.failed(make_address("2001:db8:0:1::" + std::to_string(i)), {});
+  EXPECT_TRUE(guard.locked_out(make_address("2001:db8:0:1:a:b:c:d"), {}));
+  EXPECT_FALSE(guard.locked_out(make_address("2001:db8:0:2::1"), {}));
+  for (int i = 0; i < 10; ++i) guard.failed(make_address(i % 2 == 0 ? "192.0.2.1" : "::ffff:192.0.2.1"), {});
+  EXPECT_TRUE(guard.locked_out(make_address("192.0.2.1"), {}));
+  EXPECT_TRUE(guard.locked_out(make_address("::ffff:192.0.2.1"), {}));
+  EXPECT_FALSE(guard.locked_out(make_address("192.0.2.2"), {}));
+}
+
+TEST(failure_guard, forgets_who_failed_longest_ago_when_there_are_too_many) {
+  failure_guard guard;
+  base::instant now{};
+  const auto fail = [&](const boost::asio::ip::address& who) { guard.failed(who, now += std::chrono::milliseconds(1)); };
+  const auto low = make_address("0.0.0.1"), early = make_address("2001:db8::1");
+  for (int i = 0; i < 10; ++i) fail(early);
+  for (std::uint32_t i = 0; i < 9'999; ++i) fail(boost::asio::ip::address_v4(0xc0000000 + i));
+  EXPECT_TRUE(guard.locked_out(early, now));
+  fail(make_address("198.51.100.1"));
+  EXPECT_FALSE(guard.locked_out(early, now));
+  for (int i = 0; i < 10; ++i) fail(low);
+  EXPECT_TRUE(guard.locked_out(low, now));
+}
+
 }  // namespace
 }  // namespace millrace::server
