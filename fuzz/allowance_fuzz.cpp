@@ -34,7 +34,7 @@ void seats(operations& in) {
     switch (in(5)) {
       case 0:
       case 1: {
-        const server::allowance allows{.at_once = static_cast<std::uint32_t>(in(4))};
+        const server::allowance allows{.at_once = static_cast<std::uint32_t>(in(4)), .kbps = static_cast<std::uint32_t>(in(3))};
         const auto streams = streams_of(holder);
         const auto rest = rests.find({holder, stream});
         const bool resting = rest != rests.end() && now < rest->second;
@@ -42,10 +42,12 @@ void seats(operations& in) {
         auto seat = all.take(holder, stream, allows, now);
         require(seat.has_value() == (!resting && !full));
         if (seat) held.push_back({holder, stream, std::move(*seat)});
-        if (!seat) require(seat.error().kind == base::error_kind::limit && seat.error().text.starts_with(holder));
+        if (!seat) require(seat.error().kind == base::error_kind::limit && !seat.error().text.empty());
         break;
       }
       case 2:
+        // What an earlier seat took still counts, so that only "no limit" can be told from here.
+        if (!held.empty()) static_cast<void>(held.back().seat.spend(in.number(2), now));
         if (!held.empty()) held.erase(held.begin() + static_cast<std::ptrdiff_t>(in(held.size())));
         break;
       case 3:

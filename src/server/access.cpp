@@ -82,7 +82,11 @@ std::optional<access_decision> token_decides(const access_rules& rules, signed_a
   if (std::none_of(patterns.begin(), patterns.end(), [&](const auto& each) { return matches_pattern(each, stream); })) {
     return access_decision{false, std::string("the token does not allow to ") + (what == signed_action::publish ? "publish" : "play") + " this stream", false, true};
   }
-  return access_decision{true, claims->subject.empty() ? "token" : "token of " + base::escaped(claims->subject, 64), false, false, claims->expires, claims->allows};
+  return access_decision{.allowed = true,
+                         .why = claims->subject.empty() ? "token" : "token of " + base::escaped(claims->subject, 64),
+                         .until = claims->expires,
+                         .allows = claims->allows,
+                         .holder = "token of " + claims->subject};
 }
 
 std::optional<access_decision> something_decides(const access_rules& rules, signed_action what, std::string_view stream, std::string_view query,
@@ -100,13 +104,13 @@ access_decision may_publish(const access_rules& rules, const ip::address& from, 
   for (const auto& key : rules.publish_keys) {
     if (!matches_pattern(key.pattern, stream)) continue;
     needs_key = true;
-    if (given && equal_in_constant_time(*given, key.secret)) return {.allowed = true, .why = "key of " + key.pattern, .allows = key.allows};
+    if (given && equal_in_constant_time(*given, key.secret)) return {.allowed = true, .why = "key of " + key.pattern, .allows = key.allows, .holder = "key of " + key.pattern};
   }
   if (made != nullptr) {
     const auto answer = made->check(stream, given, now);
     switch (answer.what) {
       case publish_keys::verdict::no_key: break;
-      case publish_keys::verdict::right: return {.allowed = true, .why = "key " + answer.id, .allows = answer.allows};
+      case publish_keys::verdict::right: return {.allowed = true, .why = "key " + answer.id, .allows = answer.allows, .holder = "key " + answer.id};
       case publish_keys::verdict::expired: return {false, "this key has expired", false, true};
       case publish_keys::verdict::wrong: needs_key = true;
     }

@@ -62,7 +62,8 @@ struct access_decision {
   bool by_address = false;  // so it has to be asked again when the address changes
   bool wrong = false;       // a key, a token or a signature was shown that is not right: no hook can allow it
   std::chrono::system_clock::time_point until{};  // of a token or a signature
-  allowance allows = {};    // of a key or a token, which `why` names
+  allowance allows = {};    // of a key or a token …
+  std::string holder = {};  // … which this tells from all others; not for people or logs, since a token says it about itself
 };
 
 using base::matches_pattern;

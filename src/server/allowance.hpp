@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -30,15 +31,21 @@ struct allowance {
   friend bool operator==(const allowance&, const allowance&) = default;
 };
 
-// Whether a stream stays within its bit rate: a group of pictures or a backlog may come at once, but not for long. Pure.
+// Whether a stream stays within its bit rate: a group of pictures or a backlog may come at once, but not for long. Any thread.
 class rate_meter {
  public:
   explicit rate_meter(std::uint32_t kbps) : bytes_per_second_(kbps * 125.0) {}
-  // False: more came than may. `at` does not go back.
+  // False: more came than may.
   bool take(std::size_t bytes, base::instant at);
+  // What came before stays counted.
+  void allow(std::uint32_t kbps);
+  // Nothing of what came counts any more: as good as new.
+  [[nodiscard]] bool drained(base::instant at) const;
 
  private:
   static constexpr double burst_seconds = 10;
+  [[nodiscard]] double used_at(base::instant at) const;
+  mutable std::mutex lock_;
   double bytes_per_second_, used_ = 0;
   base::instant last_{};
 };
@@ -49,19 +56,24 @@ class allowance_register {
   class seat {
    public:
     seat() = default;
-    seat(seat&& other) noexcept : of_(std::exchange(other.of_, nullptr)), holder_(std::move(other.holder_)), stream_(std::move(other.stream_)) {}
+    seat(seat&& other) noexcept
+        : of_(std::exchange(other.of_, nullptr)), holder_(std::move(other.holder_)), stream_(std::move(other.stream_)), rate_(std::move(other.rate_)) {}
     seat& operator=(seat&& other) noexcept;
     ~seat() { leave(); }
+    // As of rate_meter: of all that the stream's seats took, also of those that were left just now. Without a limit it is true.
+    [[nodiscard]] bool spend(std::size_t bytes, base::instant at) const { return !rate_ || rate_->take(bytes, at); }
 
    private:
     friend class allowance_register;
-    seat(allowance_register& of, std::string holder, std::string stream) : of_(&of), holder_(std::move(holder)), stream_(std::move(stream)) {}
+    seat(allowance_register& of, std::string holder, std::string stream, std::shared_ptr<rate_meter> rate)
+        : of_(&of), holder_(std::move(holder)), stream_(std::move(stream)), rate_(std::move(rate)) {}
     void leave();
     allowance_register* of_ = nullptr;
     std::string holder_, stream_;
+    std::shared_ptr<rate_meter> rate_;  // null: no limit
   };
 
-  // `holder` names the key or token. Error (kind limit): it is in use as often as it may be, or rests.
+  // `holder` tells the key or token from all others. Error (kind limit), to be said behind its name: it is in use as often as it may be, or rests.
   base::result<seat> take(const std::string& holder, const std::string& stream, const allowance& allows, base::instant now);
   // The stream used up what it may: whoever comes back at once is refused for a minute.
   void rest(const std::string& holder, const std::string& stream, base::instant now);
@@ -71,9 +83,10 @@ class allowance_register {
   struct use {
     std::size_t seats = 0;
     base::instant rests_until{};
+    std::shared_ptr<rate_meter> rate = nullptr;  // stays until it is drained, or a stream that begins anew would have another burst each time
   };
   using uses = std::map<std::string, use>;  // by stream
-  void forget_rested(base::instant now);
+  void forget_spent(base::instant now);
   std::mutex lock_;
   std::map<std::string, uses> holders_;
 };

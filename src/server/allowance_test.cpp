@@ -17,7 +17,7 @@ TEST(allowance_register, counts_streams_and_not_connections) {
   ASSERT_TRUE(a && a_again && b);
   const auto c = all.take("key 1", "live/c", two, start);
   ASSERT_FALSE(c);
-  EXPECT_EQ(c.error().text, "key 1 publishes 2 streams already, which is as many as it allows");
+  EXPECT_EQ(c.error().text, "publishes 2 streams already, which is as many as it allows");
   EXPECT_EQ(c.error().kind, base::error_kind::limit);
   EXPECT_TRUE(all.take("key 2", "live/c", two, start)) << "another key has its own";
   *a = {};
@@ -48,10 +48,30 @@ TEST(allowance_register, what_is_used_up_rests_for_a_minute) {
   ASSERT_TRUE(seat);
   all.rest("k", "live/a", start);
   *seat = {};
-  EXPECT_EQ(all.take("k", "live/a", {}, start + 10s).error().text, "k has used up what it allows: wait 50 s");
+  EXPECT_EQ(all.take("k", "live/a", {}, start + 10s).error().text, "has used up what it allows: wait 50 s");
   EXPECT_TRUE(all.take("k", "live/b", {.at_once = 1}, start + 10s)) << "another stream of the key does not rest, and what rests holds no seat";
   EXPECT_FALSE(all.take("k", "live/a", {}, start + 59s));
   EXPECT_TRUE(all.take("k", "live/a", {}, start + 60s));
+}
+
+TEST(allowance_register, a_stream_that_begins_anew_goes_on_with_its_rate) {
+  allowance_register all;
+  const allowance slow{.kbps = 800};  // 100,000 bytes a second, a million at once
+  const auto come = [&](const std::string& holder, const std::string& stream, base::instant at) { return *all.take(holder, stream, slow, at); };
+  EXPECT_TRUE(come("k", "live/a", start).spend(1'000'000, start));
+  EXPECT_FALSE(come("k", "live/a", start + 1s).spend(100'001, start + 1s));
+  EXPECT_TRUE(come("k", "live/b", start).spend(1'000'000, start)) << "another stream has its own";
+  EXPECT_TRUE(come("other", "live/a", start).spend(1'000'000, start)) << "another key too";
+  EXPECT_TRUE(come("k", "live/b", start + 10s).spend(1'000'000, start + 10s)) << "ten seconds later nothing of it counts";
+
+  const auto first = come("k", "live/c", start), second = come("k", "live/c", start);
+  EXPECT_TRUE(first.spend(500'000, start));
+  EXPECT_TRUE(second.spend(500'000, start));
+  EXPECT_FALSE(first.spend(1, start)) << "both are the stream";
+  all.rest("k", "live/c", start);
+  EXPECT_TRUE(come("k", "live/c", start + 60s).spend(1'000'000, start + 60s)) << "the rest has paid for it";
+  const auto now_free = *all.take("k", "live/d", {.at_once = 9}, start);
+  EXPECT_TRUE(now_free.spend(100'000'000, start)) << "there is no limit";
 }
 
 TEST(rate_meter, bursts_are_for_ten_seconds) {

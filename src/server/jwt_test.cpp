@@ -10,6 +10,8 @@ extern "C" {  // its headers do not say so
 
 #include <cstdlib>
 
+#include "server/access.hpp"
+
 namespace millrace::server {
 namespace {
 
@@ -130,6 +132,21 @@ TEST(JwtClaims, Limits) {
     EXPECT_EQ(refusal(by, with(wrong)), "a limit of the token (at_once, kbps, session_s) cannot be") << wrong;
   }
   EXPECT_EQ(refusal(by, with(R"(,"at_once":0)")), "taken");
+}
+
+// Logs show the beginning of a subject; what is counted by it takes the whole.
+TEST(JwtClaims, HoldersAreToldApartByTheWholeSubject) {
+  const pair key(R"({"alg":"ES256"})");
+  access_rules by;
+  by.jwt = rules(key.open);
+  const auto decided = [&](const std::string& subject) {
+    const auto shown = token(key, R"({"exp":1800000600,"publish":"*","at_once":1,"sub":")" + subject + "\"}", R"({"alg":"ES256"})");
+    return may_publish(by, {}, "live/a", "jwt=" + shown, nullptr, now);
+  };
+  const auto one = decided(std::string(80, 'x') + "1"), two = decided(std::string(80, 'x') + "2");
+  ASSERT_TRUE(one.allowed && two.allowed);
+  EXPECT_EQ(one.why, two.why);
+  EXPECT_NE(one.holder, two.holder);
 }
 
 TEST(JwtKeys, TheIdPicks) {

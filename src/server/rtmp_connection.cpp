@@ -161,11 +161,12 @@ void rtmp_connection::handle_events() {
 void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std::string& name, const access_decision& by) {
   allowance_register::seat seat;
   if (by.allows.any()) {
-    auto taken = shard_.allowances.take(by.why, name, by.allows, now());
+    auto taken = shard_.allowances.take(by.holder, name, by.allows, now());
     if (!taken) {
-      log::warning("#{} {}: publish {} refused: {}", id_, remote_, escaped(name), taken.error().text);
-      note(name, reason::publish_refused, taken.error().text);
-      return refuse_later(e.msid, "NetStream.Publish.Denied", taken.error().text, true);
+      const auto why = by.why + " " + taken.error().text;
+      log::warning("#{} {}: publish {} refused: {}", id_, remote_, escaped(name), why);
+      note(name, reason::publish_refused, why);
+      return refuse_later(e.msid, "NetStream.Publish.Denied", why, true);
     }
     seat = std::move(*taken);
   }
@@ -185,7 +186,7 @@ void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std
   publications_[e.msid] = std::move(*publication);
   if (by.allows.any()) {
     metered_.erase(e.msid);
-    auto& limits = metered_.emplace(e.msid, metered{by.why, name, by.allows, std::move(seat), rate_meter(by.allows.kbps)}).first->second;
+    auto& limits = metered_.emplace(e.msid, metered{by.why, by.holder, name, by.allows, std::move(seat)}).first->second;
     if (by.allows.session.count() > 0) limits.over = now() + by.allows.session;
   }
   if (transport_) transport_->receive_in_rounds(true);

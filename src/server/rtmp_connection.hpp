@@ -175,10 +175,9 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   std::map<std::uint32_t, std::unique_ptr<live_publication>> publications_;
   std::map<std::uint32_t, std::string> resume_tokens_;  // of publications
   struct metered {
-    std::string by, stream;  // the key or token
+    std::string by, holder, stream;  // the key or token: for people, and for the register
     allowance allows;
     allowance_register::seat seat;
-    rate_meter rate;
     base::instant over = base::instant::max();
   };
   std::map<std::uint32_t, metered> metered_;  // publications whose key or token has limits

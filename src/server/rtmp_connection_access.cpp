@@ -86,7 +86,7 @@ void rtmp_connection::publish_decided(const rtmp::publish_requested& e, const ac
 // Frames are cheap to count and a session's end is a timer's business, so what a key allows is looked at here and nowhere else.
 void rtmp_connection::spend(std::uint32_t msid, std::size_t bytes) {
   const auto found = metered_.find(msid);
-  if (found == metered_.end() || found->second.allows.kbps == 0 || found->second.rate.take(bytes, std::chrono::steady_clock::now())) return;
+  if (found == metered_.end() || found->second.allows.kbps == 0 || found->second.seat.spend(bytes, std::chrono::steady_clock::now())) return;
   end_spent(msid, fmt::format("more than {} kbit/s, which is what {} allows", found->second.allows.kbps, found->second.by));
 }
 
@@ -99,7 +99,7 @@ void rtmp_connection::end_sessions(base::instant at) {
 // The connection with it: an encoder that goes on sending would not understand.
 void rtmp_connection::end_spent(std::uint32_t msid, const std::string& why) {
   const auto limits = metered_.extract(msid);
-  shard_.allowances.rest(limits.mapped().by, limits.mapped().stream, std::chrono::steady_clock::now());
+  shard_.allowances.rest(limits.mapped().holder, limits.mapped().stream, std::chrono::steady_clock::now());
   log::warning("#{} {}: publish {} ended: {}", id_, remote_, escaped(limits.mapped().stream), why);
   note(limits.mapped().stream, reason::allowance_spent, why);
   end_noted_ = true;
