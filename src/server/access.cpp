@@ -64,7 +64,11 @@ std::optional<access_decision> signature_decides(const access_rules& rules, sign
   if (rules.sign_secrets.empty()) return std::nullopt;
   switch (check_signature(rules.sign_secrets, what, stream, query, now)) {
     case signature_verdict::none: break;
-    case signature_verdict::right: return access_decision{true, "signature", false, false, signature_end(query)};
+    case signature_verdict::right:
+      return access_decision{.allowed = true,
+                             .why = "signature",
+                             .until = signature_end(query),
+                             .shown = "expires=" + std::string(query_parameter(query, "expires").value_or("")) + "&sign=" + std::string(query_parameter(query, "sign").value_or(""))};
     case signature_verdict::wrong: return access_decision{false, "wrong signature", false, true};
     case signature_verdict::expired: return access_decision{false, "this signature has expired", false, true};
   }
@@ -85,6 +89,7 @@ std::optional<access_decision> token_decides(const access_rules& rules, signed_a
   return access_decision{.allowed = true,
                          .why = claims->subject.empty() ? "token" : "token of " + base::escaped(claims->subject, 64),
                          .until = claims->expires,
+                         .shown = "jwt=" + std::string(*token),
                          .allows = claims->allows,
                          .holder = "token of " + claims->subject};
 }

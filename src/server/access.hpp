@@ -61,7 +61,8 @@ struct access_decision {
   std::string why;  // for the log and, without secrets, for the peer
   bool by_address = false;  // so it has to be asked again when the address changes
   bool wrong = false;       // a key, a token or a signature was shown that is not right: no hook can allow it
-  std::chrono::system_clock::time_point until{};  // of a token or a signature
+  std::chrono::system_clock::time_point until{};  // of a token or a signature …
+  std::string shown = {};   // … which this is, as a query
   allowance allows = {};    // of a key or a token …
   std::string holder = {};  // … which this tells from all others; not for people or logs, since a token says it about itself
 };

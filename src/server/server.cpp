@@ -210,6 +210,7 @@ base::result<std::vector<config_change>> server::reload(config next) {
   }
   context_.hooks->use(next.hooks);
   for (std::size_t index = 0; index < shards_.size(); ++index) ask(index, [&](shard& s) { s.reload(next, certificate); return 0; });
+  context_.grants.doubt();  // not before: a shard by the rules of before would find them right
   if (certificate) {
     {
       const std::lock_guard held(identity_mutex_);

@@ -192,8 +192,9 @@ void web_front::admit(const std::shared_ptr<const http::request>& r, const std::
   if (asks && hls) {
     if (const auto as = server_.hls_viewers.known(name, from, std::chrono::steady_clock::now())) return then(*as, nullptr);
   }
-  if (!decision.allowed && !asks && !(hls && server_.grants.granted(name, from, now))) return refuse(*r, name, to, 403, decision.why, decision.why);
-  if (hls && decision.allowed && !decision.by_address) server_.grants.grant(name, from, decision.until, now);
+  const auto still = [&](const std::string& shown) { return may_play(shard_.settings.access, from, name, shown, now).allowed; };
+  if (!decision.allowed && !asks && !(hls && server_.grants.granted(name, from, now, still))) return refuse(*r, name, to, 403, decision.why, decision.why);
+  if (hls && decision.allowed && !decision.by_address) server_.grants.grant(name, from, decision.shown, decision.until, now);
   if (!asks) return then(name, nullptr);
   auto q = question(*r, name, to->connection_id());
   shard_.hooks->ask(q, [weak = std::weak_ptr(alive_), &io = shard_.io, r, q, name, from, to, hls, then = std::move(then)](hook_answer&& answer) mutable {

@@ -4,7 +4,8 @@ import subprocess
 
 import pytest
 
-from test_http import fetch_json
+from test_http import fetch_json, get
+from test_signed import path_of, signed
 
 SELF = "allow = [\"loopback\"]"
 
@@ -46,6 +47,25 @@ def test_rules_change_under_a_running_stream(start_server, procs, clip, tmp_path
     assert fetch_json(server, "/api/v1/keys")[1]["configured"] == ["live/*"]
     assert running.running()
     assert "no setting" in conf.now("[publish]\nallow = [\"192.0.2.1\"]\n[publish.keys]\n\"live/*\" = \"let-me-in\"\n")
+
+
+def test_a_secret_that_is_withdrawn_ends_what_hls_viewers_fetch_by_it(start_server, procs, clip, tmp_path):
+    old, new = "the secret of last week, long enough", "the secret of this week, long enough"
+    text = "[access]\nsign_secrets = [{}]\n[publish]\n" + SELF + "\n[play]\nallow = []\n"
+    conf = Reloaded(start_server, tmp_path, text.format(f'"{new}", "{old}"'))
+    server = conf.server
+    for name in ("a", "b"):
+        procs.millrace("push", "--no-reconnect", "--loop", clip.path, server.rtmp(f"live/{name}"))
+        server.wait_publisher(f"live/{name}")
+    by_old, by_new = path_of(signed("play", server.http("/live/a.m3u8"), secret=old)), path_of(signed("play", server.http("/live/b.m3u8"), secret=new))
+    for path in (by_old, by_new):
+        assert get(server, path)[0] == 200
+    for name in ("a", "b"):
+        assert get(server, f"/live/{name}/index.m3u8")[0] == 200
+    assert "access.sign_secrets" in conf.now(text.format(f'"{new}"'))
+    assert get(server, by_old)[0] == 403
+    assert get(server, "/live/a/index.m3u8")[0] == 403
+    assert get(server, "/live/b/index.m3u8")[0] == 200, "the other secret goes on"
 
 
 def test_what_is_wrong_changes_nothing(start_server, procs, clip, tmp_path):

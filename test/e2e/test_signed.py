@@ -18,8 +18,8 @@ def signing_server(start_server, tmp_path):
     return start_server("--config", config)
 
 
-def signed(action, url, *options):
-    done = subprocess.run([MILLRACE, "sign", action, url, *options], env={"MILLRACE_SIGN_SECRET": SECRET}, capture_output=True, text=True)
+def signed(action, url, *options, secret=SECRET):
+    done = subprocess.run([MILLRACE, "sign", action, url, *options], env={"MILLRACE_SIGN_SECRET": secret}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
