@@ -1,6 +1,5 @@
 #include "server/hooks.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/escape.hpp"
@@ -37,18 +36,14 @@ void hook_caller::use(hook_settings set) {
   inner_->set = std::move(fresh);
 }
 
-bool hook_caller::any() const {
-  const auto set = inner_->now();
-  return std::any_of(set->urls.begin(), set->urls.end(), [](const auto& urls) { return !urls.empty(); });
-}
-
 bool hook_caller::wants(hook what) const { return !inner_->now()->of(what).empty(); }
 
 hook_counts hook_caller::counts() const { return {inner_->asked, inner_->refused, inner_->failed}; }
 
-void hook_caller::ask(hook_question q, std::function<void(hook_answer&&)> done) {
+void hook_caller::ask(std::shared_ptr<const hook_settings> set, hook_question q, std::function<void(hook_answer&&)> done) {
+  if (set->of(q.what).empty()) return done({false, "there is nobody to ask", std::nullopt});
   q.server = inner_->server;
-  ask_next(inner_, inner_->now(), std::make_shared<const hook_question>(std::move(q)), 0, {true, {}, std::nullopt}, std::move(done));
+  ask_next(inner_, set, std::make_shared<const hook_question>(std::move(q)), 0, {true, {}, std::nullopt}, std::move(done));
 }
 
 // One after the other: whoever says no ends it, and the last name that was given counts.

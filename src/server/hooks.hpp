@@ -23,12 +23,12 @@ class hook_caller {
   hook_caller(hook_settings set, std::string server);
   ~hook_caller();
 
-  // From now on; what was asked goes on as it was.
+  // Who is told, from now on.
   void use(hook_settings set);
-  [[nodiscard]] bool any() const;
   [[nodiscard]] bool wants(hook what) const;
-  // `done` is called once, on another thread or at once here.
-  void ask(hook_question q, std::function<void(hook_answer&&)> done);
+  // Whom `set` names: that by which the asker saw that somebody has to be asked. If it names nobody the answer is no. `done` is called once, on another
+  // thread or at once here.
+  void ask(std::shared_ptr<const hook_settings> set, hook_question q, std::function<void(hook_answer&&)> done);
   // Says what has happened; what comes back is logged if it is no success, and else ignored.
   void tell(hook_question q);
   [[nodiscard]] hook_counts counts() const;

@@ -38,6 +38,7 @@ struct shard_context {
   std::function<std::uint64_t()> next_id;  // of connections, unique in this server: counted from 1, the remainder by the number of shards tells the shard
   publish_keys* keys = nullptr;  // null: none can be made
   hook_caller* hooks = nullptr;  // null: nobody is asked
+  std::shared_ptr<const hook_settings> hook_set = {};  // whom it asks: replaced together with the access rules, so that nobody slips through between the two
   memory_watch* memory = nullptr;  // null: nobody counts
   std::string door_secret = {};    // of another process of ours (hand_over.hpp); empty: there is none
   bool stopping = false;  // whoever connects now is refused
@@ -111,7 +112,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void end_sessions(base::instant at);
   void end_spent(std::uint32_t msid, const std::string& why);
   // rtmp_connection_access.cpp
-  [[nodiscard]] bool hooked(hook what) const { return shard_.hooks != nullptr && shard_.hooks->wants(what); }
+  [[nodiscard]] bool hooked(hook what) const { return shard_.hooks != nullptr && !shard_.hook_set->of(what).empty(); }
   [[nodiscard]] hook_question question(hook what) const;
   void ask(hook_question q, std::function<void(hook_answer&&)> then);
   void publish_decided(const rtmp::publish_requested& e, const access_decision& by, const hook_question& q, const hook_answer& answer);
@@ -167,7 +168,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   bool end_noted_ = false;
   bool sibling_ = false;           // another process of ours: it may play what there is
   bool plays_by_address_ = false;  // and not by signatures alone
-  std::unique_ptr<hook_client> who_;  // for hooks; null: nobody wants to know, or there was no connect
+  std::unique_ptr<hook_client> who_;  // for hooks; null: there was no connect, or it was refused
   std::map<std::uint32_t, hook_visit> visits_;  // publications and plays whose end is to be told
   rtmp::publisher_report reported_;  // by a publisher of ours
   base::instant reported_at_{};

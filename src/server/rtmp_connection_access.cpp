@@ -44,10 +44,9 @@ void rtmp_connection::handle(rtmp::connect_requested& e) {
   }
   sibling_ = is_sibling(e.query, shard_.door_secret);
   if (sibling_) return session_.accept_connect();
-  if (shard_.hooks != nullptr && shard_.hooks->any()) {
-    who_ = std::make_unique<hook_client>(
-        hook_client{std::to_string(id_), remote_address_.to_string(), e.app, std::move(e.tc_url), std::move(e.page_url), std::move(e.swf_url), std::move(e.flash_ver)});
-  }
+  // Whether or not there are hooks: they may come while this connection is there.
+  who_ = std::make_unique<hook_client>(
+      hook_client{std::to_string(id_), remote_address_.to_string(), e.app, std::move(e.tc_url), std::move(e.page_url), std::move(e.swf_url), std::move(e.flash_ver)});
   if (!hooked(hook::connect)) return session_.accept_connect();
   ask(question(hook::connect), [this](hook_answer&& answer) {
     if (answer.allowed) return session_.accept_connect();
@@ -196,7 +195,7 @@ hook_question rtmp_connection::question(hook what) const {
 
 // The session holds back what comes behind the request until it is answered, so the answer finds what it is about, unless all is over.
 void rtmp_connection::ask(hook_question q, std::function<void(hook_answer&&)> then) {
-  shard_.hooks->ask(std::move(q), [weak = weak_from_this(), &io = shard_.io, then = std::move(then)](hook_answer&& answer) {
+  shard_.hooks->ask(shard_.hook_set, std::move(q), [weak = weak_from_this(), &io = shard_.io, then = std::move(then)](hook_answer&& answer) {
     // On the caller's thread: shards are there as long as it is.
     boost::asio::post(io, [weak, then, answer = std::move(answer)]() mutable {
       const auto self = weak.lock();

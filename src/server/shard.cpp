@@ -39,6 +39,7 @@ shard::shard(boost::asio::io_context& io, server_context& server, shard_index in
       next_id_(index + 1),
       deadline_(io) {
   context_.hooks = server.hooks.get();
+  context_.hook_set = std::make_shared<const hook_settings>(settings_.hooks);
   context_.memory = &server.memory;
   context_.next_id = [this] { return std::exchange(next_id_, next_id_ + count_); };
   web_.on_empty = [this] { finish_if_empty(); };
@@ -87,6 +88,8 @@ base::result<void> shard::listen(net::listener_options options) {
 
 void shard::reload(const config& next, const std::shared_ptr<const net::identity>& certificate) {
   settings_.access = next.access;
+  settings_.hooks = next.hooks;
+  context_.hook_set = std::make_shared<const hook_settings>(settings_.hooks);
   settings_.rtmp = next.rtmp;
   settings_.hub.viewer_age = next.hub.viewer_age;
   settings_.viewers = next.viewers;

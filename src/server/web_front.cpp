@@ -188,7 +188,7 @@ void web_front::admit(const std::shared_ptr<const http::request>& r, const std::
   const auto from = net::address_of(r->remote);
   const auto decision = may_play(shard_.settings.access, from, name, query_with_token(*r), now);
   if (decision.wrong) return refuse(*r, name, to, 403, decision.why, decision.why);
-  const bool asks = shard_.hooks != nullptr && shard_.hooks->wants(hook::play);
+  const bool asks = shard_.hooks != nullptr && !shard_.hook_set->of(hook::play).empty();
   if (asks && hls) {
     if (const auto as = server_.hls_viewers.known(name, from, std::chrono::steady_clock::now())) return then(*as, nullptr);
   }
@@ -197,7 +197,7 @@ void web_front::admit(const std::shared_ptr<const http::request>& r, const std::
   if (hls && decision.allowed && !decision.by_address) server_.grants.grant(name, from, decision.shown, decision.until, now);
   if (!asks) return then(name, nullptr);
   auto q = question(*r, name, to->connection_id());
-  shard_.hooks->ask(q, [weak = std::weak_ptr(alive_), &io = shard_.io, r, q, name, from, to, hls, then = std::move(then)](hook_answer&& answer) mutable {
+  shard_.hooks->ask(shard_.hook_set, q, [weak = std::weak_ptr(alive_), &io = shard_.io, r, q, name, from, to, hls, then = std::move(then)](hook_answer&& answer) mutable {
     // On the caller's thread: shards are there as long as it is. Moved, because the reply belongs to this one and ends here.
     boost::asio::post(io, [weak, r, q, name, from, to = std::move(to), hls, then = std::move(then), answer = std::move(answer)] {
       const auto self = weak.lock();

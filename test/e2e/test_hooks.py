@@ -1,5 +1,6 @@
 """HTTP hooks: the back ends of users of SRS (JSON) and nginx-rtmp (form) work as they are, on every transport; no answer is a no."""
 import re
+import signal
 import subprocess
 
 import pytest
@@ -8,6 +9,7 @@ from hook_back_end import HookBackEnd
 from media import Decoded
 from nginx_rtmp import MODULE, NginxRtmp, nginx_program
 from process import until
+from rtmp_client import RtmpClient
 from test_http import get
 
 TRANSPORTS = ["rtmp", "rtmps", "rtmpq", "rtmpq?transport=quic-only"]
@@ -127,6 +129,20 @@ def test_a_back_end_that_is_gone(hooked_server, back_end, procs, clip):
     refused = procs.millrace("push", "--no-reconnect", clip.path, server.rtmp("live/a"))
     assert refused.wait(20) == 6
     assert "hook on_publish of live/a: no answer" in server.process.text
+
+
+def test_hooks_that_come_while_a_connection_is_there(hooked_server, back_end, tmp_path):
+    server = hooked_server(back_end, rules="")
+    client = RtmpClient(server.port)
+    assert client.connected
+    (tmp_path / "hooks.toml").write_text(f'[hooks]\non_publish = "{back_end.url}"\n')
+    mark = server.process.mark()
+    server.process.popen.send_signal(signal.SIGHUP)
+    server.process.wait_line("reloaded: .*hooks.on_publish", after=mark)
+    assert client.publish("a") == "NetStream.Publish.Start"
+    asked = back_end.wait(action="on_publish")
+    assert (asked["ip"], asked["app"], asked["stream_url"], asked["tcUrl"]) == ("127.0.0.1", "live", "/live/a", "rtmp://h/live") and asked["client_id"].isdigit()
+    client.close()
 
 
 def test_a_wrong_key_is_not_for_the_hook_to_allow(hooked_server, back_end, procs, clip):
