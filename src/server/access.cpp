@@ -136,11 +136,15 @@ access_decision may_play(const access_rules& rules, const ip::address& from, std
 
 bool may_play_by_address(const access_rules& rules, const ip::address& from) { return any_contains(rules.play_allow, from); }
 
+access_decision recordings_allowed(const access_rules& rules, const ip::address& from) {
+  if (any_contains(rules.recordings_allow, from)) return {true, "address rule", true};
+  return {false, "playing recordings from this address is not allowed: see play.recordings_allow"};
+}
+
 access_decision may_play_recordings(const access_rules& rules, const ip::address& from, std::string_view stream, std::string_view query,
                                     std::chrono::system_clock::time_point now) {
   const auto live = may_play(rules, from, stream, query, now);
-  if (!live.allowed || any_contains(rules.recordings_allow, from)) return live;
-  return {false, "playing recordings from this address is not allowed: see play.recordings_allow"};
+  return live.allowed ? recordings_allowed(rules, from) : live;
 }
 
 bool failure_guard::locked_out(const ip::address& address, base::instant now) {

@@ -75,8 +75,14 @@ access_decision may_publish(const access_rules& rules, const boost::asio::ip::ad
 access_decision may_play(const access_rules& rules, const boost::asio::ip::address& from, std::string_view stream, std::string_view query,
                          std::chrono::system_clock::time_point now);
 bool may_play_by_address(const access_rules& rules, const boost::asio::ip::address& from);
+// The second of the two questions about recordings: that of who may play at all is answered, by may_play() or by a back end.
+access_decision recordings_allowed(const access_rules& rules, const boost::asio::ip::address& from);
+// Both.
 access_decision may_play_recordings(const access_rules& rules, const boost::asio::ip::address& from, std::string_view stream, std::string_view query,
                                     std::chrono::system_clock::time_point now);
+
+// Guessing costs a second a try: so long an answer that refuses is held back.
+inline constexpr std::chrono::seconds refusal_delay{1};
 
 // Slows down guessing: after 10 refusals within a minute an address (of IPv6, its /64) is refused unheard. Any thread.
 class failure_guard {

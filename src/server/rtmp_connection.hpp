@@ -124,6 +124,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void tell_disconnect();
   void play(const rtmp::play_requested& e, const std::string& name);
   void refuse_later(std::uint32_t msid, std::string code, std::string why, bool publishing);
+  void after_refusal(std::uint32_t msid, std::function<void()> answer);  // a second later, if it is still wanted
   void start_playing(std::uint32_t msid, const hub::cursor_policy& policy);
   void stop_playing(std::uint32_t msid);
   // rtmp_connection_recordings.cpp
@@ -190,7 +191,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   };
   std::map<std::uint32_t, played_recording> recordings_;
   std::map<std::uint32_t, std::shared_ptr<watched_stream>> arriving_;  // plays that are accepted once the stream is on this shard
-  std::map<std::uint32_t, std::shared_ptr<boost::asio::steady_timer>> refusals_;  // answers held back for a second
+  std::map<std::uint32_t, std::shared_ptr<boost::asio::steady_timer>> refusals_;  // answers held back for a second; 0: that to connect
   bool pumping_ = false;
   std::uint64_t sent_mark_ = 0, lost_mark_ = 0;  // of the groups, when there was progress last
   bool pulled_from_ = false;  // the transport knows the session's groups

@@ -17,8 +17,6 @@ using base::escaped;
 
 namespace {
 
-// Guessing keys costs a second a try.
-constexpr std::chrono::seconds refusal_delay{1};
 constexpr std::size_t agent_bytes_max = 128;  // of flashVer is kept to be shown
 // What the peer hears: why a back end refused is the operator's business.
 constexpr std::string_view refused_text = "not allowed by the rules of this server";
@@ -52,7 +50,7 @@ void rtmp_connection::handle(rtmp::connect_requested& e) {
     if (answer.allowed) return session_.accept_connect();
     log::warning("#{} {}: connect to {} refused: hook: {}", id_, remote_, escaped(app_), answer.why);
     who_.reset();
-    session_.reject_connect({"error", "NetConnection.Connect.Rejected", std::string(refused_text)});
+    after_refusal(0, [this] { session_.reject_connect({"error", "NetConnection.Connect.Rejected", std::string(refused_text)}); });
   });
 }
 
@@ -169,17 +167,25 @@ void rtmp_connection::refuse_play(std::uint32_t msid, const std::string& name, c
 }
 
 void rtmp_connection::refuse_later(std::uint32_t msid, std::string code, std::string why, bool publishing) {
+  after_refusal(msid, [this, msid, code = std::move(code), why = std::move(why), publishing] {
+    if (publishing) {
+      session_.reject_publish(msid, {"error", code, why});
+    } else {
+      session_.reject_play(msid, {"error", code, why});
+    }
+  });
+}
+
+void rtmp_connection::after_refusal(std::uint32_t msid, std::function<void()> answer) {
   auto timer = std::make_shared<boost::asio::steady_timer>(shard_.io, refusal_delay);
   refusals_[msid] = timer;
-  timer->async_wait([weak = weak_from_this(), timer, msid, code = std::move(code), why = std::move(why), publishing](boost::system::error_code failed) {
+  timer->async_wait([weak = weak_from_this(), timer, msid, answer = std::move(answer)](boost::system::error_code failed) {
     const auto self = weak.lock();
     if (failed || !self || !self->transport_) return;
-    self->refusals_.erase(msid);
-    if (publishing) {
-      self->session_.reject_publish(msid, {"error", code, why});
-    } else {
-      self->session_.reject_play(msid, {"error", code, why});
-    }
+    const auto held = self->refusals_.find(msid);
+    if (held == self->refusals_.end() || held->second != timer) return;  // the peer has given up, and may ask for something else by now
+    self->refusals_.erase(held);
+    answer();
     self->turn();
   });
 }

@@ -35,7 +35,7 @@ bool rtmp_connection::plays_recording(const rtmp::play_requested& e, const std::
     session_.reject_play(e.msid, {"error", "NetStream.Play.StreamNotFound", "nobody publishes " + name + ", and there is no recording of it"});
     return true;
   }
-  const auto decision = may_play_recordings(shard_.settings.access, remote_address_, name, e.query, std::chrono::system_clock::now());
+  const auto decision = recordings_allowed(shard_.settings.access, remote_address_);  // to play at all it is
   if (!decision.allowed) {
     log::warning("#{} {}: play {} refused: {}", id_, remote_, escaped(name), decision.why);
     note(name, reason::play_refused, decision.why);
@@ -110,7 +110,8 @@ void rtmp_connection::handle(rtmp::seek_requested& e) {
 void rtmp_connection::handle(rtmp::length_requested& e) {
   const auto name = stream_name(e.name);
   const bool asks = query_parameter(e.query, "recording").has_value() || !shard_.streams.published(name);
-  const bool may = asks && may_play_recordings(shard_.settings.access, remote_address_, name, e.query, std::chrono::system_clock::now()).allowed;
+  // A back end is asked about a play, and not beforehand: then the length is known with the recording's metadata.
+  const bool may = asks && !hooked(hook::play) && may_play_recordings(shard_.settings.access, remote_address_, name, e.query, std::chrono::system_clock::now()).allowed;
   const auto found = may ? recording_for(name, e.query) : std::nullopt;
   session_.tell_length(e.transaction, found ? static_cast<double>(found->duration_ms) / 1000 : 0);
 }

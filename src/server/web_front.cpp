@@ -2,6 +2,7 @@
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "base/escape.hpp"
 #include "base/log.hpp"
@@ -173,7 +174,10 @@ void web_front::handle(http::request&& r, http::reply_ptr to) {
 void web_front::refuse(const http::request& r, const std::string& name, const http::reply_ptr& to, unsigned status, const std::string& why, const std::string& told) {
   log::info("http {}: play {} refused: {}", r.remote, escaped(name), why);
   shard_.reasons.note(name, reason::play_refused, to->connection_id(), r.remote, why);
-  to->send(with_cors(http::text_response(status, told)));
+  if (status != 403) return to->send(with_cors(http::text_response(status, told)));
+  // Nothing behind it on the same connection is read until then.
+  auto timer = std::make_shared<boost::asio::steady_timer>(shard_.io, refusal_delay);
+  timer->async_wait([timer, to, no = with_cors(http::text_response(status, told))](boost::system::error_code) mutable { to->send(std::move(no)); });
 }
 
 void web_front::admit(const std::shared_ptr<const http::request>& r, const std::string& name, const http::reply_ptr& to, bool hls, admitted then) {

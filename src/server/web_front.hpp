@@ -63,6 +63,7 @@ class web_front {
   // Goes on with the name that the stream has for them, or refuses and says so: now, or when the operator's back end has answered.
   using admitted = std::function<void(const std::string& as, const std::shared_ptr<hook_visit>& visit)>;
   void admit(const std::shared_ptr<const http::request>& r, const std::string& name, const http::reply_ptr& to, bool hls, admitted then);
+  // Who may not hears so a second later, who may not now at once.
   void refuse(const http::request& r, const std::string& name, const http::reply_ptr& to, unsigned status, const std::string& why, const std::string& told);
   [[nodiscard]] hook_question question(const http::request& r, const std::string& name, std::uint64_t id) const;
   void start_flv(const std::shared_ptr<player>& one, const http::flv_options& how, const std::shared_ptr<watched_stream>& source,

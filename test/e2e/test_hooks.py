@@ -1,7 +1,9 @@
 """HTTP hooks: the back ends of users of SRS (JSON) and nginx-rtmp (form) work as they are, on every transport; no answer is a no."""
+import http.client
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -10,7 +12,7 @@ from media import Decoded
 from nginx_rtmp import MODULE, NginxRtmp, nginx_program
 from process import until
 from rtmp_client import RtmpClient
-from test_http import get
+from test_http import fetch_json, get
 
 TRANSPORTS = ["rtmp", "rtmps", "rtmpq", "rtmpq?transport=quic-only"]
 
@@ -129,6 +131,42 @@ def test_a_back_end_that_is_gone(hooked_server, back_end, procs, clip):
     refused = procs.millrace("push", "--no-reconnect", clip.path, server.rtmp("live/a"))
     assert refused.wait(20) == 6
     assert "hook on_publish of live/a: no answer" in server.process.text
+
+
+def test_every_refusal_takes_a_second(hooked_server, back_end):
+    """Or the names and tokens of others are guessed by the thousand, and the back end is asked about each."""
+    back_end.decide = lambda fields: (403, "", {})
+    server = hooked_server(back_end, "on_connect", "on_play", form="form", more='[access]\nsign_secrets = ["a secret that nobody guesses"]\n')
+
+    def takes(refused, step):
+        began = time.monotonic()
+        assert step() == refused
+        assert time.monotonic() - began > 0.9
+
+    one = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=30)
+
+    def status(path):
+        one.request("GET", path)
+        answer = one.getresponse()
+        answer.read()
+        return answer.status
+    for path in ("/live/a.flv", "/live/a.m3u8", "/live/a.flv?expires=9999999999&sign=00"):
+        takes(403, lambda path=path: status(path))
+    takes(False, lambda: RtmpClient(server.port).connected)
+
+
+def test_a_yes_is_one_for_recordings_too(hooked_server, back_end, procs, clip, tmp_path):
+    """Whatever play.allow says, and with the name that the back end gives the stream; play.recordings_allow still counts."""
+    back_end.decide = lambda fields: (302, "", {"Location": "alice"}) if fields.get("token") == "good" else (200 if fields["call"] == "publish" else 403, "", {})
+    record = f'[record]\ndirectory = "{tmp_path / "recordings"}"\nlinger_s = 0\n[[record.rules]]\nstreams = "*"\n'
+    server = hooked_server(back_end, "on_publish", "on_play", form="form", more=record)
+    assert procs.millrace("push", clip.path, server.rtmp("live/alice")).wait(30) == 0
+    until(lambda: fetch_json(server, "/api/v1/recordings")[1]["recordings"], what="a recording that is complete")
+    refused = procs.millrace("pull", "--no-reconnect", server.rtmp("live/alice?recording=newest"), tmp_path / "none.flv")
+    assert refused.wait(20) == 6
+    out = tmp_path / "got.flv"
+    assert procs.millrace("pull", server.rtmp("live/s3cret?recording=newest&token=good"), out).wait(60) == 0
+    assert Decoded(out).pictures
 
 
 def test_hooks_that_come_while_a_connection_is_there(hooked_server, back_end, tmp_path):
