@@ -45,8 +45,13 @@ TEST(access, ranges_of_both_families) {
 TEST(access, query_parameters_match_whole_names) {
   EXPECT_EQ(query_parameter("akey=1&key=2&key=3", "key"), "2");
   EXPECT_EQ(query_parameter("keys=1", "key"), std::nullopt);
-  EXPECT_EQ(without_secrets("a=1&key=hidden&b=2"), "a=1&key=***&b=2");
+  EXPECT_EQ(without_secrets("delay=1&key=hidden&&video_track=2"), "delay=1&key=***&&video_track=2");
   EXPECT_EQ(without_secrets("expires=1&sign=hidden"), "expires=1&sign=***");
+  for (const auto* name : {"token", "access_token", "pw", "Key", "signature", "%6bey", "delay%00", "anything"}) {
+    EXPECT_EQ(without_secrets(std::string(name) + "=hidden"), std::string(name) + "=***");
+  }
+  EXPECT_EQ(without_secrets("hidden"), "***") << "a key without a name is one too";
+  EXPECT_EQ(without_secrets("picture"), "picture");
   EXPECT_EQ(without_secrets(""), "");
 }
 

@@ -142,7 +142,7 @@ hook_answer decode_json(const http::client_response& r) {
 
 hook_answer decode_form(hook what, const http::client_response& r) {
   if (r.status >= 200 && r.status < 300) return {true, {}, std::nullopt};
-  if (r.status < 300 || r.status >= 400) return refusal("status " + std::to_string(r.status));
+  if (r.status < 300 || r.status >= 400) return {false, "status " + std::to_string(r.status), std::nullopt, r.status >= 400 && r.status < 500};
   if (what != hook::publish && what != hook::play) return refusal("status " + std::to_string(r.status) + ": only streams can get another name");
   // "Location: name" names a stream here. Another server would be a relay, which answers of others cannot set up.
   if (r.location.find("://") != std::string::npos) {
@@ -162,6 +162,10 @@ std::pair<std::string, std::string> split_name(std::string_view stream) {
   const auto slash = stream.rfind('/');
   if (slash == std::string_view::npos) return {std::string(), std::string(stream)};
   return {std::string(stream.substr(0, slash)), std::string(stream.substr(slash + 1))};
+}
+
+std::string loggable(const hook_settings& set, hook what, std::string_view stream) {
+  return set.form == hook_form::form && !set.of(what).empty() ? split_name(stream).first + "/***" : std::string(stream);
 }
 
 http::client_request encode_hook(const hook_settings& set, const hook_question& q, const std::string& url) {

@@ -30,6 +30,9 @@ struct hook_settings {
   [[nodiscard]] const std::vector<std::string>& of(hook what) const { return urls[static_cast<std::size_t>(what)]; }
 };
 
+// "app/name" as logs and events may have it until there is an answer. With forms the name may be the secret, which the answer replaces.
+std::string loggable(const hook_settings& set, hook what, std::string_view stream);
+
 // Who it is about. Everything comes from the peer.
 struct hook_client {
   std::string id;       // of the connection
@@ -59,6 +62,7 @@ struct hook_answer {
   bool allowed = false;
   std::string why;                 // for the log: what was wrong
   std::optional<std::string> stream;  // another name for it
+  bool said_no = false;            // in a form: the name is none that it knows, so no secret of anybody
 };
 // Not answered, not understood and "no" are all refusals.
 hook_answer decode_hook(hook_form form, hook what, const http::client_response& r);

@@ -138,6 +138,20 @@ TEST(HookText, FormAnswers) {
   EXPECT_FALSE(decoded(302, "other", hook::connect).allowed);
 }
 
+// nginx-rtmp's users publish to a secret name, and the back end says whose it is.
+TEST(HookText, NamesThatMayBeSecretsAreNotForTheLog) {
+  hook_settings set;
+  set.form = hook_form::form;
+  EXPECT_EQ(loggable(set, hook::publish, "live/x/s3cret"), "live/x/s3cret") << "nobody is asked";
+  set.urls[static_cast<std::size_t>(hook::publish)] = {"http://h/"};
+  EXPECT_EQ(loggable(set, hook::publish, "live/x/s3cret"), "live/x/***");
+  EXPECT_EQ(loggable(set, hook::play, "live/x/s3cret"), "live/x/s3cret");
+  set.form = hook_form::json;
+  EXPECT_EQ(loggable(set, hook::publish, "live/x/s3cret"), "live/x/s3cret") << "the answer gives no other name";
+  for (const unsigned status : {400U, 403U, 404U}) EXPECT_TRUE(decode_hook(hook_form::form, hook::publish, answer(status)).said_no) << status;
+  for (const unsigned status : {0U, 100U, 302U, 500U}) EXPECT_FALSE(decode_hook(hook_form::form, hook::publish, answer(status, {}, "rtmp://elsewhere/live/a")).said_no) << status;
+}
+
 TEST(HookText, Names) {
   EXPECT_EQ(split_name("live/a"), (std::pair<std::string, std::string>("live", "a")));
   EXPECT_EQ(split_name("live/x/a"), (std::pair<std::string, std::string>("live/x", "a")));

@@ -57,7 +57,8 @@ void hook_caller::ask_next(const std::shared_ptr<inner>& in, const std::shared_p
     auto answer = decode_hook(set->form, q->what, r);
     if (!answer.allowed) {
       ++(r.status == 0 ? in->failed : in->refused);
-      log::warning("hook {} of {}/{}: {}: {}", name(q->what), escaped(q->who.app), escaped(q->stream), r.status == 0 ? "no answer" : "refused", answer.why);
+      const auto about = q->who.app + "/" + q->stream;
+      log::warning("hook {} of {}: {}: {}", name(q->what), escaped(answer.said_no ? about : loggable(*set, q->what, about)), r.status == 0 ? "no answer" : "refused", answer.why);
       return done(std::move(answer));
     }
     if (!answer.stream) answer.stream = std::move(so_far.stream);
@@ -70,7 +71,7 @@ void hook_caller::tell(hook_question q) {
   q.server = inner_->server;
   for (const auto& url : set->of(q.what)) {
     ++inner_->asked;
-    const auto about = q.who.app + "/" + q.stream;
+    const auto about = loggable(*set, q.what, q.who.app + "/" + q.stream);
     inner_->client->post(encode_hook(*set, q, url), [in = inner_, form = set->form, what = q.what, about](http::client_response&& r) {
       const auto answer = decode_hook(form, what, r);
       if (answer.allowed) return;

@@ -25,8 +25,8 @@ std::string url_without_secrets(std::string_view url) {
 }
 
 std::string without_secrets(std::string_view query) {
-  // Ours, and what back ends of hooks are used to.
-  static constexpr std::array<std::string_view, 8> secrets{"key", "sign", "jwt", "psk", "secret", "password", "pass", "auth"};
+  static constexpr std::array<std::string_view, 12> harmless{"delay",   "catch_up",  "video_track", "audio_track", "recording", "picture",
+                                                             "expires", "transport", "fallback",    "_HLS_msn",    "_HLS_part", "_HLS_skip"};
   std::string out;
   bool first = true;
   while (true) {
@@ -35,8 +35,10 @@ std::string without_secrets(std::string_view query) {
     if (!first) out += '&';
     first = false;
     const auto equals = part.find('=');
-    const bool secret = equals != std::string_view::npos && std::find(secrets.begin(), secrets.end(), part.substr(0, equals)) != secrets.end();
-    out += secret ? std::string(part.substr(0, equals)) + "=***" : std::string(part);
+    const auto name = part.substr(0, equals);
+    if (part.empty() || std::find(harmless.begin(), harmless.end(), name) != harmless.end()) out += part;
+    else if (equals != std::string_view::npos) out.append(name).append("=***");
+    else out += "***";
     if (end == std::string_view::npos) return out;
     query.remove_prefix(end + 1);
   }

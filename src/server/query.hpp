@@ -8,7 +8,8 @@ namespace millrace::server {
 
 // The first value of `name` in a query ("a=1&key=x"), percent-encoding left as sent.
 std::optional<std::string_view> query_parameter(std::string_view query, std::string_view name);
-// The query with the values of "key", "sign" and other names for secrets replaced by "***": what may be logged.
+// What may be logged of a query: the values of parameters that millrace itself reads and that are no secrets. Of all others only the names are left, "***" for
+// the values, since nobody knows what back ends of hooks take for keys.
 std::string without_secrets(std::string_view query);
 // The same for what stands behind the '?' of a URL.
 std::string url_without_secrets(std::string_view url);

@@ -114,6 +114,8 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   // rtmp_connection_access.cpp
   [[nodiscard]] bool hooked(hook what) const { return shard_.hooks != nullptr && !shard_.hook_set->of(what).empty(); }
   [[nodiscard]] hook_question question(hook what) const;
+  // For logs and events, until the back end has answered.
+  [[nodiscard]] std::string unanswered_name(hook asked, const std::string& name) const;
   void ask(hook_question q, std::function<void(hook_answer&&)> then);
   void publish_decided(const rtmp::publish_requested& e, const access_decision& by, const hook_question& q, const hook_answer& answer);
   void play_decided(const rtmp::play_requested& e, const hook_question& q, const hook_answer& answer);

@@ -55,16 +55,16 @@ void rtmp_connection::handle(rtmp::connect_requested& e) {
 }
 
 void rtmp_connection::handle(rtmp::publish_requested& e) {
-  const auto name = stream_name(e.name);
-  log::debug("#{} rtmp publish app=\"{}\" name=\"{}\" query=\"{}\"", id_, escaped(app_), escaped(e.name), escaped(without_secrets(e.query), 1024));
+  const auto name = stream_name(e.name), shown = unanswered_name(hook::publish, e.name);
+  log::debug("#{} rtmp publish {} query=\"{}\"", id_, escaped(shown), escaped(without_secrets(e.query), 1024));
   if (shard_.failures.locked_out(remote_address_, std::chrono::steady_clock::now())) {
-    note(name, reason::publish_refused, "too many refused attempts from this address");
+    note(shown, reason::publish_refused, "too many refused attempts from this address");
     return refuse_later(e.msid, "NetStream.Publish.Denied", "too many refused attempts from this address: wait a minute", true);
   }
-  if (memory_refuses(e.msid, name, true)) return;
+  if (memory_refuses(e.msid, shown, true)) return;
   const auto decision = may_publish(shard_.settings.access, remote_address_, name, e.query, shard_.keys, std::chrono::system_clock::now());
   const bool asks = hooked(hook::publish) && !decision.wrong;
-  if (!decision.allowed && !asks) return refuse_publish(e.msid, name, decision.why, decision.why);
+  if (!decision.allowed && !asks) return refuse_publish(e.msid, shown, decision.why, decision.why);
   auto q = question(hook::publish);
   q.stream = e.name;
   q.query = e.query;
@@ -74,8 +74,10 @@ void rtmp_connection::handle(rtmp::publish_requested& e) {
 }
 
 void rtmp_connection::publish_decided(const rtmp::publish_requested& e, const access_decision& by, const hook_question& q, const hook_answer& answer) {
-  if (!answer.allowed) return refuse_publish(e.msid, stream_name(e.name), "hook: " + answer.why, std::string(refused_text));
-  if (answer.stream) log::info("#{} {}: {} is published as {}", id_, remote_, escaped(e.name), escaped(*answer.stream));
+  if (!answer.allowed) {
+    const auto shown = answer.said_no ? stream_name(e.name) : unanswered_name(hook::publish, e.name);
+    return refuse_publish(e.msid, shown, "hook: " + answer.why, std::string(refused_text));
+  }
   accept_publish(e, stream_name(answer.stream.value_or(e.name)), by);
   if (publications_.contains(e.msid)) begin_visit(e.msid, q);
 }
@@ -105,14 +107,14 @@ void rtmp_connection::end_spent(std::uint32_t msid, const std::string& why) {
 }
 
 void rtmp_connection::handle(rtmp::play_requested& e) {
-  const auto name = stream_name(e.name);
-  log::debug("#{} rtmp play app=\"{}\" name=\"{}\" query=\"{}\"", id_, escaped(app_), escaped(e.name), escaped(without_secrets(e.query), 1024));
+  const auto name = stream_name(e.name), shown = unanswered_name(hook::play, e.name);
+  log::debug("#{} rtmp play {} query=\"{}\"", id_, escaped(shown), escaped(without_secrets(e.query), 1024));
   if (sibling_) return play(e, name);
-  if (memory_refuses(e.msid, name, false)) return;
+  if (memory_refuses(e.msid, shown, false)) return;
   const auto decision = may_play(shard_.settings.access, remote_address_, name, e.query, std::chrono::system_clock::now());
   plays_by_address_ = plays_by_address_ || decision.by_address;
   const bool asks = hooked(hook::play) && !decision.wrong;
-  if (!decision.allowed && !asks) return refuse_play(e.msid, name, decision.why, decision.why);
+  if (!decision.allowed && !asks) return refuse_play(e.msid, shown, decision.why, decision.why);
   auto q = question(hook::play);
   q.stream = e.name;
   q.query = e.query;
@@ -122,8 +124,10 @@ void rtmp_connection::handle(rtmp::play_requested& e) {
 }
 
 void rtmp_connection::play_decided(const rtmp::play_requested& e, const hook_question& q, const hook_answer& answer) {
-  if (!answer.allowed) return refuse_play(e.msid, stream_name(e.name), "hook: " + answer.why, std::string(refused_text));
-  if (answer.stream) log::info("#{} {}: {} is played as {}", id_, remote_, escaped(e.name), escaped(*answer.stream));
+  if (!answer.allowed) {
+    const auto shown = answer.said_no ? stream_name(e.name) : unanswered_name(hook::play, e.name);
+    return refuse_play(e.msid, shown, "hook: " + answer.why, std::string(refused_text));
+  }
   begin_visit(e.msid, q);
   play(e, stream_name(answer.stream.value_or(e.name)));
 }
@@ -197,6 +201,10 @@ hook_question rtmp_connection::question(hook what) const {
   q.what = what;
   if (who_) q.who = *who_;
   return q;
+}
+
+std::string rtmp_connection::unanswered_name(hook asked, const std::string& name) const {
+  return shard_.hooks != nullptr ? loggable(*shard_.hook_set, asked, stream_name(name)) : stream_name(name);
 }
 
 // The session holds back what comes behind the request until it is answered, so the answer finds what it is about, unless all is over.

@@ -182,32 +182,33 @@ void web_front::refuse(const http::request& r, const std::string& name, const ht
 
 void web_front::admit(const std::shared_ptr<const http::request>& r, const std::string& name, const http::reply_ptr& to, bool hls, admitted then) {
   const auto& limits = shard_.settings.rtmp;
+  const auto shown = shard_.hooks != nullptr ? loggable(*shard_.hook_set, hook::play, name) : name;
   if (const auto bad = rtmp::bad_name("stream name", name, limits.app_bytes + 1 + limits.stream_name_bytes)) return to->send(with_cors(http::text_response(400, *bad)));
-  if (shard_.stopping) return refuse(*r, name, to, 503, "the server is shutting down", "the server is shutting down");
+  if (shard_.stopping) return refuse(*r, shown, to, 503, "the server is shutting down", "the server is shutting down");
   if (!hls && shard_.memory != nullptr && shard_.memory->tight()) {
     shard_.memory->count_refused();
-    return refuse(*r, name, to, 503, "memory is short (limits.memory_bytes)", "the server is busy: try again later");
+    return refuse(*r, shown, to, 503, "memory is short (limits.memory_bytes)", "the server is busy: try again later");
   }
   const auto now = std::chrono::system_clock::now();
   const auto from = net::address_of(r->remote);
   const auto decision = may_play(shard_.settings.access, from, name, query_with_token(*r), now);
-  if (decision.wrong) return refuse(*r, name, to, 403, decision.why, decision.why);
+  if (decision.wrong) return refuse(*r, shown, to, 403, decision.why, decision.why);
   const bool asks = shard_.hooks != nullptr && !shard_.hook_set->of(hook::play).empty();
   if (asks && hls) {
     if (const auto as = server_.hls_viewers.known(name, from, std::chrono::steady_clock::now())) return then(*as, nullptr);
   }
-  const auto still = [&](const std::string& shown) { return may_play(shard_.settings.access, from, name, shown, now).allowed; };
-  if (!decision.allowed && !asks && !(hls && server_.grants.granted(name, from, now, still))) return refuse(*r, name, to, 403, decision.why, decision.why);
+  const auto still = [&](const std::string& earlier) { return may_play(shard_.settings.access, from, name, earlier, now).allowed; };
+  if (!decision.allowed && !asks && !(hls && server_.grants.granted(name, from, now, still))) return refuse(*r, shown, to, 403, decision.why, decision.why);
   if (hls && decision.allowed && !decision.by_address) server_.grants.grant(name, from, decision.shown, decision.until, now);
   if (!asks) return then(name, nullptr);
   auto q = question(*r, name, to->connection_id());
-  shard_.hooks->ask(shard_.hook_set, q, [weak = std::weak_ptr(alive_), &io = shard_.io, r, q, name, from, to, hls, then = std::move(then)](hook_answer&& answer) mutable {
+  shard_.hooks->ask(shard_.hook_set, q, [weak = std::weak_ptr(alive_), &io = shard_.io, r, q, name, shown, from, to, hls, then = std::move(then)](hook_answer&& answer) mutable {
     // On the caller's thread: shards are there as long as it is. Moved, because the reply belongs to this one and ends here.
-    boost::asio::post(io, [weak, r, q, name, from, to = std::move(to), hls, then = std::move(then), answer = std::move(answer)] {
+    boost::asio::post(io, [weak, r, q, name, shown, from, to = std::move(to), hls, then = std::move(then), answer = std::move(answer)] {
       const auto self = weak.lock();
       if (!self || !to->wanted()) return;
       auto& own = **self;
-      if (!answer.allowed) return own.refuse(*r, name, to, 403, "hook: " + answer.why, "not allowed by the rules of this server");
+      if (!answer.allowed) return own.refuse(*r, answer.said_no ? name : shown, to, 403, "hook: " + answer.why, "not allowed by the rules of this server");
       const auto as = answer.stream ? q.who.app + "/" + *answer.stream : name;
       hook_visit visit(own.shard_.hooks, q);
       if (!hls) return then(as, std::make_shared<hook_visit>(std::move(visit)));

@@ -216,6 +216,11 @@ def test_another_name(hooked_server, back_end, procs, clip, tmp_path):
     until(lambda: out.exists() and out.stat().st_size > 10_000, timeout=30, what="media")
     push.stop()
     back_end.wait(call="done", name="s3cret")
+    back_end.stuck.set()  # nor is a secret seen where nobody says that it is none
+    assert procs.millrace("push", "--no-reconnect", clip.path, server.rtmp("live/s3cret?token=s3cret-too")).wait(20) == 6
+    server.process.wait_line(r"hook on_publish of live/\*\*\*: no answer")
+    assert "s3cret" not in server.process.text
+    assert [e["reason"] for e in fetch_json(server, "/api/v1/stream/events?name=live/***")[1]["events"]] == ["publish_refused"]
 
 
 @pytest.mark.skipif(not MODULE.exists() or not nginx_program(), reason="nginx with its RTMP module is not installed")
