@@ -12,6 +12,7 @@
 #include "cli/exit_status.hpp"
 #include "rtmp/uri.hpp"
 #include "server/config.hpp"
+#include "server/hls_path.hpp"
 #include "server/signature.hpp"
 
 namespace millrace::cli {
@@ -52,9 +53,8 @@ base::result<std::string> stream_of(const std::string& url) {
   }
   const auto path_at = url.find('/', url.find("://") + 3);
   auto path = path_at == std::string::npos ? std::string() : url.substr(path_at + 1, url.find('?', path_at) - path_at - 1);
-  for (const std::string_view suffix : {".flv", ".m3u8"}) {
-    if (path.ends_with(suffix)) path.resize(path.size() - suffix.size());
-  }
+  if (path.ends_with(".flv")) path.resize(path.size() - 4);
+  else if (auto hls = server::hls_path_of("/" + path)) path = std::move(hls->stream);
   if (path.find('%') != std::string::npos) return base::error{base::error_kind::usage, "an address with percent-encoding cannot be signed here: sign its rtmp:// form"};
   if (path.find('/') == std::string::npos) return base::error{base::error_kind::usage, "which stream? the address has to end with /APP/NAME.flv or /APP/NAME.m3u8"};
   return path;

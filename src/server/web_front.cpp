@@ -9,6 +9,7 @@
 #include "net/endpoint_text.hpp"
 #include "rtmp/names.hpp"
 #include "server/console.hpp"
+#include "server/hls_path.hpp"
 #include "server/loss_notice.hpp"
 #include "server/shard.hpp"
 #include "server/signature.hpp"
@@ -19,7 +20,7 @@ using base::escaped;
 
 namespace {
 
-constexpr std::string_view flv_suffix = ".flv", hls_suffix = ".m3u8";
+constexpr std::string_view flv_suffix = ".flv";
 constexpr std::size_t agent_bytes_max = 128;
 
 std::string agent_of(const http::request& r) { return std::string(r.header("user-agent").value_or("")).substr(0, agent_bytes_max); }
@@ -33,22 +34,6 @@ std::string query_with_token(const http::request& r) {
 }
 
 }  // namespace
-
-struct hls_path {
-  std::string stream, rest;
-};
-
-// "/live/a.m3u8" is of stream "live/a", and so is "/live/a/index.m3u8": a stream has an application before its name, so "/live/index.m3u8" is of
-// stream "live/index".
-std::optional<hls_path> hls_path_of(std::string_view path) {
-  const auto slash = path.rfind('/');
-  const auto file = path.substr(slash);
-  const bool known = file == "/index.m3u8" || file == "/ts.m3u8" || ((file.starts_with("/seg-") || file.starts_with("/part-") || file.starts_with("/init-")) &&
-                                                                     (file.ends_with(".m4s") || file.ends_with(".mp4") || file.ends_with(".ts")));
-  if (known && path.substr(1, slash - 1).find('/') != std::string_view::npos) return hls_path{std::string(path.substr(1, slash - 1)), std::string(file)};
-  if (!path.ends_with(hls_suffix)) return std::nullopt;
-  return hls_path{std::string(path.substr(1, path.size() - 1 - hls_suffix.size())), std::string(hls_suffix)};
-}
 
 // What is known of a connection that plays. The viewer belongs to the connection and may go first.
 struct web_front::player {

@@ -59,6 +59,11 @@ def test_over_http(signing_server, procs, clip, tmp_path):
     subprocess.run(["curl", "-s", "-m", "3", "-o", out, signed("play", server.http("/live/a.flv"))])
     assert out.stat().st_size > 10_000
     assert get(server, path_of(signed("play", server.http("/live/b.flv"))))[0] == 404, "it may, but there is none"
+    # By the signature alone: what was fetched from another address is not remembered for this one.
+    for number, path in enumerate(("/live/a.m3u8", "/live/a/index.m3u8", "/live/a/ts.m3u8")):
+        done = subprocess.run(["curl", "-s", "-m", "20", "--interface", f"127.0.0.{number + 2}", "-o", out, "-w", "%{http_code}", signed("play", server.http(path))],
+                              capture_output=True, text=True)
+        assert done.stdout == "200", path
     # What the playlist names carries no signature: who showed one may fetch it, from the same address.
     out = tmp_path / "got.ts"
     done = subprocess.run(["ffmpeg", "-v", "error", "-i", signed("play", server.http("/live/a.m3u8")), "-t", "3", "-c", "copy", out], capture_output=True, text=True, timeout=60)
