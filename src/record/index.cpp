@@ -27,13 +27,31 @@ using base::error_kind;
 
 constexpr std::string_view lines_directory = ".millrace";
 constexpr std::uintmax_t line_bytes_max = 16u << 10;
-constexpr unsigned suffixes_max = 1000;
+constexpr unsigned create_tries_max = 100;  // against somebody who makes files of the same names
 // A file with less than this and nothing that plays has a beginning and no frames.
 constexpr std::uint64_t empty_bytes_max = flv_head_bytes_max;
+// Of a stray at a time, each of a quarter of a megabyte at most where it is usual: a tenth of a second on a slow disk, which streams that are being
+// recorded wait for.
+constexpr unsigned reads_per_repair = 32;
 
 }  // namespace
 
+// A stray that is being read. Stays where it is in memory.
+struct index::repairing {
+  repairing(stray s, disk_file f) : what(std::move(s.what)), ours(s.ours), file(std::move(f)) {}
+  recording_facts what;
+  const bool ours;
+  disk_file file;
+  unsigned reads = 0;
+  bool lost = false;  // the disk does not give all of it
+  std::unique_ptr<file_scan> scan;
+};
+
+index::index(disk& on, fs::path directory) : disk_(on), directory_(std::move(directory)) {}
+index::~index() { unlock(); }
+
 void index::unlock() {
+  repairing_.reset();
   if (lock_fd_ < 0) return;
   ::close(std::exchange(lock_fd_, -1));
   const std::scoped_lock guard(lock_);
@@ -108,56 +126,74 @@ void index::find_strays() {
   }
 }
 
-bool index::repair_one() {
-  std::optional<stray> one;
-  {
-    const std::scoped_lock guard(lock_);
-    if (strays_.empty()) return false;
-    one = std::move(strays_.front());
-    strays_.pop_front();
-    // Begun since the start.
-    if (!one->ours && std::ranges::any_of(all_, [&](const auto& each) { return each.second.file == one->what.file; })) return !strays_.empty();
+bool index::repair() {
+  if (!repairing_) repairing_ = begin_repair();
+  if (repairing_) {
+    repairing_->reads = 0;
+    while (repairing_->scan->step()) {
+      if (repairing_->reads >= reads_per_repair) return true;
+    }
+    end_repair(*repairing_);
+    repairing_.reset();
   }
-  recover(std::move(one->what), one->ours);
   const std::scoped_lock guard(lock_);
+  if (!strays_.empty()) strays_.pop_front();
   return !strays_.empty();
 }
 
-void index::recover(recording_facts r, bool ours) {
-  const auto path = directory_ / r.file;
-  std::optional<disk_file> file;
-  int failed = disk_file::open(disk_, path, ours, file);
-  if (failed != 0 && ours) failed = disk_file::open(disk_, path, false, file);
-  if (failed != 0) {
-    log::warning("recordings: {} cannot be read: {}", r.file, advice_for(failed));
-    return;
+// Null: nothing is to be done about the first one.
+std::unique_ptr<index::repairing> index::begin_repair() {
+  stray one;
+  {
+    const std::scoped_lock guard(lock_);
+    if (strays_.empty()) return nullptr;
+    one = strays_.front();
+    // Begun since the start.
+    if (!one.ours && std::ranges::any_of(all_, [&](const auto& each) { return each.second.file == one.what.file; })) return nullptr;
   }
-  bool lost = false;  // the disk does not give all of it
-  const auto facts = (r.as == format::flv ? scan_flv : scan_mp4)(
-      [&](std::uint64_t at, std::size_t count) {
-        auto got = file->read(at, count);
-        lost = lost || !got;
+  const auto path = directory_ / one.what.file;
+  std::optional<disk_file> file;
+  int failed = disk_file::open(disk_, path, one.ours, file);
+  if (failed != 0 && one.ours) failed = disk_file::open(disk_, path, false, file);
+  if (failed != 0) {
+    log::warning("recordings: {} cannot be read: {}", one.what.file, advice_for(failed));
+    return nullptr;
+  }
+  auto made = std::make_unique<repairing>(std::move(one), std::move(*file));
+  made->scan = (made->what.as == format::flv ? begin_flv_scan : begin_mp4_scan)(
+      [r = made.get()](std::uint64_t at, std::size_t count) {
+        ++r->reads;
+        auto got = r->file.read(at, count);
+        r->lost = r->lost || !got;
         return got;
       },
-      file->size());
+      made->file.size());
+  return made;
+}
+
+void index::end_repair(repairing& one) {
+  auto r = std::move(one.what);
+  auto& file = one.file;
+  const bool ours = one.ours, lost = one.lost;
+  const auto facts = one.scan->facts();
+  const auto path = directory_ / r.file;
   if (lost) log::warning("recordings: {} cannot be read to its end and is left as it is", r.file);
   if (!facts.readable && !ours) return;  // somebody else's, perhaps
-  if (!facts.readable && !lost && file->size() <= empty_bytes_max) {
+  if (!facts.readable && !lost && file.size() <= empty_bytes_max) {
     log::warning("recordings: {} has nothing in it that plays; it is removed", r.file);
-    file.reset();
     disk_.unlink(path.c_str());
     forget(r.id);
     return;
   }
   if (ours && !lost && facts.readable) {
     // What lies behind is half a fragment or tag.
-    if (facts.whole_bytes < file->size()) file->shorten(facts.whole_bytes);
+    if (facts.whole_bytes < file.size()) file.shorten(facts.whole_bytes);
     if (r.as == format::flv) {
-      const auto begin = file->read(0, flv_head_bytes_max);
+      const auto begin = file.read(0, flv_head_bytes_max);
       const auto head = begin ? with_facts(*begin, {.has_audio = true, .has_video = true, .duration_ms = facts.duration_ms, .file_bytes = facts.whole_bytes, .keys = {}}) : std::nullopt;
-      if (head) file->overwrite(0, *head);
+      if (head) file.overwrite(0, *head);
     }
-    file->sync();
+    file.sync();
   } else if (!ours) {
     r.id = free_id(r.file);
     const auto name = unescaped_name(facts.stream);
@@ -168,7 +204,7 @@ void index::recover(recording_facts r, bool ours) {
     r.start = parse_utc(facts.start).value_or(end - std::chrono::milliseconds(facts.duration_ms));
   }
   r.duration_ms = facts.duration_ms;
-  r.bytes = file->size();
+  r.bytes = file.size();
   r.state = recording_state::recovered;
   log::info("recordings: {} is listed again: {:.1f} s, {} bytes", r.file, static_cast<double>(r.duration_ms) / 1000, r.bytes);
   {
@@ -187,12 +223,29 @@ std::string index::free_id(const std::string& file) const {
   }
 }
 
+// One that no file has, and the one before it does. Years of recordings may have one name, so that not every number is looked at.
+unsigned index::free_number(const std::string& wanted) const {
+  const auto taken = [&](unsigned number) {
+    std::error_code ignored;
+    return fs::exists(fs::symlink_status(directory_ / numbered(wanted, number), ignored));
+  };
+  unsigned free = 1;
+  while (taken(free) && free < 1u << 30) free *= 2;
+  unsigned below = free / 2;
+  while (free - below > 1) {
+    const auto middle = below + (free - below) / 2;
+    (taken(middle) ? below : free) = middle;
+  }
+  return free;
+}
+
 int index::create(recording_facts& r, std::optional<disk_file>& to) {
   const auto wanted = r.file;
   if (const int failed = disk_.make_directories(directory_ / wanted); failed != 0) return failed;
   // It may have gone with the directory.
   if (const int failed = disk_.make_directories(line_of("x")); failed != 0) return failed;
-  for (unsigned number = 1; number <= suffixes_max; ++number) {
+  const auto first = free_number(wanted);
+  for (unsigned number = first; number < first + create_tries_max; ++number) {
     r.file = numbered(wanted, number);
     const int failed = disk_file::create(disk_, directory_ / r.file, to);
     if (failed == EEXIST) continue;

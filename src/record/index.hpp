@@ -6,6 +6,7 @@
 #include <deque>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -37,6 +38,8 @@ struct recording_facts {
   recording_state state = recording_state::writing;
 };
 
+[[nodiscard]] bool is_recording_id(std::string_view text);
+
 std::string to_json(const recording_facts& r);
 // Nothing if it is damaged, or names a file that could lie outside the directory.
 std::optional<recording_facts> parse_recording(std::string_view json);
@@ -44,8 +47,8 @@ std::optional<recording_facts> parse_recording(std::string_view json);
 // Reading the list is for any thread; everything that touches the disk is for the disk thread.
 class index {
  public:
-  index(disk& on, std::filesystem::path directory) : disk_(on), directory_(std::move(directory)) {}
-  ~index() { unlock(); }
+  index(disk& on, std::filesystem::path directory);
+  ~index();
   index(const index&) = delete;
   index& operator=(const index&) = delete;
 
@@ -55,8 +58,8 @@ class index {
   void read();
   // Another process may have it. What is in the list can be read further.
   void unlock();
-  // Looks after one file that has no line, or that nobody ended. False when there are none left.
-  bool repair_one();
+  // Looks after the files that have no line, or that nobody ended, a few reads a call: others wait for the disk. False when there are none left.
+  bool repair();
 
   // A name that no file has yet, like `wanted`, and the file. Listed as being written. 0 or the error number.
   int create(recording_facts& r, std::optional<disk_file>& to);
@@ -72,28 +75,32 @@ class index {
   [[nodiscard]] std::optional<recording_facts> find(std::string_view id) const;
   [[nodiscard]] std::vector<recording_facts> all() const;  // the newest first
   [[nodiscard]] std::size_t size() const;
-  [[nodiscard]] bool repaired() const;  // nothing is left for repair_one()
+  [[nodiscard]] bool repaired() const;  // nothing is left for repair()
   [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
 
  private:
   [[nodiscard]] std::filesystem::path line_of(std::string_view id) const;
   [[nodiscard]] std::string free_id(const std::string& file) const;
+  [[nodiscard]] unsigned free_number(const std::string& wanted) const;
   void find_strays();
-  void recover(recording_facts r, bool ours);
+  struct repairing;
+  std::unique_ptr<repairing> begin_repair();
+  void end_repair(repairing& one);
   void forget(std::string_view id);
   void save();
 
-  disk& disk_;
-  const std::filesystem::path directory_;
-  int lock_fd_ = -1;
-  std::set<std::string, std::less<>> unsaved_;  // whose lines could not be written; the disk thread's
-  mutable std::mutex lock_;  // guards what follows
-  std::map<std::string, recording_facts, std::less<>> all_;
   struct stray {
     recording_facts what;
     bool ours = false;  // it has a line, so it may be mended
   };
-  std::deque<stray> strays_;
+  disk& disk_;
+  const std::filesystem::path directory_;
+  int lock_fd_ = -1;
+  std::set<std::string, std::less<>> unsaved_;  // whose lines could not be written; the disk thread's
+  std::unique_ptr<repairing> repairing_;         // likewise
+  mutable std::mutex lock_;  // guards what follows
+  std::map<std::string, recording_facts, std::less<>> all_;
+  std::deque<stray> strays_;  // the first one is being read if `repairing_`
 };
 
 }  // namespace millrace::record

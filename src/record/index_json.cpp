@@ -43,6 +43,10 @@ std::string_view name(recording_state s) {
   return "recovered";
 }
 
+bool is_recording_id(std::string_view text) {
+  return text.size() == 16 && std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
 std::string to_json(const recording_facts& r) {
   json::object o;
   o["id"] = r.id;
@@ -73,7 +77,7 @@ std::optional<recording_facts> parse_recording(std::string_view text) {
   const auto named = unescaped_name(stream);
   const auto began = parse_utc(start);
   if (!duration || !bytes || !named || !began || !stays_inside(r.file)) return std::nullopt;
-  if (r.id.size() != 16 || !std::ranges::all_of(r.id, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); })) return std::nullopt;
+  if (!is_recording_id(r.id)) return std::nullopt;
   if (as != extension(format::flv) && as != extension(format::mp4)) return std::nullopt;
   r.as = as == extension(format::flv) ? format::flv : format::mp4;
   const auto states = {recording_state::writing, recording_state::complete, recording_state::recovered};

@@ -120,6 +120,73 @@ TEST_F(index_test, a_name_that_is_taken_gets_a_number) {
   for (const auto* file : {"live/a.mp4", "live/a-2.mp4", "live/a-3.mp4"}) EXPECT_TRUE(std::filesystem::exists(folder.path / file)) << file;
 }
 
+// As a template without a date makes them, once an hour for months.
+TEST_F(index_test, and_there_may_be_thousands_of_them) {
+  set.rules[0].file = *name_template::parse("{app}/{stream}.{ext}");
+  std::filesystem::create_directories(folder.path / "live");
+  put(folder.path / "live/a.mp4", "x");
+  for (unsigned number = 2; number <= 2500; ++number) put(folder.path / numbered("live/a.mp4", number), "x");
+  open();
+  shard_of_one shard(*home);
+  begin(shard);
+  stream_for(shard, 2s);
+  const auto facts = home->facts();
+  ASSERT_EQ(facts.active.size(), 1u);
+  EXPECT_EQ(facts.active[0].file, "live/a-2501.mp4") << facts.active[0].failure;
+}
+
+// After a crash: one file of hours that nobody ended, and streams that are published again at once.
+TEST_F(index_test, a_long_file_is_read_bit_by_bit_and_recording_does_not_wait) {
+  constexpr std::uint32_t tags = 2'000, body_bytes = 200'000;
+  std::filesystem::create_directories(folder.path / "live");
+  {
+    std::ofstream out(folder.path / "live/long.flv", std::ios::binary);
+    base::byte_writer head;
+    head.text("FLV").u8(1).u8(5).u32(9).u32(0);
+    for (std::uint32_t i = 0; i < tags; ++i) {  // with holes for bodies
+      head.u8(9).u24(body_bytes).u24(i * 40).u8(0).u24(0);
+      const auto bytes = std::move(head).take_slice();
+      out.write(reinterpret_cast<const char*>(bytes.view().data()), static_cast<std::streamsize>(bytes.size()));
+      out.seekp(body_bytes, std::ios::cur);
+      head = base::byte_writer();
+      head.u32(11 + body_bytes);
+    }
+    const auto bytes = std::move(head).take_slice();
+    out.write(reinterpret_cast<const char*>(bytes.view().data()), static_cast<std::streamsize>(bytes.size()));
+  }
+  open();
+  shard_of_one shard(*home);
+  begin(shard);
+  std::size_t turns = 0;
+  for (bool more = true; more; ++turns) {
+    stream_for(shard, 120ms);
+    const auto before = on->reads;
+    more = home->turn();
+    EXPECT_LE(on->reads - before, 64u);
+    const auto facts = home->facts();
+    ASSERT_EQ(facts.active.size(), 1u);
+    EXPECT_EQ(facts.active[0].queue_bytes, 0u) << "what came since the last turn is on its way to the disk";
+  }
+  EXPECT_GT(turns, 10u);
+  const auto all = home->recordings();
+  const auto found = std::ranges::find(all, "live/long.flv", &recording_facts::file);
+  ASSERT_NE(found, all.end());
+  EXPECT_EQ(found->duration_ms, tags * 40);
+  EXPECT_EQ(found->state, recording_state::recovered);
+}
+
+// Another process may take over at any moment.
+TEST_F(index_test, reading_a_long_file_can_be_broken_off) {
+  std::filesystem::create_directories(folder.path / "live");
+  put(folder.path / "live/long.flv", std::string("FLV\x01\x05\0\0\0\x09\0\0\0\0", 13) + std::string(10'000'000, '\0'));
+  open();
+  home->turn();
+  home.reset();
+  open();
+  while (home->turn()) {}
+  EXPECT_TRUE(home->facts().list_complete);
+}
+
 TEST_F(index_test, one_process_at_a_time) {
   open();
   auto second = service::open(set, {on, times, false});

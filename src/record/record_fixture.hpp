@@ -56,7 +56,7 @@ struct manual_clock final : clock {
 
 // The system, but for what a test has switched on.
 struct odd_disk final : disk {
-  std::size_t writes = 0, syncs = 0;
+  std::size_t reads = 0, writes = 0, syncs = 0;
   std::size_t write_max = static_cast<std::size_t>(-1);  // bytes of one call
   bool interrupted = false;                                // every second call says EINTR
   std::uint64_t room_left = std::uint64_t{1} << 40;        // bytes that can still be written …
@@ -87,6 +87,10 @@ struct odd_disk final : disk {
     const auto written = disk::pwritev(fd, &one, 1, at);
     if (written > 0) room_left -= static_cast<std::uint64_t>(written);
     return written;
+  }
+  ssize_t pread(int fd, void* to, std::size_t count, off_t at) override {
+    ++reads;
+    return disk::pread(fd, to, count, at);
   }
   int fdatasync(int fd) override {
     ++syncs;

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,9 +22,23 @@ struct file_facts {
   std::string stream, start;
 };
 
+// A file of hours has a hundred thousand headers. Whoever has other things to do meanwhile goes from one to the next.
+class file_scan {
+ public:
+  virtual ~file_scan() = default;
+  // Past the next box or tag, with a few reads. False: there is no further one that is whole.
+  virtual bool step() = 0;
+  // Of what lies before.
+  [[nodiscard]] virtual file_facts facts() const = 0;
+};
+
 // Fragmented or not. Reads headers only: what it takes grows with the number of fragments, not with the bytes between.
-file_facts scan_mp4(const read_at& read, std::uint64_t size);
-file_facts scan_flv(const read_at& read, std::uint64_t size);
+std::unique_ptr<file_scan> begin_mp4_scan(read_at read, std::uint64_t size);
+std::unique_ptr<file_scan> begin_flv_scan(read_at read, std::uint64_t size);
+
+// All of it at once.
+file_facts scan_mp4(read_at read, std::uint64_t size);
+file_facts scan_flv(read_at read, std::uint64_t size);
 
 // A box that players step over, with what the file says of itself.
 base::slice make_mark_box(std::string_view stream, std::string_view start);

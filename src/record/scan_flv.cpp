@@ -18,7 +18,7 @@ constexpr std::size_t block_bytes = 1u << 18;
 // Reads what is asked for from a block that is read ahead.
 class ahead {
  public:
-  explicit ahead(const read_at& read) : read_(read) {}
+  explicit ahead(read_at read) : read_(std::move(read)) {}
   bytes_view get(std::uint64_t at, std::size_t count) {
     if (at < begin_ || at + count > begin_ + block_.size()) {
       block_ = read_(at, std::max(count, block_bytes)).value_or(std::vector<std::uint8_t>());
@@ -29,59 +29,83 @@ class ahead {
   }
 
  private:
-  const read_at& read_;
+  const read_at read_;
   std::uint64_t begin_ = 0;
   std::vector<std::uint8_t> block_;
 };
 
-}  // namespace
+class flv_scan final : public file_scan {
+ public:
+  flv_scan(read_at read, std::uint64_t size) : in_(std::move(read)), size_(size) {}
 
-file_facts scan_flv(const read_at& read, std::uint64_t size) {
-  file_facts facts;
-  ahead in(read);
-  const auto begin = read(0, flv_head_bytes_max).value_or(std::vector<std::uint8_t>());
-  if (begin.size() < 13 || base::as_text(bytes_view(begin).first(3)) != "FLV") return facts;
-  if (const auto mark = read_flv_head(begin)) {
-    facts.stream = mark->stream;
-    facts.start = mark->start;
-  }
-  byte_reader head(bytes_view(begin).subspan(5));
-  std::uint64_t at = head.u32().value_or(9) + trailer_bytes;
-  facts.whole_bytes = std::min(at, size);
-  std::optional<std::int64_t> first, newest;
-  std::int64_t last = 0, step = 0, newest_video = 0;
-  while (at + tag_header_bytes + trailer_bytes <= size) {
-    const auto bytes = in.get(at, tag_header_bytes);
-    if (bytes.empty()) break;
+  bool step() override {
+    if (at_ == 0) return take_head();
+    if (at_ + tag_header_bytes + trailer_bytes > size_) return false;
+    const auto bytes = in_.get(at_, tag_header_bytes);
+    if (bytes.empty()) return false;
     byte_reader tag(bytes);
     const auto type = static_cast<std::uint8_t>(tag.u8().value() & 0x1F);
     const std::uint64_t length = tag.u24().value();
     const auto low = tag.u24().value();
     const auto time = (std::uint32_t{tag.u8().value()} << 24) | low;
-    const auto next = at + tag_header_bytes + length + trailer_bytes;
-    if (next > size) break;
-    const auto trailer = in.get(next - trailer_bytes, trailer_bytes);
-    if (trailer.empty() || byte_reader(trailer).u32() != tag_header_bytes + length) break;
-    at = next;
-    facts.whole_bytes = at;
+    const auto next = at_ + tag_header_bytes + length + trailer_bytes;
+    if (next > size_) return false;
+    const auto trailer = in_.get(next - trailer_bytes, trailer_bytes);
+    if (trailer.empty() || byte_reader(trailer).u32() != tag_header_bytes + length) return false;
+    at_ = facts_.whole_bytes = next;
     const bool video = type == static_cast<std::uint8_t>(media::frame_kind::video);
-    if (!video && type != static_cast<std::uint8_t>(media::frame_kind::audio)) continue;
-    // As media::flv::reader: past 32 bits the time goes on.
-    const auto ms = first ? last + static_cast<std::int32_t>(time - static_cast<std::uint32_t>(static_cast<std::uint64_t>(last))) : std::int64_t{time};
-    last = ms;
-    if (!first) {
-      first = ms;
-      newest_video = ms;
-    }
-    newest = std::max(newest.value_or(ms), ms);
-    if (video && ms > newest_video) {
-      step = ms - newest_video;
-      newest_video = ms;
-    }
+    if (video || type == static_cast<std::uint8_t>(media::frame_kind::audio)) take_time(time, video);
+    return true;
   }
-  facts.readable = first.has_value();
-  if (first) facts.duration_ms = *newest - *first + std::min<std::int64_t>(step, 1000);
-  return facts;
+
+  [[nodiscard]] file_facts facts() const override {
+    auto out = facts_;
+    out.readable = first_.has_value();
+    if (first_) out.duration_ms = newest_ - *first_ + std::min<std::int64_t>(video_step_, 1000);
+    return out;
+  }
+
+ private:
+  bool take_head() {
+    const auto begin = in_.get(0, static_cast<std::size_t>(std::min<std::uint64_t>(flv_head_bytes_max, size_)));
+    if (begin.size() < 13 || base::as_text(begin.first(3)) != "FLV") return false;
+    if (const auto mark = read_flv_head(begin)) {
+      facts_.stream = mark->stream;
+      facts_.start = mark->start;
+    }
+    byte_reader head(begin.subspan(5));
+    at_ = head.u32().value_or(9) + trailer_bytes;
+    facts_.whole_bytes = std::min(at_, size_);
+    return true;
+  }
+
+  void take_time(std::uint32_t time, bool video) {
+    // As media::flv::reader: past 32 bits the time goes on.
+    const auto ms = first_ ? last_ + static_cast<std::int32_t>(time - static_cast<std::uint32_t>(static_cast<std::uint64_t>(last_))) : std::int64_t{time};
+    last_ = ms;
+    if (!first_) first_ = newest_ = newest_video_ = ms;
+    newest_ = std::max(newest_, ms);
+    if (!video || ms <= newest_video_) return;
+    video_step_ = ms - newest_video_;
+    newest_video_ = ms;
+  }
+
+  ahead in_;
+  const std::uint64_t size_;
+  std::uint64_t at_ = 0;
+  file_facts facts_;
+  std::optional<std::int64_t> first_;
+  std::int64_t last_ = 0, newest_ = 0, newest_video_ = 0, video_step_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<file_scan> begin_flv_scan(read_at read, std::uint64_t size) { return std::make_unique<flv_scan>(std::move(read), size); }
+
+file_facts scan_flv(read_at read, std::uint64_t size) {
+  flv_scan all(std::move(read), size);
+  while (all.step()) {}
+  return all.facts();
 }
 
 }  // namespace millrace::record

@@ -50,7 +50,7 @@ struct track {
   std::uint64_t end = 0;
 };
 
-struct scanner {
+struct found_tracks {
   std::map<std::uint32_t, track> tracks;
   std::int64_t movie_ms = 0;  // of mvhd: all there is in a file that is not fragmented
   bool any = false;
@@ -136,6 +136,86 @@ struct scanner {
   }
 };
 
+class mp4_scan final : public file_scan {
+ public:
+  mp4_scan(read_at read, std::uint64_t size) : read_(std::move(read)), size_(size) {}
+
+  bool step() override {
+    if (at_ + 8 > size_) return false;
+    const auto head = read_(at_, 16);
+    if (!head || head->size() < 8) return false;
+    byte_reader in{bytes_view(*head)};
+    std::uint64_t length = in.u32().value();
+    const std::string type(base::as_text(in.take(4).value()));
+    std::uint64_t head_bytes = 8;
+    if (length == 1) {
+      if (head->size() < 16) return false;
+      length = in.u64().value();
+      head_bytes = 16;
+    }
+    if (length == 0) length = size_ - at_;  // up to the end of the file
+    if (length < head_bytes || length > size_ - at_) return false;
+    if (at_ == 0 && type != "ftyp") return false;
+    std::vector<std::uint8_t> body;
+    if (type == "moov" || type == "moof" || type == "uuid") {
+      if (length > header_box_max) {
+        if (type != "uuid") return false;
+      } else if (auto got = read_(at_ + head_bytes, static_cast<std::size_t>(length - head_bytes)); got && got->size() == length - head_bytes) {
+        body = std::move(*got);
+      } else {
+        return false;
+      }
+    }
+    at_ += length;
+    take(type, std::move(body));
+    return true;
+  }
+
+  [[nodiscard]] file_facts facts() const override {
+    auto out = facts_;
+    out.readable = moov_ && media_;
+    out.duration_ms = found_.duration_ms();
+    return out;
+  }
+
+ private:
+  // The box that ends at `at_`.
+  void take(std::string_view type, std::vector<std::uint8_t> body) {
+    if (type == "moov") {
+      found_.take_moov(body);
+      moov_ = true;
+      facts_.whole_bytes = at_;
+    } else if (type == "moof") {
+      pending_ = std::move(body);
+    } else if (type == "mdat") {
+      media_ = media_ || moov_ || !pending_;
+      if (pending_) {
+        for_each_box(*pending_, [this](const box& b) {
+          if (b.type == "traf") found_.take_traf(b.body);
+        });
+      }
+      pending_.reset();
+      facts_.whole_bytes = at_;
+    } else if (!pending_) {
+      if (type == "uuid" && body.size() > mark_type.size() && std::equal(mark_type.begin(), mark_type.end(), body.begin())) {
+        const auto text = base::as_text(bytes_view(body).subspan(mark_type.size()));
+        const auto space = text.find(' ');
+        facts_.stream = text.substr(0, space);
+        facts_.start = space == std::string_view::npos ? std::string() : std::string(text.substr(space + 1));
+      }
+      facts_.whole_bytes = at_;
+    }
+  }
+
+  const read_at read_;
+  const std::uint64_t size_;
+  std::uint64_t at_ = 0;
+  file_facts facts_;
+  found_tracks found_;
+  bool moov_ = false, media_ = false;
+  std::optional<std::vector<std::uint8_t>> pending_;  // a moof whose mdat has not been seen yet
+};
+
 }  // namespace
 
 base::slice make_mark_box(std::string_view stream, std::string_view start) {
@@ -144,65 +224,12 @@ base::slice make_mark_box(std::string_view stream, std::string_view start) {
   return std::move(out).take_slice();
 }
 
-file_facts scan_mp4(const read_at& read, std::uint64_t size) {
-  file_facts facts;
-  scanner found;
-  bool moov = false, media = false;
-  std::optional<std::vector<std::uint8_t>> pending;  // a moof whose mdat has not been seen yet
-  for (std::uint64_t at = 0; at + 8 <= size;) {
-    const auto head = read(at, 16);
-    if (!head || head->size() < 8) break;
-    byte_reader in{bytes_view(*head)};
-    std::uint64_t length = in.u32().value();
-    const std::string type(base::as_text(in.take(4).value()));
-    std::uint64_t head_bytes = 8;
-    if (length == 1) {
-      if (head->size() < 16) break;
-      length = in.u64().value();
-      head_bytes = 16;
-    }
-    if (length == 0) length = size - at;  // up to the end of the file
-    if (length < head_bytes || length > size - at) break;
-    if (at == 0 && type != "ftyp") break;
-    std::vector<std::uint8_t> body;
-    if (type == "moov" || type == "moof" || type == "uuid") {
-      if (length > header_box_max) {
-        if (type != "uuid") break;
-      } else if (auto got = read(at + head_bytes, static_cast<std::size_t>(length - head_bytes)); got && got->size() == length - head_bytes) {
-        body = std::move(*got);
-      } else {
-        break;
-      }
-    }
-    at += length;
-    if (type == "moov") {
-      found.take_moov(body);
-      moov = true;
-      facts.whole_bytes = at;
-    } else if (type == "moof") {
-      pending = std::move(body);
-    } else if (type == "mdat") {
-      media = media || moov || !pending;
-      if (pending) {
-        for_each_box(*pending, [&found](const box& b) {
-          if (b.type == "traf") found.take_traf(b.body);
-        });
-      }
-      pending.reset();
-      facts.whole_bytes = at;
-    } else if (!pending) {
-      if (type == "uuid" && body.size() > mark_type.size() && std::equal(mark_type.begin(), mark_type.end(), body.begin())) {
-        const auto text = base::as_text(bytes_view(body).subspan(mark_type.size()));
-        const auto space = text.find(' ');
-        facts.stream = text.substr(0, space);
-        facts.start = space == std::string_view::npos ? std::string() : std::string(text.substr(space + 1));
-      }
-      facts.whole_bytes = at;
-    }
-  }
-  facts.readable = moov && media;
-  facts.duration_ms = found.duration_ms();
-  return facts;
+std::unique_ptr<file_scan> begin_mp4_scan(read_at read, std::uint64_t size) { return std::make_unique<mp4_scan>(std::move(read), size); }
+
+file_facts scan_mp4(read_at read, std::uint64_t size) {
+  mp4_scan all(std::move(read), size);
+  while (all.step()) {}
+  return all.facts();
 }
 
 }  // namespace millrace::record

@@ -56,7 +56,7 @@ bool service::inner::turn() {
     const std::scoped_lock guard(lock);
     room = seen;
   }
-  return list.repair_one();
+  return list.repair();
 }
 
 // One turn of one recording. True when it is over.

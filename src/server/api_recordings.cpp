@@ -39,7 +39,12 @@ json::object active_json(const record::active_recording& a) {
 
 }  // namespace
 
-bool api::is_recording(const http::request& r) { return r.path.starts_with(files) || r.path == "/api/v1/recordings" || r.path.starts_with("/api/v1/recordings/"); }
+// An application may be called "recordings" too: what is below it and is no id belongs to its streams.
+bool api::is_recording(const http::request& r) {
+  const auto path = std::string_view(r.path);
+  if (path == "/api/v1/recordings" || path.starts_with("/api/v1/recordings/")) return true;
+  return path.starts_with(files) && record::is_recording_id(path.substr(files.size()));
+}
 
 void api::recordings(const http::request& r, const http::reply_ptr& to) const {
   auto& service = *control_.recordings;

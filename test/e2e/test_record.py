@@ -65,6 +65,16 @@ def test_what_is_published_is_in_the_file_and_can_be_fetched(recording_server, p
     assert get(server, found["url"])[0] == 404
 
 
+def test_an_application_may_be_called_recordings(recording_server, procs, clip):
+    server = recording_server()
+    procs.millrace("push", "--loop", clip.path, server.rtmp("recordings/a"))
+    server.wait_publisher("recordings/a")
+    status, _, body = get(server, "/recordings/a.m3u8")
+    assert status == 200 and body.startswith(b"#EXTM3U")
+    assert get(server, "/recordings/a.flv?picture")[0] == 200
+    assert get(server, "/recordings/0123456789abcdef")[0] == 404
+
+
 def test_on_demand(recording_server, procs, clip):
     server = recording_server(more='start = "demand"')
     procs.millrace("push", "--loop", clip.path, server.rtmp("live/a"))
