@@ -292,6 +292,10 @@ void link::handle(rtmp::started& e) {
   times_.started = since_open();
   times_.start_round_trips = round_trips_;
   running_ = true;
+  // A QUIC connection is there again after a gap in the network as long as its idle timeout allows; TCP is not (tcp_client.hpp).
+  auto patience = settings_.limits.send_stall;
+  if (transport_->kind() == net::transport_kind::quic) patience = std::max(patience, settings_.quic.idle_timeout);
+  stall_.emplace(patience, clock_now());
   resume_ = e.resume;
   start_deadline_ = base::instant::max();
   handler_->on_link_started(e.info);
@@ -340,7 +344,7 @@ void link::handle(rtmp::closed& e) {
 void link::arm_timer() {
   if (!session_ || ended_ || ending_) return;
   const auto due = std::min({session_->poll_timeout().value_or(base::instant::max()), start_deadline_, acknowledge_due_,
-                             merge_.poll_timeout().value_or(base::instant::max())});
+                             merge_.poll_timeout().value_or(base::instant::max()), stall_ ? stall_->due() : base::instant::max()});
   if (due == timer_due_) return;
   timer_due_ = due;
   if (due == base::instant::max()) {
@@ -361,6 +365,10 @@ void link::on_timer() {
   if (now >= start_deadline_) {
     down({base::error_kind::timeout, fmt::format("no answer to {} within {:.1f} s", waiting_for(),
                                                  std::chrono::duration<double>(settings_.start_timeout).count())});
+    return;
+  }
+  if (stall_ && now >= stall_->due() && transport_ && stall_->look(now, transport_->traffic_so_far().sent, queued_bytes())) {
+    down({base::error_kind::timeout, "the server takes no data"});
     return;
   }
   if (session_->groups() && transport_) {

@@ -9,6 +9,8 @@
 #include <optional>
 #include <string>
 
+#include "client/limits.hpp"
+#include "client/stall_watch.hpp"
 #include "client/track_merge.hpp"
 #include "net/dialer.hpp"
 #include "net/transport.hpp"
@@ -31,6 +33,7 @@ struct link_settings {
   net::dial_memory* memory = nullptr;               // outlives every link
   rtmp::redirect_rules redirects;                   // for those who follow them
   rtmp::credentials login;                          // for servers that ask; no user: there is none
+  client_limits limits;
 };
 
 struct link_target {
@@ -149,6 +152,7 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   base::instant opened_;
   base::instant start_deadline_ = base::instant::max();
   base::instant acknowledge_due_ = base::instant::max();  // count_only()
+  std::optional<stall_watch> stall_;  // once it runs
   net::dial_story story_;
   link_times times_;
   std::optional<rtmp::status> refused_;

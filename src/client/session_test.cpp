@@ -128,6 +128,30 @@ TEST_F(sessions, push_comes_back_after_the_server_was_killed_with_configuration_
   EXPECT_TRUE(outcome->has_value());
 }
 
+TEST_F(sessions, push_leaves_a_server_that_takes_nothing_and_comes_back) {
+  test::server server(io_, {});
+  auto frames = std::vector<media::frame>{test::metadata(), test::video_config()};
+  for (int i = 0; i < 200; ++i) frames.push_back(test::video(i * 40, i % 5 == 0, 400'000));  // 80 Mb/s
+  auto o = push_of(write_file("a.flv", test::flv_of(frames)), url(server.port(), "/live/show"));
+  o.realtime = true;
+  o.input.loop = true;
+  o.link.limits.send_stall = milliseconds(300);
+  std::optional<base::result<void>> outcome;
+  push p(io_, std::move(o), [&](base::result<void> r) { outcome = std::move(r); });
+  p.start();
+  ASSERT_TRUE(run_until([&] { return server.frames.size() > 3; }));
+  server.pause_reading(true);
+  ASSERT_TRUE(run_until([&] { return p.report().state == link_state::waiting_to_retry; }));
+  EXPECT_EQ(p.report().last_error, "the server takes no data");
+  server.pause_reading(false);
+  ASSERT_TRUE(run_until([&] { return p.report().reconnects == 1; }));
+  const auto before = server.frames.size();
+  ASSERT_TRUE(run_until([&] { return server.frames.size() > before + 20; }));
+  p.stop();
+  ASSERT_TRUE(run_until([&] { return outcome.has_value(); }));
+  EXPECT_TRUE(outcome->has_value());
+}
+
 TEST_F(sessions, push_drops_to_a_key_frame_when_the_network_stands_still) {
   test::server server(io_, {});
   auto frames = std::vector<media::frame>{test::metadata(), test::video_config()};

@@ -1,5 +1,8 @@
 #include "net/tcp_client.hpp"
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -36,6 +39,8 @@ asio::awaitable<base::result<transport_ptr>> tcp_connect(tcp_connect_options opt
   socket.non_blocking(true, failure);
   if (failure) co_return connect_error(failure);
   set_tcp_options(socket.native_handle());
+  const auto patience_ms = static_cast<unsigned>(options.unacknowledged_max.count());
+  ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
   if (!options.tls) {
     auto plain = make_plain_channel(socket.native_handle());
     co_return make_tcp_transport(std::move(socket), std::move(plain));

@@ -216,6 +216,21 @@ TEST_F(tcp_client, TlsVersionsOfStrangers) {
   EXPECT_EQ(version_agreed(io, connect.remote, TLS1_1_VERSION), "");
 }
 
+// What the kernel has of our data moves no counter of ours, so it is the kernel that says when nobody takes it.
+TEST_F(tcp_client, APeerThatTakesNothingIsGivenUp) {
+  connect.tls = false;
+  connect.unacknowledged_max = 300ms;
+  tcp::acceptor silent(io, {asio::ip::address_v4::loopback(), 0});
+  connect.remote = silent.local_endpoint();
+  auto made = dial();
+  ASSERT_TRUE(made) << made.error().text;
+  test::recording_handler events;
+  (*made)->start(events);
+  (*made)->send(base::send_chain(base::slice(std::vector<std::uint8_t>(16u << 20))));
+  ASSERT_TRUE(run_until(io, [&] { return events.closed.has_value(); }));
+  EXPECT_EQ(events.closed->reason.kind, error_kind::timeout) << events.closed->reason.text;
+}
+
 // A listening socket that nobody serves: the TCP handshake succeeds, the TLS one never goes on.
 TEST_F(tcp_client, CancelledInTheTlsHandshake) {
   tcp::acceptor silent(io, {asio::ip::address_v4::loopback(), 0});
