@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "base/result.hpp"
 #include "client/bridge_target.hpp"
 #include "client/link.hpp"
@@ -27,6 +28,7 @@ struct bridge_options {
   std::optional<std::chrono::milliseconds> push_back_age;
   std::size_t push_back_bytes = 4U << 20;
   publish_queue::limits queue;
+  base::shared_limits local_limits;  // of the sessions with local programs
 };
 
 class bridge_connection;

@@ -12,12 +12,18 @@ namespace log = base::log;
 
 base::instant clock_now() { return std::chrono::steady_clock::now(); }
 
+rtmp::server_config config_of(const bridge_options& options) {
+  rtmp::server_config config;
+  config.limits = options.local_limits;
+  return config;
+}
+
 }  // namespace
 
 bridge_connection::bridge_connection(bridge& owner, net::transport_ptr transport)
     : owner_(owner),
       transport_(std::move(transport)),
-      session_(rtmp::server_config{}, clock_now(), random_bits()),
+      session_(config_of(owner.options_), clock_now(), random_bits()),
       timer_(owner.io_),
       remote_(transport_->facts().remote) {}
 
@@ -89,7 +95,9 @@ void bridge_connection::arm_timer() {
     const auto self = weak.lock();
     if (failure || !self || !self->transport_) return;
     self->timer_due_ = base::instant::max();
-    self->session_.on_timer(clock_now());
+    const auto now = clock_now();
+    if (self->paused_) self->session_.excuse_silence(now);
+    self->session_.on_timer(now);
     self->turn();
   });
 }
@@ -171,6 +179,7 @@ void bridge_connection::update_push_back() {
     transport_->pause_receive(true);
   } else if (paused_ && age <= limit / 2 && bytes <= o.push_back_bytes / 2) {
     paused_ = false;
+    session_.excuse_silence(now);
     transport_->pause_receive(false);
   }
 }

@@ -364,6 +364,35 @@ TEST_F(sessions, bridge_holds_the_encoder_back_when_the_network_stands_still) {
   ASSERT_TRUE(run_until([&] { return outcome.has_value(); }));
 }
 
+TEST_F(sessions, bridge_takes_no_encoder_for_dead_that_it_holds_back_itself) {
+  test::server server(io_, {});
+  base::rtmp_limits short_of_patience;
+  short_of_patience.ping_after = milliseconds(100);
+  short_of_patience.publisher_silence = milliseconds(300);
+  const auto b = bridge_to(io_, server.port(), "", short_of_patience);
+  auto frames = std::vector<media::frame>{test::metadata(), test::video_config()};
+  for (int i = 0; i < 400; ++i) frames.push_back(test::video(i * 40, i % 5 == 0, 200'000));
+  auto o = push_of(write_file("a.flv", test::flv_of(frames)), url(b->port(), "/live/show"));
+  o.realtime = true;
+  o.reconnect = false;
+  std::optional<base::result<void>> outcome;
+  push p(io_, std::move(o), [&](base::result<void> r) { outcome = std::move(r); });
+  p.start();
+  ASSERT_TRUE(run_until([&] { return server.frames.size() > 3; }));
+  server.pause_reading(true);
+  ASSERT_TRUE(run_until([&] {
+    const auto reports = b->report();
+    return !reports.empty() && reports[0].pushing_back;
+  }));
+  EXPECT_FALSE(run_until([&] { return outcome.has_value(); }, milliseconds(1500))) << outcome->error().text;
+  server.pause_reading(false);
+  const auto before = server.frames.size();
+  ASSERT_TRUE(run_until([&] { return server.frames.size() > before + 20; }));
+  EXPECT_FALSE(outcome.has_value()) << "nor when it reads again";
+  p.stop();
+  ASSERT_TRUE(run_until([&] { return outcome.has_value(); }));
+}
+
 TEST_F(sessions, bridge_serves_several_encoders_at_once) {
   test::server server(io_, {});
   const auto b = bridge_to(io_, server.port());

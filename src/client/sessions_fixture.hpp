@@ -83,8 +83,10 @@ inline pull_options pull_of(const std::string& path, rtmp::uri target) {
   return o;
 }
 
-inline std::unique_ptr<bridge> bridge_to(boost::asio::io_context& io, std::uint16_t port, const std::string& path = "") {
+inline std::unique_ptr<bridge> bridge_to(boost::asio::io_context& io, std::uint16_t port, const std::string& path = "",
+                                         const base::shared_limits& local_limits = {}) {
   bridge_options o;
+  o.local_limits = local_limits;
   o.listen = {"127.0.0.1", 0};
   auto route = parse_bridge_route("rtmp://127.0.0.1:" + std::to_string(port) + path);
   EXPECT_TRUE(route.has_value());

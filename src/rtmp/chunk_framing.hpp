@@ -42,6 +42,7 @@ class chunk_framing final : public framing {
   void skip_received(base::instant now, std::size_t count) override;
 
   void enable_pings(base::instant now, std::chrono::milliseconds after) override;
+  void excuse_silence(base::instant now) override { liveness_.on_received(now); }
   bool on_timer(base::instant now) override;
   [[nodiscard]] std::optional<base::instant> poll_timeout() const override;
 

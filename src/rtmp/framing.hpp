@@ -74,6 +74,8 @@ class framing {
 
   // Pings after that much silence, and calls the peer dead after three times as much.
   virtual void enable_pings(base::instant now, std::chrono::milliseconds after) = 0;
+  // Nothing was read meanwhile: the peer may have said something.
+  virtual void excuse_silence(base::instant now) = 0;
   // False: the peer is dead.
   virtual bool on_timer(base::instant now) = 0;
   [[nodiscard]] virtual std::optional<base::instant> poll_timeout() const = 0;

@@ -40,6 +40,7 @@ class roqr_framing final : public framing {
   void refuse_flow() override;
 
   void enable_pings(base::instant now, std::chrono::milliseconds after) override { liveness_.enable(now, after); }
+  void excuse_silence(base::instant now) override { liveness_.on_received(now); }
   bool on_timer(base::instant now) override;
   [[nodiscard]] std::optional<base::instant> poll_timeout() const override;
 

@@ -39,6 +39,7 @@ class server_session::impl {
   void receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin);
   void on_stream_reset(base::instant now, std::int64_t stream);
   void on_groups_flushed(base::instant now);
+  void excuse_silence(base::instant now);
   void on_timer(base::instant now);
   std::optional<base::instant> poll_timeout() const;
   // Ends everything. With `tell`, a connected peer gets the reason as NetConnection.Connect.Closed first.

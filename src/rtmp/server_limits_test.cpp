@@ -79,6 +79,24 @@ TEST(server_limits, idle_counts_again_after_the_last_use) {
   EXPECT_TRUE(c.server.is_closed());
 }
 
+TEST(server_limits, silence_while_the_driver_does_not_read_is_not_the_peers) {
+  scripted_client c;
+  c.connect();
+  c.publish();
+  for (int i = 0; i < 4; ++i) {
+    c.now += 10s;
+    c.server.excuse_silence(c.now);
+    c.server.on_timer(c.now);
+  }
+  EXPECT_FALSE(c.server.is_closed());
+  c.now += 29s;
+  c.server.on_timer(c.now);
+  EXPECT_FALSE(c.server.is_closed());
+  c.now += 1s;
+  c.server.on_timer(c.now);
+  EXPECT_TRUE(c.server.is_closed()) << "from then on it counts again";
+}
+
 TEST(server_limits, command_rate) {
   scripted_client c;
   c.connect();

@@ -154,6 +154,12 @@ void server_session::impl::end_has_left(std::size_t waited, base::instant now) {
   if (waited > 0 && framing_->waiting_behind_media() == 0) idle_since_ = now;
 }
 
+void server_session::impl::excuse_silence(base::instant now) {
+  if (phase_ == phase::closed) return;
+  framing_->excuse_silence(now);
+  for (auto& [msid, s] : streams_) s.last_media = now;
+}
+
 void server_session::impl::on_timer(base::instant now) {
   if (phase_ == phase::closed) return;
   now_ = now;
@@ -247,6 +253,7 @@ void server_session::set_round_trip(std::chrono::microseconds smoothed) { impl_-
 void server_session::on_groups_flushed(base::instant now) { impl_->on_groups_flushed(now); }
 std::size_t server_session::waiting_behind_media() const { return impl_->framing_->waiting_behind_media(); }
 void server_session::release_behind_media() { impl_->framing_->release_behind_media(); }
+void server_session::excuse_silence(base::instant now) { impl_->excuse_silence(now); }
 void server_session::on_timer(base::instant now) { impl_->on_timer(now); }
 void server_session::on_transport_closed(base::error why) { impl_->fail(std::move(why), false); }
 

@@ -139,6 +139,8 @@ class server_session {
   void on_stream_reset(base::instant now, std::int64_t stream);
   void on_groups_flushed(base::instant now);
   void set_round_trip(std::chrono::microseconds smoothed);  // of the transport; now and then
+  // The driver does not read: until now the peer's silence was not its own. Before each on_timer while that lasts, and when it is over.
+  void excuse_silence(base::instant now);
   void on_timer(base::instant now);
   // The transport says that the peer is gone: emits what is still to end, then `closed`.
   void on_transport_closed(base::error why);
