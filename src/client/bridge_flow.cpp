@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/escape.hpp"
 #include "base/log.hpp"
 
 namespace millrace::client {
@@ -153,8 +152,9 @@ void bridge_flow::on_line_status(const rtmp::status& info) {
     local_->session().notify_publish(msid_);
     local_->turn();
   }
-  log::debug("{} {}: server: {} {}", what(), name_, base::escaped(info.code), base::escaped(info.description));
 }
+
+void bridge_flow::on_line_words(const std::string& text) { log::debug("{} {}: server: {}", what(), name_, text); }
 
 // ---- both ---------------------------------------------------------------------------------------------------------
 

@@ -93,6 +93,7 @@ class bridge_flow final : public line_handler, public std::enable_shared_from_th
   void on_line_frames_done() override;
   void on_line_jump() override;
   void on_line_status(const rtmp::status& info) override;
+  void on_line_words(const std::string& text) override;
   void on_line_stream_ended() override;
   void on_line_writable() override;
   void on_line_down(const link_end& end) override;

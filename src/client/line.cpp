@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "client/line_seat.hpp"
 #include "net/md5.hpp"
+#include "rtmp/hide_secrets.hpp"
 #include "rtmp/rejection.hpp"
 
 namespace millrace::client {
@@ -103,7 +104,11 @@ void line::seat::on_link_frames_done() {
 void line::seat::on_link_status(const rtmp::status& info) {
   const auto keep = owner.shared_from_this();
   if (is_current() && owner.handler_) owner.handler_->on_line_status(info);
+  if (!is_current() || !owner.handler_ || info.code == "NetStream.Play.Start" || info.code == "NetStream.Play.Reset") return;
+  owner.handler_->on_line_words(base::escaped(info.code) + ' ' + shown(info.description));
 }
+
+std::string line::seat::shown(const std::string& words) const { return base::escaped(rtmp::hide_secrets(words, at.uri, at.app_query)); }
 
 void line::seat::on_link_stream_ended() {
   const auto keep = owner.shared_from_this();
@@ -118,9 +123,8 @@ void line::seat::on_link_stream_ended() {
 
 void line::seat::on_link_reconnect(const rtmp::reconnect_requested& asked) {
   const auto keep = owner.shared_from_this();
-  log::info("the server asks to reconnect{}{}",
-            asked.tc_url.empty() ? "" : " to " + base::escaped(asked.tc_url.substr(0, asked.tc_url.find('?'))),
-            asked.description.empty() ? "" : ": " + base::escaped(asked.description));
+  log::info("the server asks to reconnect{}{}", asked.tc_url.empty() ? "" : " to " + rtmp::shown_target(asked.tc_url),
+            asked.description.empty() ? "" : ": " + shown(asked.description));
   if (is_current() && running()) return owner.wish_to_move(*this, asked);
   wish = asked;
 }
@@ -130,9 +134,11 @@ void line::seat::on_link_writable() {
   if (is_current() && owner.handler_) owner.handler_->on_line_writable();
 }
 
-void line::seat::on_link_down(const link_end& end) {
+void line::seat::on_link_down(const link_end& what) {
   const auto keep = owner.shared_from_this();
   link.reset();
+  auto end = what;
+  end.reason.text = rtmp::hide_secrets(std::move(end.reason.text), at.uri, at.app_query);
   if (is_next()) return owner.on_next_down(end);
   if (is_current()) owner.on_lost(end);
 }
@@ -184,7 +190,7 @@ std::optional<base::result<line::place>> line::answer_to(const place& from, cons
     }
     auto target = rtmp::follow_redirect(from.uri, end.redirect, options_.link.redirects);
     if (!target) return std::move(target).error();
-    log::info("redirected to {}", target->to.display(true));
+    log::info("redirected to {}", rtmp::shown_target(target->to.display(true)));
     return place{std::move(target->to), std::move(target->app_query), {}};
   }
   if (end.refused && !end.was_running && rtmp::wants_dialogue(*end.refused)) {
@@ -199,7 +205,6 @@ void line::on_lost(const link_end& end) {
   if (!handler_) return;
   const place at = current_->at;
   retire(current_);
-  last_error_ = end.reason.text;
   if (ending_) return down(end);
   if (auto another = answer_to(at, end)) {
     if (!*another) {
@@ -209,6 +214,7 @@ void line::on_lost(const link_end& end) {
     current_ = sit_down(std::move(**another));
     return;
   }
+  last_error_ = end.reason.text;
   login_->succeeded();
   transport_.clear();
   if (next_) {

@@ -41,6 +41,8 @@ class line_handler {
   virtual void on_line_frames_done() {}
   virtual void on_line_jump() {}  // a move of a player: the frames from here on have times of their own
   virtual void on_line_status(const rtmp::status& /*info*/) {}
+  // What the server says, for a log: code and description, escaped and without secrets.
+  virtual void on_line_words(const std::string& /*text*/) {}
   virtual void on_line_stream_ended() {}
   virtual void on_line_writable() {}
   virtual void on_line_down(const link_end& end) = 0;  // for good; last call, once

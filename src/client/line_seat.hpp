@@ -17,6 +17,8 @@ struct line::seat final : link_handler {
   [[nodiscard]] bool is_current() const { return owner.current_.get() == this; }
   [[nodiscard]] bool is_next() const { return owner.next_.get() == this; }
   [[nodiscard]] bool running() const { return link && link->running(); }
+  // A server's words as they may be logged.
+  [[nodiscard]] std::string shown(const std::string& words) const;
 
   void on_link_started(const rtmp::status& info) override;
   void on_link_frame(media::frame f) override;
@@ -25,7 +27,7 @@ struct line::seat final : link_handler {
   void on_link_stream_ended() override;
   void on_link_reconnect(const rtmp::reconnect_requested& wish) override;
   void on_link_writable() override;
-  void on_link_down(const link_end& end) override;
+  void on_link_down(const link_end& what) override;
 
   line& owner;
   place at;

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/base64.hpp"
+#include "base/log.hpp"
 #include "client/sessions_fixture.hpp"
 #include "net/md5.hpp"
 
@@ -252,6 +253,82 @@ TEST_F(lines, N7_redirects_in_a_circle_end_after_four) {
   EXPECT_THAT(outcome->error().text, HasSubstr("more than 4 redirects"));
 }
 
+// What was logged while this lives.
+struct log_lines {
+  log_lines() {
+    all.clear();
+    base::log::set_sink([](base::log::level, std::string_view text) { all.emplace_back(text); }, base::log::level::debug);
+  }
+  ~log_lines() { base::log::set_sink(nullptr, base::log::level::error); }
+  static std::string text() {
+    std::string out;
+    for (const auto& line : all) out += line + '\n';
+    return out;
+  }
+  static inline std::vector<std::string> all;
+};
+
+TEST_F(lines, a_redirects_key_is_neither_logged_nor_kept_as_an_error) {
+  const log_lines log;
+  test::server first(io_, {}), second(io_, {});
+  first.on_connect = [&](test::server::peer& peer, const rtmp::connect_requested&) {
+    peer.session.reject_connect({"error", "NetConnection.Connect.Rejected", "moved"},
+                                tc_url(second.port()) + "/SECRETKEY?token=SECRETTOKEN");
+    return true;
+  };
+  push p(io_, looping(first.port()), note);
+  p.start();
+  ASSERT_TRUE(run_until([&] { return second.frames.size() > 5; }));
+  EXPECT_THAT(second.log, Contains(HasSubstr("SECRETTOKEN"))) << "it was followed";
+  EXPECT_EQ(p.report().last_error, "") << "and is no failure";
+  second.request_reconnect(tc_url(first.port()) + "/SECRETKEY?token=SECRETTOKEN");
+  ASSERT_TRUE(run_until([&] { return log_lines::text().find("asks to reconnect") != std::string::npos; }));
+  EXPECT_THAT(log_lines::text(), HasSubstr("asks to reconnect to rtmp://127.0.0.1:" + std::to_string(first.port()) + "/live/***"));
+  EXPECT_THAT(log_lines::text(), HasSubstr("redirected to rtmp://127.0.0.1:" + std::to_string(second.port()) + "/live/***"));
+  EXPECT_THAT(log_lines::text(), testing::Not(HasSubstr("SECRET")));
+}
+
+TEST_F(lines, a_circle_of_redirects_is_told_without_its_key) {
+  const log_lines log;
+  test::server server(io_, {});
+  server.on_connect = [&](test::server::peer& peer, const rtmp::connect_requested&) {
+    peer.session.reject_connect({"error", "NetConnection.Connect.Rejected", "moved"},
+                                tc_url(server.port()) + "/SECRETKEY?token=SECRETTOKEN");
+    return true;
+  };
+  push p(io_, looping(server.port()), note);
+  p.start();
+  ASSERT_TRUE(run_until([&] { return outcome.has_value(); }));
+  ASSERT_FALSE(outcome->has_value());
+  EXPECT_THAT(outcome->error().text,
+              testing::AllOf(HasSubstr("more than 4 redirects"), HasSubstr("/live/***"), testing::Not(HasSubstr("SECRET"))));
+  EXPECT_THAT(p.report().last_error, testing::Not(HasSubstr("SECRET")));
+  EXPECT_THAT(log_lines::text(), testing::Not(HasSubstr("SECRET")));
+}
+
+TEST_F(lines, a_server_that_says_the_streams_name_does_not_get_it_logged) {
+  const log_lines log;
+  test::server server(
+      io_, {.refuse_publish = rtmp::status{"error", "NetStream.Publish.BadName", "SECRETNAME?key=SECRETKEY is published already"},
+            .refuse_play = {},
+            .for_players = test::clip(5)});
+  pull q(io_, test::pull_of((directory_ / "out.flv").string(), url(server.port(), "/live/SECRETNAME?key=SECRETKEY")), note);
+  ASSERT_TRUE(q.start().has_value());
+  ASSERT_TRUE(run_until([&] { return q.report().frames > 5; }));
+  server.each([&](test::server::peer& peer) {
+    peer.session.notify_play(server.play_msid, {"status", "NetStream.Play.PublishNotify", "SECRETNAME is now published"});
+  });
+  ASSERT_TRUE(run_until([&] { return log_lines::text().find("PublishNotify") != std::string::npos; }));
+  EXPECT_THAT(log_lines::all, Contains("server: NetStream.Play.PublishNotify *** is now published"));
+  auto o = test::push_of(write_file("a.flv", test::flv_of(test::clip(5))), url(server.port(), "/live/SECRETNAME?key=SECRETKEY"));
+  o.keep_trying = true;
+  push p(io_, std::move(o), note);
+  p.start();
+  ASSERT_TRUE(run_until([&] { return p.report().state == link_state::waiting_to_retry; }));
+  EXPECT_THAT(p.report().last_error, HasSubstr("***?key=*** is published already"));
+  EXPECT_THAT(log_lines::text(), testing::Not(HasSubstr("SECRET")));
+}
+
 // The server's half of Adobe's dialogue.
 struct adobe_server {
   explicit adobe_server(test::server& on) {
@@ -286,6 +363,7 @@ TEST_F(lines, N10_user_and_password_are_shown_to_a_server_that_asks) {
   ASSERT_TRUE(run_until([&] { return outcome.has_value(); }));
   EXPECT_TRUE(outcome->has_value()) << outcome->error().text;
   EXPECT_EQ(adobe.connects, 3);
+  EXPECT_EQ(p.report().last_error, "") << "the steps of the dialogue are no failures, and salt and challenge nobody's business";
   EXPECT_EQ(server.frames.size(), test::clip(10).size());
 }
 

@@ -123,9 +123,7 @@ void pull::on_output() {
   }
 }
 
-void pull::on_line_status(const rtmp::status& info) {
-  if (info.code != "NetStream.Play.Start" && info.code != "NetStream.Play.Reset") log::info("server: {} {}", info.code, info.description);
-}
+void pull::on_line_words(const std::string& text) { log::info("server: {}", text); }
 
 void pull::on_line_stream_ended() {
   if (ending_ || publisher_left_at_ != base::instant{}) return;

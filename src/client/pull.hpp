@@ -47,7 +47,7 @@ class pull final : private line_handler {
   void on_line_frame(media::frame f) override;
   void on_line_frames_done() override;
   void on_line_jump() override;
-  void on_line_status(const rtmp::status& info) override;
+  void on_line_words(const std::string& text) override;
   void on_line_stream_ended() override;
   void on_line_down(const link_end& end) override;
 

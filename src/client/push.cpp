@@ -197,9 +197,7 @@ void push::on_line_writable() {
   pump();
 }
 
-void push::on_line_status(const rtmp::status& info) {
-  log::info("server: {} {}", info.code, info.description);
-}
+void push::on_line_words(const std::string& text) { log::info("server: {}", text); }
 
 void push::begin_ending() {
   if (state_ == link_state::ending) return;

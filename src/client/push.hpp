@@ -54,7 +54,7 @@ class push final : private line_handler {
 
   void on_line_up() override;
   void on_line_lost(const base::error& why, std::chrono::milliseconds wait) override;
-  void on_line_status(const rtmp::status& info) override;
+  void on_line_words(const std::string& text) override;
   void on_line_writable() override;
   void on_line_down(const link_end& end) override;
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/escape.hpp"
+#include "rtmp/hide_secrets.hpp"
 #include "rtmp/names.hpp"
 
 namespace millrace::rtmp {
@@ -85,13 +85,12 @@ base::result<redirect_target> follow_redirect(const uri& current, std::string_vi
 
   const auto scheme_text = absolute ? reference.substr(0, scheme_end) : scheme_word(current.scheme_written);
   auto found = on_other_host(current, scheme_text, reference.substr(absolute ? scheme_end + 3 : 2), rules.options);
-  const auto shown = [&] { return base::escaped(reference.substr(0, reference.find('?')), 512); };
   if (!found) {
     return base::error{base::error_kind::protocol,
-                       "the server redirects to \"" + shown() + "\", which is no RTMP URI: " + found.error().text};
+                       "the server redirects to \"" + shown_target(reference) + "\", which is no RTMP URI: " + found.error().text};
   }
   if (may_be_plain(found->to) && !may_be_plain(current) && !rules.allow_plain) {
-    return base::error{base::error_kind::denied, "the server redirects to " + shown() +
+    return base::error{base::error_kind::denied, "the server redirects to " + shown_target(reference) +
                                                      ", which is not encrypted: refused, because the connection so far has to be "
                                                      "(--allow-plain-redirect permits it)"};
   }

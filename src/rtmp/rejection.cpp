@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/escape.hpp"
+#include "rtmp/hide_secrets.hpp"
 
 namespace millrace::rtmp {
 namespace {
@@ -60,7 +61,7 @@ base::error classify_rejection(const status& s, const amf0::value* info) {
   if (!s.description.empty()) text += ": " + base::escaped(s.description, 512);
   const auto words = lower(s.description);
   if (const auto target = redirect_of(info); !target.empty()) {
-    return {base::error_kind::unsupported, text + " (the server redirects to " + base::escaped(target, 512) + ")"};
+    return {base::error_kind::unsupported, text + " (the server redirects to " + shown_target(target) + ")"};
   }
   if (wants_dialogue(s)) return {base::error_kind::denied, text + " (the server wants a user name and a password)"};
   return {kind_of(s.code, words), text};
