@@ -1,7 +1,6 @@
 // --stats, and the two habits of every long-running client command: a signal ends it in order, once a second it reports.
 #pragma once
 #include <boost/asio/io_context.hpp>
-#include <cstdio>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,10 +15,11 @@ class stats_sink {
   // Empty: nowhere. "-": standard output. Error kind local.
   static base::result<std::shared_ptr<stats_sink>> open(const std::string& path);
   ~stats_sink();
+  // Never waits: a line that the file or pipe does not take at once is left out.
   void write(const client::progress& p);
 
  private:
-  std::FILE* to_ = nullptr;
+  int fd_ = -1;
   bool owned_ = false;
 };
 

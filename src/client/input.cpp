@@ -132,25 +132,27 @@ base::result<void> run_pass(const std::shared_ptr<input::shared>& s) {
 
   const auto& path = s->options.path;
   const bool from_stdin = path == "-";
-  if (!from_stdin && path.find("://") != std::string::npos) return remux_to_flv(path, target);
+  if (!from_stdin && path.find("://") != std::string::npos) return remux_to_flv(path, nullptr, target);
 
-  owned_fd file{from_stdin ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC), !from_stdin};  // NOLINT: open is variadic
+  // A FIFO opens at once this way, also while nobody writes; standard input is shared with others and stays as it is.
+  owned_fd file{from_stdin ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK), !from_stdin};  // NOLINT: open is variadic
   if (file.fd < 0) return input_error(std::strerror(errno));
   struct stat facts {};
-  if (::fstat(file.fd, &facts) == 0 && S_ISDIR(facts.st_mode)) return input_error("is a directory");
+  static_cast<void>(::fstat(file.fd, &facts));
+  if (S_ISDIR(facts.st_mode)) return input_error("is a directory");
   if (from_stdin && ::isatty(file.fd) == 1) return input_error("standard input is a terminal: pipe FLV into it, as in `ffmpeg -i … -f flv - | millrace push - URL`");
-  std::string head;
-  const auto flv = begins_as_flv(file.fd, head);
-  if (!flv) return flv.error();
-  if (*flv) {
+  byte_source source(file.fd, s->wake_fd);
+  const auto head = source.peek(flv_signature_bytes);
+  if (!head) return head.error();
+  if (begins_as_flv(*head)) {
     target.describe("FLV, passed on as it is");
-    return copy_flv(file.fd, s->wake_fd, base::as_bytes(head), target);
+    return copy_flv(source, target);
   }
   if (from_stdin) {
-    return input_error(head.empty() ? "empty: nothing came through the pipe"
+    return input_error(head->empty() ? "empty: nothing came through the pipe"
                                     : "not FLV: let the program in front write FLV, as in `ffmpeg -i … -c copy -f flv - | millrace push - URL`");
   }
-  return remux_to_flv(path, target);
+  return remux_to_flv(path, S_ISFIFO(facts.st_mode) ? &source : nullptr, target);
 }
 
 void run(const std::shared_ptr<input::shared>& s) {

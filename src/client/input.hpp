@@ -19,7 +19,8 @@ struct input_options {
 // FLV, from a file or standard input, is passed on bit for bit (also what E-RTMP puts into it); everything else is remuxed by
 // libavformat without transcoding. Frames come out with times from 0 (loop_clock).
 // Everything here is called on the io_context's thread; `on_change` is called there too, when front(), ended() or failure() became
-// something else while nothing was in the queue. The destructor stops the thread and waits for it: at most for one read of a file.
+// something else while nothing was in the queue. The destructor stops the thread and waits for it: at most for one read of a file, never
+// for a pipe.
 class input {
  public:
   input(boost::asio::io_context& io, input_options options, std::function<void()> on_change);

@@ -64,6 +64,14 @@ int write_packet(void* opaque, write_buffer bytes, int count) {
   return AVERROR_EXIT;
 }
 
+int read_packet(void* opaque, std::uint8_t* bytes, int count) {
+  const auto got = static_cast<byte_source*>(opaque)->read({bytes, static_cast<std::size_t>(count)});
+  if (!got) return AVERROR(EIO);
+  return *got == 0 ? AVERROR_EOF : static_cast<int>(*got);
+}
+
+constexpr int avio_buffer_size = 64 << 10;
+
 int interrupted(void* opaque) { return static_cast<pipe_state*>(opaque)->target.stopped() ? 1 : 0; }
 
 std::string describe(const AVCodecParameters& p) {
@@ -111,11 +119,19 @@ void quiet_libav(bool verbose) {
   av_log_set_callback(log_line);
 }
 
-base::result<void> remux_to_flv(const std::string& path, const flv_target& target) {
+base::result<void> remux_to_flv(const std::string& path, byte_source* pipe, const flv_target& target) {
   pipe_state state{target, std::nullopt};
+  std::unique_ptr<AVIOContext, free_avio> piped;  // closed behind what reads from it
+  if (pipe != nullptr) {
+    auto* buffer = static_cast<unsigned char*>(av_malloc(avio_buffer_size));
+    piped.reset(avio_alloc_context(buffer, avio_buffer_size, 0, pipe, read_packet, nullptr, nullptr));
+    if (!piped) return base::error{base::error_kind::internal, "out of memory"};
+    piped->seekable = 0;
+  }
   AVFormatContext* opening = avformat_alloc_context();
   if (opening == nullptr) return base::error{base::error_kind::internal, "out of memory"};
   opening->interrupt_callback = {interrupted, &state};
+  opening->pb = piped.get();
   // A failed open frees the context itself.
   if (const int code = avformat_open_input(&opening, path.c_str(), nullptr, nullptr); code < 0) {
     return av_failure(state, code == AVERROR_INVALIDDATA ? "not a media file" : "cannot be opened", code);
@@ -148,9 +164,8 @@ base::result<void> remux_to_flv(const std::string& path, const flv_target& targe
   if (out->nb_streams == 0) return input_error("no audio or video in it");
   target.describe(summary);
 
-  constexpr int buffer_size = 64 << 10;
-  auto* buffer = static_cast<unsigned char*>(av_malloc(buffer_size));
-  const std::unique_ptr<AVIOContext, free_avio> sink(avio_alloc_context(buffer, buffer_size, 1, &state, nullptr, write_packet, nullptr));
+  auto* buffer = static_cast<unsigned char*>(av_malloc(avio_buffer_size));
+  const std::unique_ptr<AVIOContext, free_avio> sink(avio_alloc_context(buffer, avio_buffer_size, 1, &state, nullptr, write_packet, nullptr));
   if (!sink) return base::error{base::error_kind::internal, "out of memory"};
   sink->seekable = 0;
   out->pb = sink.get();

@@ -1,50 +1,57 @@
-#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include "client/input_source.hpp"
 
 namespace millrace::client {
-namespace {
 
-base::error read_error() { return {base::error_kind::input, std::string("reading failed: ") + std::strerror(errno)}; }
-
-}  // namespace
-
-base::result<bool> begins_as_flv(int fd, std::string& head) {
-  // Signature and version (FLV 10.1 annex E.2); four bytes also tell it from a text that starts with the letters.
-  std::array<char, 4> bytes{};
-  std::size_t have = 0;
-  while (have < bytes.size()) {
-    const auto count = ::read(fd, bytes.data() + have, bytes.size() - have);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return read_error();
-    if (count == 0) break;
-    have += static_cast<std::size_t>(count);
-  }
-  head.assign(bytes.data(), have);
-  return head == std::string_view("FLV\x01", 4);
+base::result<std::size_t> byte_source::read(std::span<std::uint8_t> into) {
+  if (peeked_.empty()) return read_on(into);
+  const auto count = std::min(into.size(), peeked_.size());
+  std::memcpy(into.data(), peeked_.data(), count);
+  peeked_.erase(0, count);
+  return count;
 }
 
-base::result<void> copy_flv(int fd, int wake_fd, base::bytes_view head, const flv_target& target) {
-  if (auto taken = target.receive(head); !taken) return taken;
+base::result<std::string> byte_source::peek(std::size_t count) {
+  std::vector<std::uint8_t> more(count);
+  while (peeked_.size() < count) {
+    const auto got = read_on(std::span(more).first(count - peeked_.size()));
+    if (!got) return got.error();
+    if (*got == 0) break;
+    peeked_.append(more.begin(), more.begin() + static_cast<std::ptrdiff_t>(*got));
+  }
+  return peeked_.substr(0, count);
+}
+
+base::result<std::size_t> byte_source::read_on(std::span<std::uint8_t> into) {
+  for (;;) {
+    std::array<pollfd, 2> wait{{{fd_, POLLIN, 0}, {wake_fd_, POLLIN, 0}}};
+    const bool ready = ::poll(wait.data(), wait.size(), -1) >= 0;
+    if (ready && (wait[1].revents & POLLIN) != 0) return std::size_t{0};
+    const auto count = ready ? ::read(fd_, into.data(), into.size()) : -1;
+    if (count >= 0) return static_cast<std::size_t>(count);
+    if (errno != EINTR && errno != EAGAIN)
+      return base::error{base::error_kind::input, std::string("reading failed: ") + std::strerror(errno)};
+  }
+}
+
+// Signature and version (FLV 10.1 annex E.2); four bytes also tell it from a text that starts with the letters.
+bool begins_as_flv(std::string_view head) { return head.starts_with(std::string_view("FLV\x01", flv_signature_bytes)); }
+
+base::result<void> copy_flv(byte_source& source, const flv_target& target) {
   std::vector<std::uint8_t> buffer(64U << 10);
   while (!target.stopped()) {
-    std::array<pollfd, 2> wait{{{fd, POLLIN, 0}, {wake_fd, POLLIN, 0}}};
-    if (::poll(wait.data(), wait.size(), -1) < 0) {
-      if (errno == EINTR) continue;
-      return read_error();
-    }
-    if ((wait[1].revents & POLLIN) != 0) break;
-    const auto count = ::read(fd, buffer.data(), buffer.size());
-    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (count < 0) return read_error();
-    if (count == 0) break;
-    if (auto taken = target.receive(base::bytes_view(buffer).first(static_cast<std::size_t>(count))); !taken) return taken;
+    const auto count = source.read(buffer);
+    if (!count) return count.error();
+    if (*count == 0) break;
+    if (auto taken = target.receive(base::bytes_view(buffer).first(*count)); !taken) return taken;
   }
   return {};
 }

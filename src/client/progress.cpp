@@ -31,6 +31,13 @@ void cut_to(std::string& text, std::size_t width) {
   }
 }
 
+// A line of statistics stays one that a pipe takes whole (PIPE_BUF), whatever a peer had to say.
+std::string for_json(std::string text) {
+  constexpr std::size_t columns_max = 512;
+  cut_to(text, columns_max);
+  return text;
+}
+
 double milliseconds(std::chrono::microseconds t) { return static_cast<double>(t.count()) / 1000.0; }
 
 }  // namespace
@@ -112,9 +119,9 @@ std::string progress_json(const progress& p) {
   } else {
     out["transport"] = p.transport;
   }
-  out["why"] = p.why;
+  out["why"] = for_json(p.why);
   out["reconnects"] = p.reconnects;
-  out["last_error"] = p.last_error;
+  out["last_error"] = for_json(p.last_error);
   return boost::json::serialize(out);
 }
 

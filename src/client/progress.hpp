@@ -36,7 +36,7 @@ struct progress {
 
 // "00:01:23  2.45 Mb/s  rtt 12.3 ms  loss 0.0 %  queue 0 ms  quic (QUIC as asked)"; at most `width` columns, 0 = no limit.
 std::string progress_line(const progress& p, std::size_t width);
-// The same as one JSON object on one line, without a newline; keys stay once they exist.
+// The same as one JSON object on one line, without a newline, of less than 4096 bytes; keys stay once they exist.
 std::string progress_json(const progress& p);
 
 // A rate over the time between two readings of a growing counter; a counter that restarts (a new session) counts from 0.

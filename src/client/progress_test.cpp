@@ -79,6 +79,8 @@ TEST(progress, json_is_one_line_and_reads_back) {
   EXPECT_EQ(back.at("bits_per_second").to_number<int>(), 2'449'600);
   EXPECT_DOUBLE_EQ(back.at("rtt_ms").as_double(), 12.34);
   EXPECT_EQ(back.at("why").as_string(), "line\nbreak \"quoted\"");
+  p.last_error = p.why = std::string(5000, '\\');
+  EXPECT_LT(progress_json(p).size(), 4096U) << "a pipe takes it whole";
   progress empty;
   EXPECT_TRUE(boost::json::parse(progress_json(empty)).as_object().at("rtt_ms").is_null());
 }
