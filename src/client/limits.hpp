@@ -9,6 +9,12 @@ namespace millrace::client {
 struct client_limits {
   // Data that the server, or the way to it, takes nothing of for this long: the connection counts as lost.
   std::chrono::milliseconds send_stall{15'000};
+  // pull, before the FLV header can be written: data messages that came before any media, the oldest go first …
+  std::size_t early_data_frames = 64;
+  std::size_t early_data_bytes = 256u << 10;
+  // … and media until both kinds have come, beside the second that it waits at most.
+  std::size_t opening_frames = 256;
+  std::size_t opening_bytes = 16u << 20;
 };
 
 }  // namespace millrace::client

@@ -13,9 +13,6 @@ namespace {
 namespace log = base::log;
 using std::chrono::milliseconds;
 
-// The FLV header says which tracks there are, and players believe it: it waits for the second one this long.
-constexpr milliseconds header_wait{1000};
-constexpr std::size_t header_frames_max = 256;
 // A reader slower than the stream: stop reading the network at the first, go on below output's own mark. The server then drops
 // for us, at key frames.
 constexpr std::size_t output_bytes_max = 4U << 20;
@@ -35,6 +32,7 @@ pull::pull(boost::asio::io_context& io, pull_options options, std::function<void
     : io_(io),
       options_(std::move(options)),
       done_(std::move(done)),
+      opening_(options_.link.limits),
       tick_timer_(io),
       started_at_(clock_now()) {}
 
@@ -72,18 +70,16 @@ void pull::on_line_frame(media::frame f) {
     write(std::move(f));
     return;
   }
-  if (f.kind == media::frame_kind::audio) has_audio_ = true;
-  if (f.kind == media::frame_kind::video) has_video_ = true;
-  if (waiting_.empty()) waiting_since_ = clock_now();
-  waiting_.push_back(std::move(f));
-  if ((has_audio_ && has_video_) || waiting_.size() >= header_frames_max) decide_header();
+  const auto now = clock_now();
+  opening_.push(std::move(f), now);
+  if (opening_.decided(now)) write_opening();
 }
 
-void pull::decide_header() {
-  if (header_written_ || !(has_audio_ || has_video_)) return;
+void pull::write_opening() {
+  if (header_written_ || !(opening_.has_audio() || opening_.has_video())) return;
   header_written_ = true;
-  batch_.push_back(media::flv::encode_header(has_audio_, has_video_));
-  for (auto& f : std::exchange(waiting_, {})) write(std::move(f));
+  batch_.push_back(media::flv::encode_header(opening_.has_audio(), opening_.has_video()));
+  for (auto& f : opening_.take()) write(std::move(f));
 }
 
 void pull::write(media::frame f) {
@@ -162,8 +158,8 @@ void pull::tick() {
         return;
       }
     } else {
-      if (!waiting_.empty() && now - waiting_since_ >= header_wait) {
-        decide_header();
+      if (!header_written_ && opening_.decided(now)) {
+        write_opening();
         on_line_frames_done();
       }
       if (publisher_left_at_ != base::instant{}) {
@@ -209,7 +205,7 @@ void pull::end(base::result<void> outcome) {
       keep->close();
     });
   }
-  decide_header();
+  write_opening();
   if (!batch_.empty()) output_->write(std::exchange(batch_, {}));
   output_->finish();
 }

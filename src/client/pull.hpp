@@ -5,8 +5,8 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
+#include "client/flv_opening.hpp"
 #include "client/line.hpp"
 #include "client/output.hpp"
 #include "client/pacing.hpp"
@@ -36,7 +36,7 @@ class pull final : private line_handler {
 
  private:
   void write(media::frame f);
-  void decide_header();
+  void write_opening();
   void on_output();
   void tick();
   void end(base::result<void> outcome);
@@ -57,11 +57,9 @@ class pull final : private line_handler {
   std::unique_ptr<output> output_;
   line_ptr line_;
   output_clock clock_;
+  flv_opening opening_;                   // until the header is written
   boost::asio::steady_timer tick_timer_;
-  std::vector<media::frame> waiting_;     // until the header's flags are known
-  base::instant waiting_since_{};
   bool header_written_ = false;
-  bool has_audio_ = false, has_video_ = false;
   base::send_chain batch_;
   base::instant started_at_;
   base::instant publisher_left_at_{};     // zero: it did not
