@@ -9,6 +9,8 @@ namespace millrace::client {
 struct client_limits {
   // Data that the server, or the way to it, takes nothing of for this long: the connection counts as lost.
   std::chrono::milliseconds send_stall{15'000};
+  // Replies that a server did not take: more, and it is not read from until it did.
+  std::size_t replies_unsent = 256u << 10;
   // pull, before the FLV header can be written: data messages that came before any media, the oldest go first …
   std::size_t early_data_frames = 64;
   std::size_t early_data_bytes = 256u << 10;

@@ -196,11 +196,13 @@ void link::report(const rtmp::publisher_report& what) {
 
 void link::flush() {
   if (!session_ || !transport_) return;
+  replies_unsent_ += session_->reply_bytes();
   auto out = session_->poll_output();
   if (!out.empty()) {
     sent_since_receive_ = true;
     transport_->send(std::move(out));
   }
+  hold_for_replies();
   if (auto* const groups = session_->groups()) {
     if (!std::exchange(pulled_from_, true)) transport_->pull_from(groups);
     if (session_->wants_pull()) transport_->pull();
@@ -216,7 +218,20 @@ void link::flush() {
 }
 
 void link::pause_receive(bool paused) {
-  if (transport_) transport_->pause_receive(paused);
+  paused_by_owner_ = paused;
+  apply_pause();
+}
+
+void link::apply_pause() {
+  if (transport_) transport_->pause_receive(paused_by_owner_ || held_for_replies_);
+}
+
+// A server that makes us answer and does not take the answers is not read from until it did. What is queued bounds the replies among it.
+void link::hold_for_replies() {
+  replies_unsent_ = std::min(replies_unsent_, transport_->queued_bytes());
+  // Only where on_writable is going to say that there is room again.
+  const bool hold = replies_unsent_ > settings_.limits.replies_unsent && transport_->send_budget() == 0;
+  if (std::exchange(held_for_replies_, hold) != hold) apply_pause();
 }
 
 bool link::count_only() {
@@ -414,6 +429,8 @@ void link::on_receive(base::bytes_view bytes) {
     times_.handshake_round_trips = round_trips_;
   }
   session_->receive(clock_now(), bytes);
+  // One burst can ask for more replies than there should be: it ends early when these are not taken.
+  if (session_->reply_bytes() > settings_.limits.replies_unsent / 4) flush();
 }
 
 void link::on_stream_receive(std::int64_t stream, base::bytes_view bytes, bool fin) {
@@ -436,6 +453,7 @@ void link::on_receive_done() { turn(); }
 
 void link::on_writable() {
   const auto self = shared_from_this();
+  if (transport_) hold_for_replies();
   if (running()) handler_->on_link_writable();
 }
 

@@ -126,6 +126,8 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   void arm_timer();
   void on_timer();
   void acknowledge_counted(base::instant now);
+  void apply_pause();
+  void hold_for_replies();
   void down(base::error reason);
   [[nodiscard]] std::string waiting_for() const;
   [[nodiscard]] std::chrono::microseconds since_open() const;
@@ -161,6 +163,8 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   std::string resume_;
   track_merge merge_;                 // of a player with groups
   std::uint64_t bytes_received_ = 0;
+  std::size_t replies_unsent_ = 0;    // at most so many of the transport's queued bytes are replies
+  bool paused_by_owner_ = false, held_for_replies_ = false;
   unsigned round_trips_ = 0;
   bool sent_since_receive_ = false;
   bool pulled_from_ = false;          // the transport knows the session's groups

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "client/sessions_fixture.hpp"
+#include "rtmp/chunk_writer.hpp"
+#include "rtmp/control.hpp"
 
 namespace millrace::client {
 namespace {
@@ -150,6 +152,40 @@ TEST_F(sessions, push_leaves_a_server_that_takes_nothing_and_comes_back) {
   p.stop();
   ASSERT_TRUE(run_until([&] { return outcome.has_value(); }));
   EXPECT_TRUE(outcome->has_value());
+}
+
+TEST_F(sessions, a_server_that_pings_and_does_not_read_takes_no_memory_and_ends_no_push) {
+  test::server server(io_, {});
+  auto o = push_of(write_file("a.flv", test::flv_of(test::clip(2000))), url(server.port(), "/live/show"));
+  o.realtime = true;
+  std::optional<base::result<void>> outcome;
+  push p(io_, std::move(o), [&](base::result<void> r) { outcome = std::move(r); });
+  p.start();
+  ASSERT_TRUE(run_until([&] { return server.frames.size() > 3; }));
+  server.pause_reading(true);
+  // Replies to these fill every buffer of the kernel's many times.
+  const auto ping = rtmp::encode_chunks(rtmp::make_user_control(rtmp::user_event::ping_request, 1), 128).flatten();
+  std::vector<std::uint8_t> pings;
+  for (int i = 0; i < 50'000; ++i) pings.insert(pings.end(), ping.begin(), ping.end());
+  std::uint64_t most = 0;
+  std::size_t bursts = 0;
+  const auto flood = [&] {
+    server.each([&](test::server::peer& peer) {
+      if (peer.writing) return;
+      peer.pending.append(base::send_chain(base::slice(pings)));
+      ++bursts;
+    });
+    most = std::max(most, p.report().queue_bytes);
+    return outcome.has_value() || bursts > 40;
+  };
+  EXPECT_FALSE(run_until(flood, milliseconds(3000))) << "the server is not read from for ever";
+  EXPECT_LT(most, 1U << 20);
+  EXPECT_FALSE(outcome.has_value());
+  server.pause_reading(false);
+  const auto before = server.frames.size();
+  ASSERT_TRUE(run_until([&] { return server.frames.size() > before + 20; })) << "and all goes on once it reads";
+  p.stop();
+  ASSERT_TRUE(run_until([&] { return outcome.has_value(); }));
 }
 
 TEST_F(sessions, push_drops_to_a_key_frame_when_the_network_stands_still) {

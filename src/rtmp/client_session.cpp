@@ -58,7 +58,8 @@ void client_session::impl::take_messages(base::bytes_view bytes) {
     if (!*m) break;
     on_message(**m);
     if (phase_ != phase::closed && framing_->reply_bytes() > config_.limits->reply_queue_bytes) {
-      return fail({base::error_kind::limit,
+      // A server may well behave next time, so no kind that ends a client for good.
+      return fail({base::error_kind::protocol,
                    "replies that the server does not read exceed " + std::to_string(config_.limits->reply_queue_bytes) + " bytes"});
     }
   }
@@ -185,6 +186,7 @@ bool client_session::running() const { return impl_->phase_ == impl::phase::runn
 std::uint32_t client_session::msid() const { return impl_->msid_; }
 const extension& client_session::server_extension() const { return impl_->extension_; }
 std::uint64_t client_session::bytes_acknowledged() const { return impl_->framing_->bytes_acknowledged(); }
+std::size_t client_session::reply_bytes() const { return impl_->framing_->reply_bytes(); }
 const peer_capabilities& client_session::server() const { return impl_->server_; }
 
 void client_session::receive(base::instant now, base::bytes_view bytes) { impl_->receive(now, bytes); }

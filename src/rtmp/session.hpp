@@ -261,6 +261,7 @@ class client_session {
   [[nodiscard]] std::uint64_t bytes_acknowledged() const;  // last Acknowledgement of the peer, widened
   [[nodiscard]] const peer_capabilities& server() const;   // as answered to connect; empty where nothing was
   [[nodiscard]] const extension& server_extension() const;
+  [[nodiscard]] std::size_t reply_bytes() const;           // written as replies since the last poll_output
 
   void receive(base::instant now, base::bytes_view bytes);
   // Bytes came that are nothing but counted and acknowledged: from then on receive() understands nothing any more.
