@@ -7,6 +7,8 @@
 #include <mutex>
 #include <utility>
 
+#include "base/utf8.hpp"
+
 namespace millrace::cli {
 namespace console {
 namespace {
@@ -60,10 +62,19 @@ std::size_t columns() {
 }  // namespace console
 
 std::string one_line(std::string_view text) {
-  std::string out(text);
-  for (auto& c : out) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) c = ' ';
+  // C1 controls are two bytes in UTF-8, and one where a terminal takes bytes as they come.
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto from = at;
+    const auto c = base::next_code_point(text, at);
+    if (!c) {
+      out += '?';
+      ++at;
+    } else if (*c < 0x20 || (*c >= 0x7f && *c < 0xa0)) {
+      out += ' ';
+    } else {
+      out += text.substr(from, at - from);
+    }
   }
   return out;
 }

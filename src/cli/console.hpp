@@ -21,7 +21,8 @@ std::size_t columns();
 
 }  // namespace console
 
-// Control bytes become spaces, other bytes stay (our own texts hold "…" and quotes).
+// Control characters become spaces, also the C1 ones, and what is no UTF-8 question marks; the rest stays (our own texts hold "…" and
+// quotes).
 std::string one_line(std::string_view text);
 
 // What to show of a running command: on a terminal every second over itself, otherwise a line every 10 s.

@@ -41,7 +41,8 @@ line::line(boost::asio::io_context& io, line_options options, line_handler& hand
       backoff_(random_bits()),
       move_backoff_(random_bits()),
       retry_timer_(io),
-      move_timer_(io) {
+      move_timer_(io),
+      ration_(options_.link.limits) {
   login_.emplace(options_.link.login, net::md5, random_bits());
   if (options_.resume_file.empty()) return;
   if (auto kept = read_resume_file(options_.resume_file)) {
@@ -105,7 +106,9 @@ void line::seat::on_link_status(const rtmp::status& info) {
   const auto keep = owner.shared_from_this();
   if (is_current() && owner.handler_) owner.handler_->on_line_status(info);
   if (!is_current() || !owner.handler_ || info.code == "NetStream.Play.Start" || info.code == "NetStream.Play.Reset") return;
-  owner.handler_->on_line_words(base::escaped(info.code) + ' ' + shown(info.description));
+  if (const auto left_out = owner.ration_.take(clock_now())) {
+    owner.handler_->on_line_words(base::escaped(info.code) + ' ' + shown(info.description) + *left_out);
+  }
 }
 
 std::string line::seat::shown(const std::string& words) const { return base::escaped(rtmp::hide_secrets(words, at.uri, at.app_query)); }
@@ -123,8 +126,10 @@ void line::seat::on_link_stream_ended() {
 
 void line::seat::on_link_reconnect(const rtmp::reconnect_requested& asked) {
   const auto keep = owner.shared_from_this();
-  log::info("the server asks to reconnect{}{}", asked.tc_url.empty() ? "" : " to " + rtmp::shown_target(asked.tc_url),
-            asked.description.empty() ? "" : ": " + shown(asked.description));
+  if (const auto left_out = owner.ration_.take(clock_now())) {
+    log::info("the server asks to reconnect{}{}{}", asked.tc_url.empty() ? "" : " to " + rtmp::shown_target(asked.tc_url),
+              asked.description.empty() ? "" : ": " + shown(asked.description), *left_out);
+  }
   if (is_current() && running()) return owner.wish_to_move(*this, asked);
   wish = asked;
 }

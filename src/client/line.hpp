@@ -16,6 +16,7 @@
 #include "client/retry.hpp"
 #include "client/splice.hpp"
 #include "client/stream_heads.hpp"
+#include "client/words_ration.hpp"
 
 namespace millrace::client {
 
@@ -41,7 +42,7 @@ class line_handler {
   virtual void on_line_frames_done() {}
   virtual void on_line_jump() {}  // a move of a player: the frames from here on have times of their own
   virtual void on_line_status(const rtmp::status& /*info*/) {}
-  // What the server says, for a log: code and description, escaped and without secrets.
+  // What the server says, for a log: code and description, escaped and without secrets, and not more of it than a person can follow.
   virtual void on_line_words(const std::string& /*text*/) {}
   virtual void on_line_stream_ended() {}
   virtual void on_line_writable() {}
@@ -132,6 +133,7 @@ class line final : public std::enable_shared_from_this<line> {
   unsigned sessions_ = 0, moves_ = 0;
   unsigned hops_ = 0;  // redirects and moves in a row
   std::string transport_, why_, last_error_;
+  words_ration ration_;
   loss_meter loss_;
   rate_meter sent_rate_;
   rate_advice advice_;

@@ -329,6 +329,33 @@ TEST_F(lines, a_server_that_says_the_streams_name_does_not_get_it_logged) {
   EXPECT_THAT(log_lines::text(), testing::Not(HasSubstr("SECRET")));
 }
 
+TEST_F(lines, a_server_that_talks_without_end_fills_no_log) {
+  const log_lines log;
+  test::server server(io_, {.refuse_publish = {}, .refuse_play = {}, .for_players = test::clip(5)});
+  pull q(io_, test::pull_of((directory_ / "out.flv").string(), url(server.port(), "/live/show")), note);
+  ASSERT_TRUE(q.start().has_value());
+  ASSERT_TRUE(run_until([&] { return q.report().frames > 5; }));
+  const auto frames = q.report().frames;
+  server.each([&](test::server::peer& peer) {
+    for (int i = 0; i < 3000; ++i)
+      peer.session.notify_play(server.play_msid, {"status", "NetStream.X",
+                                                  "\xc2\x9b"
+                                                  "31m\n" +
+                                                      std::string(2000, 'A')});
+    for (const auto& f : test::clip(5)) peer.session.send(std::chrono::steady_clock::now(), server.play_msid, f, nullptr);
+  });
+  ASSERT_TRUE(run_until([&] { return q.report().frames > frames + 5; }));
+  std::size_t said = 0;
+  for (const auto& line : log_lines::all) {
+    if (line.find("NetStream.X") == std::string::npos) continue;
+    ++said;
+    EXPECT_LT(line.size(), 400U);
+    EXPECT_THAT(line, HasSubstr("NetStream.X \\xc2\\x9b31m\\x0aAAA"));
+  }
+  EXPECT_GE(said, 10U);
+  EXPECT_LE(said, 30U) << "ten, and one a second for as long as this takes";
+}
+
 // The server's half of Adobe's dialogue.
 struct adobe_server {
   explicit adobe_server(test::server& on) {
