@@ -42,15 +42,21 @@ bool source_pace::live(const media::frame& f, std::uint64_t held_back) {
 std::int64_t loop_clock::map(const media::frame& f) {
   if (!first_ms_) {
     if (timeless(f)) return offset_ms_;
-    first_ms_ = f.dts_ms;
+    first_ms_ = newest_in_ms_ = f.dts_ms;
+  } else if (f.dts_ms < newest_in_ms_ - pacer::back_ms_max) {
+    if (timeless(f)) return std::max({offset_ms_, tracks_[0].last, tracks_[1].last});
+    // The input's clock has begun anew: clamped, every frame would have one time until it caught up, after hours perhaps.
+    next_pass();
+    first_ms_ = newest_in_ms_ = f.dts_ms;
   }
   const auto mapped = std::max(offset_ms_, offset_ms_ + f.dts_ms - *first_ms_);
   if (f.kind == media::frame_kind::data) return mapped;
   auto& t = of(f.kind);
   // Frames of one time (a configuration and its first picture) say nothing about the duration.
   if (t.seen && mapped > t.last) t.duration = mapped - t.last;
-  t.last = mapped;
+  t.last = std::max(t.last, mapped);
   t.seen = true;
+  if (!f.config) newest_in_ms_ = std::max(newest_in_ms_, f.dts_ms);
   return mapped;
 }
 

@@ -92,6 +92,18 @@ TEST(loop_clock, a_start_before_the_first_frame_is_clamped) {
   EXPECT_EQ(c.map(at(frame_kind::audio, 980)), 0);
 }
 
+TEST(loop_clock, goes_on_when_the_clock_of_the_input_begins_anew) {
+  loop_clock c;
+  EXPECT_EQ(c.map(at(frame_kind::video, 3'600'000)), 0);
+  EXPECT_EQ(c.map(at(frame_kind::video, 3'600'040)), 40);
+  EXPECT_EQ(c.map(at(frame_kind::video, 0, true)), 40) << "a configuration may carry any time";
+  EXPECT_EQ(c.map(at(frame_kind::video, 0)), 80) << "as a new pass does";
+  EXPECT_EQ(c.map(at(frame_kind::audio, 10)), 90);
+  for (int i = 1; i < 100; ++i) EXPECT_EQ(c.map(at(frame_kind::video, i * 40)), 80 + i * 40);
+  EXPECT_EQ(c.map(at(frame_kind::video, 2'960)), 3'040) << "less than a second back is the order of tracks";
+  EXPECT_EQ(c.map(at(frame_kind::video, 500)), 4'080) << "and anew, behind the newest";
+}
+
 TEST(loop_clock, passes_join_by_the_longest_track_and_its_frame_duration) {
   loop_clock c;
   std::vector<std::int64_t> video;
