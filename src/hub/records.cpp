@@ -102,9 +102,11 @@ void replace_config(record_set& set, record&& added, bool is_start, const base::
 }
 
 // A message with the configurations of several tracks is kept as one message for each: they are replaced one by one, and whoever
-// comes late gets nothing that does not hold any more.
-entry_ptr alone(const entry_ptr& item, const media::ex_walk& walk, const media::ex_track& track) {
-  if (walk.head().form == media::ex_form::one_track) return item;
+// comes late gets nothing that does not hold any more. Null if that is too large to be kept.
+entry_ptr alone(const entry_ptr& item, const media::ex_walk& walk, const media::ex_track& track, std::size_t bytes_max) {
+  const bool whole = walk.head().form == media::ex_form::single || walk.head().form == media::ex_form::one_track;
+  if ((whole ? item->frame()->payload.size() : track.content.size()) > bytes_max) return nullptr;
+  if (whole) return item;
   auto frame = *item->frame();
   frame.payload = walk.as_one_track(track);
   return std::make_shared<const entry>(std::move(frame));
@@ -116,7 +118,7 @@ record_effect update_config(record_set_ptr& set, const entry_ptr& item, const me
   const bool is_start = !info.metadata && !info.multichannel;
   std::shared_ptr<record_set> changed;
   bool news = false;
-  // `color` is of Metadata packets; what says nothing of colours replaces nothing.
+  // `own` is null if it is too large; `color` is of Metadata packets, and what says nothing of colours replaces nothing.
   const auto take = [&](std::uint8_t track, std::uint32_t codec, const entry_ptr& own, media::color_info color) {
     if (info.metadata && color == media::color_info::none) return;
     record added;
@@ -126,11 +128,11 @@ record_effect update_config(record_set_ptr& set, const entry_ptr& item, const me
     added.multitrack = info.multitrack;
     added.codec = codec;
     added.sequence = sequence;
-    if (own->frame()->payload.size() <= limits.kept_record_bytes) added.item = own;
+    added.item = own;
     const auto& records = changed ? changed->records : set->records;
     const auto found =
         std::find_if(records.begin(), records.end(), [&added](const record& r) { return r.rank == added.rank && r.kind == added.kind; });
-    if (found != records.end() && !found->ended && same_bytes(found->item->frame()->payload, own->frame()->payload)) return;
+    if (own && found != records.end() && !found->ended && same_bytes(found->item->frame()->payload, own->frame()->payload)) return;
     news = true;
     // A reset is kept in the place of what it resets: a viewer that had the old colours and jumped over the reset needs it.
     // Whoever never had them gets it as well, and it changes nothing.
@@ -141,12 +143,14 @@ record_effect update_config(record_set_ptr& set, const entry_ptr& item, const me
   const auto color_of = [&info](base::bytes_view body) { return info.metadata ? media::color_info_of(body) : media::color_info::none; };
   if (info.enhanced) {
     media::ex_walk walk(frame.kind, frame.payload);
+    media::track_set taken;  // of a track that is in it twice, the first: so does media::single_track
     while (const auto* track = walk.next()) {
-      if (!track->usable) continue;
-      take(track->id, track->codec, info.multitrack ? alone(item, walk, *track) : item, color_of(track->body));
+      if (!track->usable || taken[track->id]) continue;
+      taken.set(track->id);
+      take(track->id, track->codec, alone(item, walk, *track, limits.kept_record_bytes), color_of(track->body));
     }
   } else {
-    take(0, media::codec_of(frame.kind, info), item, media::color_info::none);
+    take(0, media::codec_of(frame.kind, info), frame.payload.size() <= limits.kept_record_bytes ? item : nullptr, media::color_info::none);
   }
   if (changed) set = std::move(changed);
   return news ? record_effect::pass : record_effect::repeat;

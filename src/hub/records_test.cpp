@@ -194,6 +194,29 @@ TEST_F(records_test, R3_records_are_bounded_by_number_and_size) {
   EXPECT_EQ(late(s), "V0:AV1=1 V2:AV1=3 V3:AV1=4 V4:AV1=5 f0") << "the large one is not kept, the last not either";
 }
 
+TEST_F(records_test, R3_R7_what_is_kept_of_a_message_is_no_more_than_it_brought) {
+  auto m = ex::multitrack(frame_kind::audio, ex_form::many_tracks, ex_packet::sequence_start, {});
+  m.extensions.push_back({1, bytes(60'000)});
+  for (int id = 0; id < 256; ++id) m.tracks.push_back({static_cast<std::uint8_t>(id), codecs::opus, {static_cast<std::uint8_t>(id)}});
+  const auto sent = of(0, m);
+  append(*p, {sent, key(0)});
+  watcher w(s);
+  std::size_t kept = 0, count = 0;
+  while (const auto got = w.place.next(at_ms(0))) {
+    if (!got->prelude) continue;
+    kept += got->item->frame()->payload.size();
+    ++count;
+  }
+  EXPECT_EQ(count, base::hub_limits{}.kept_configs);
+  EXPECT_LE(kept, sent.payload.size());
+}
+
+TEST_F(records_test, R3_of_a_track_that_is_in_a_message_twice_the_first_is_kept) {
+  append(*p, {many(0, frame_kind::video, ex_packet::sequence_start, {{0, codecs::av1, {1}}, {1, codecs::av1, {2}}, {1, codecs::av1, {3}}}),
+              side(0, frame_kind::video, ex_packet::coded_frames, 0, codecs::av1, {0})});
+  EXPECT_EQ(late(s), "V0:AV1=1 V1:AV1=2 f0");
+}
+
 TEST_F(records_test, V2_R1_M9_unreadable_messages_pass_counted_and_change_nothing) {
   append(*p, {video_config(0, 1), key(0)});
   watcher w(s);

@@ -58,6 +58,8 @@ std::string_view text_of(header_fault f) {
     case header_fault::reserved_multitrack_type: return "reserved multitrack type";
     case header_fault::nested_multitrack: return "multitrack inside multitrack";
     case header_fault::track_too_long: return "a track announces more bytes than follow";
+    case header_fault::too_many_tracks: return "more than 256 tracks";
+    case header_fault::too_many_extensions: return "more than 256 extensions";
     case header_fault::empty_body: return "a picture or configuration without bytes";
     case header_fault::broken_body: return "a body that breaks its own format";
     case header_fault::odd_record: return "a configuration record that its codec does not allow";
@@ -88,10 +90,11 @@ const ex_track* ex_walk::stop(header_fault f, std::size_t at) {
   return nullptr;
 }
 
-// Steps over the ModEx chain, if there is one. Each turn takes three bytes at least, so the chain ends with the message.
+// Steps over the ModEx chain, if there is one.
 bool ex_walk::read_mod_ex() {
-  while ((payload_[head_.packet_at] & 15) == packet_mod_ex) {
+  for (std::size_t count = 0; (payload_[head_.packet_at] & 15) == packet_mod_ex; ++count) {
     const auto start = in_.position();
+    if (count == extensions_max) return note(header_fault::too_many_extensions, start);
     const auto small = in_.u8();
     if (!small) return note(header_fault::cut_short, start);
     std::size_t size = std::size_t{*small} + 1;
@@ -167,6 +170,7 @@ bool ex_walk::read_head() {
 
 const ex_track* ex_walk::next() {
   if (ended_) return nullptr;
+  if (tracks_++ == tracks_max) return stop(header_fault::too_many_tracks, in_.position());
   auto& track = track_ = {};
   track.codec = codec_;
   std::size_t size = 0;
@@ -257,20 +261,33 @@ void ex_walk::judge() {
   track.usable = true;
 }
 
+// What stands ahead of a track alone, up to the byte with the packet type.
+void ex_walk::put_head(base::byte_writer& out, std::uint8_t packet) const {
+  auto upper = static_cast<std::uint8_t>(payload_[head_.packet_at] & 0xF0);
+  if (head_.packet_at <= chain_copied_max) {
+    out.bytes(payload_.first(head_.packet_at));
+  } else {
+    upper = static_cast<std::uint8_t>(payload_[0] & 0xF0);
+    if (head_.nano_offset) {
+      out.u8(static_cast<std::uint8_t>(upper | packet_mod_ex)).u8(2).u24(*head_.nano_offset);
+      upper = mod_ex_nano_offset << 4;
+    }
+  }
+  out.u8(static_cast<std::uint8_t>(upper | packet));
+}
+
 base::slice ex_walk::as_single(const ex_track& track) const {
   base::byte_writer out;
-  const auto packet = number_of(head_.kind, head_.packet).value_or(0);
-  out.bytes(payload_.first(head_.packet_at));
-  out.u8(static_cast<std::uint8_t>((payload_[head_.packet_at] & 0xF0) | packet)).u32(track.codec).bytes(track.content);
+  put_head(out, number_of(head_.kind, head_.packet).value_or(0));
+  out.u32(track.codec).bytes(track.content);
   return std::move(out).take_slice();
 }
 
 base::slice ex_walk::as_one_track(const ex_track& track) const {
   base::byte_writer out;
-  const auto packet = number_of(head_.kind, head_.packet).value_or(0);
-  out.bytes(payload_.first(head_.packet_at));
-  out.u8(static_cast<std::uint8_t>((payload_[head_.packet_at] & 0xF0) | multitrack_of(head_.kind)));
-  out.u8(packet).u32(track.codec).u8(track.id).bytes(track.content);  // the upper half of the first is OneTrack, which is 0
+  put_head(out, multitrack_of(head_.kind));
+  out.u8(number_of(head_.kind, head_.packet).value_or(0));  // its upper half is OneTrack, which is 0
+  out.u32(track.codec).u8(track.id).bytes(track.content);
   return std::move(out).take_slice();
 }
 

@@ -44,6 +44,11 @@ enum class ex_form : std::uint8_t {
   many_tracks_many_codecs,  // and with its FourCC
 };
 
+// What a message may hold: as many tracks as there are ids, and extensions (ModEx) in a row. A header is read several times on its way
+// through a server, and a message of 16 MiB would have room for millions of either.
+constexpr std::size_t tracks_max = 256;
+constexpr std::size_t extensions_max = 256;
+
 // What is wrong with a message. Three grades, because a relay that stops at every oddity shows nothing, and one that trusts a broken
 // header shows rubbish to everybody who comes later.
 enum class header_fault : std::uint8_t {
@@ -55,6 +60,8 @@ enum class header_fault : std::uint8_t {
   reserved_multitrack_type,
   nested_multitrack,
   track_too_long,            // a track announces more bytes than follow
+  too_many_tracks,           // more than tracks_max
+  too_many_extensions,       // more than extensions_max
   // A track of it holds nothing to use: a picture or configuration without bytes, or one that breaks the format that E-RTMP gives it.
   empty_body,
   broken_body,
@@ -64,7 +71,7 @@ enum class header_fault : std::uint8_t {
   trailing_bytes,
   bad_nano_offset,           // less than 3 bytes, or over 999,999 ns
 };
-constexpr bool is_unreadable(header_fault f) { return f >= header_fault::cut_short && f <= header_fault::track_too_long; }
+constexpr bool is_unreadable(header_fault f) { return f >= header_fault::cut_short && f <= header_fault::too_many_extensions; }
 std::string_view text_of(header_fault f);  // "a track announces more bytes than follow"
 
 // Whether a message has the enhanced header. An empty one has not: in audio it marks silence.
@@ -96,7 +103,8 @@ struct ex_track {
   base::bytes_view body;
 };
 
-// Walks one message: linear time, no allocation, never past its end. Everything handed out is a view of the payload, which must stay.
+// Walks one message: a step for each track and extension, no allocation, never past its end. Everything handed out is a view of the
+// payload, which must stay.
 //
 //   ex_walk walk(f.kind, f.payload);
 //   while (const auto* track = walk.next()) …
@@ -114,8 +122,9 @@ class ex_walk {
   [[nodiscard]] header_fault fault() const noexcept { return fault_; }
   [[nodiscard]] std::size_t fault_at() const noexcept { return fault_at_; }
 
-  // A track of this walk as a message of its own, ModEx chain included: without the wrapper, as for a peer that knows no
-  // multitrack, …
+  // Of a ModEx chain with more bytes a track alone keeps the nanosecond offset only: each track gets a copy.
+  static constexpr std::size_t chain_copied_max = 256;
+  // A track of this walk as a message of its own: without the wrapper, as for a peer that knows no multitrack, …
   [[nodiscard]] base::slice as_single(const ex_track& track) const;
   // … or in the OneTrack form. Not for Metadata with the frame type of a command: inside a wrapper that would be a command.
   [[nodiscard]] base::slice as_one_track(const ex_track& track) const;
@@ -124,6 +133,7 @@ class ex_walk {
   bool read_head();
   bool read_mod_ex();
   bool take_packet(std::uint8_t number, std::size_t at);
+  void put_head(base::byte_writer& out, std::uint8_t packet) const;
   void judge();
   bool note(header_fault f, std::size_t at);
   const ex_track* stop(header_fault f, std::size_t at);
@@ -134,7 +144,8 @@ class ex_walk {
   std::uint32_t codec_ = 0;  // of all tracks, unless each has its own
   ex_track track_;
   bool ended_ = true;
-  std::bitset<256> seen_;
+  std::bitset<256> seen_;  // ids
+  std::size_t tracks_ = 0;
   header_fault fault_ = header_fault::none;
   std::size_t fault_at_ = 0;
 };

@@ -62,6 +62,17 @@ TEST(track, R7_R8_the_mod_ex_chain_stays) {
             bytes_of("a7 02 0f423f 07 00 07 e3 'av01' 08"));
 }
 
+// Each track gets a copy of it.
+TEST(track, R7_R8_of_a_long_mod_ex_chain_the_nanosecond_offset_stays) {
+  auto m = ex_cases::multitrack(frame_kind::video, ex_form::many_tracks, ex_packet::coded_frames_x,
+                                {{0, codecs::av1, {9}}, {1, codecs::av1, {8}}});
+  m.extensions.push_back({3, bytes(60'000)});
+  const auto of_track_1 = [&m] { return *single_track(frame_kind::video, encode(m), 1); };
+  EXPECT_EQ(base::as_text(of_track_1()), base::as_text(bytes_of("93 'av01' 08")));
+  m.nano_offset = 999'999;
+  EXPECT_EQ(base::as_text(of_track_1()), base::as_text(bytes_of("97 02 0f423f 03 'av01' 08")));
+}
+
 TEST(track, R5_what_is_not_multitrack_is_shared_and_is_track_0) {
   for (const char* written : {"17 01 000000 09", "a1 'hvc1' 000005 09", "d1 00", "90"}) {
     const base::slice payload(bytes_of(written));
