@@ -40,7 +40,7 @@ record_effect update_data(record_set_ptr& set, const entry_ptr& item, std::uint6
   const auto name = data_name(payload);
   const auto find = [&set](std::string_view wanted) {
     return std::find_if(set->records.begin(), set->records.end(),
-                        [wanted](const record& r) { return r.kind == frame_kind::data && r.name == wanted; });
+                        [wanted](const record& r) { return r.kind == frame_kind::data && data_name(r.item->frame()->payload) == wanted; });
   };
   const auto erase_named = [&](std::string_view unwanted) {
     const auto found = find(unwanted);
@@ -72,7 +72,6 @@ record_effect update_data(record_set_ptr& set, const entry_ptr& item, std::uint6
   if (static_cast<std::size_t>(names) >= limits.kept_data_names) return record_effect::pass;
   auto changed = copy_of(set);
   record added;
-  added.name = name;
   added.sequence = sequence;
   added.item = item;
   insert(*changed, std::move(added));
@@ -191,6 +190,15 @@ record_effect update_records(record_set_ptr& set, const entry_ptr& item, const m
     drop_stale(set, frame, info);
   }
   return record_effect::pass;
+}
+
+std::size_t cost_of_change(const record_set& set, const entry_ptr& item, std::uint64_t sequence) {
+  constexpr std::size_t heads_bytes = 64;  // of what the heap and shared ownership add to an allocation, or two
+  std::size_t bytes = sizeof(record_set) + heads_bytes + set.records.capacity() * sizeof(record);
+  for (const auto& kept : set.records) {
+    if (kept.sequence == sequence && kept.item != item) bytes += sizeof(entry) + heads_bytes + kept.item->frame()->payload.size();
+  }
+  return bytes;
 }
 
 }  // namespace millrace::hub

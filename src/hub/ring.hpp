@@ -23,9 +23,11 @@ struct slot {
   bool key = false;
   bool gop_start = false;   // a key frame of the track that viewers without a picked track wait for
   bool multitrack = false;
+  std::uint32_t records_bytes = 0;  // that its records take beside its payload
   std::unique_ptr<const media::track_set> tracks;  // that a multitrack message has something for; null: it is of track 0
   [[nodiscard]] bool has_track(std::uint8_t id) const { return tracks ? (*tracks)[id] : id == 0; }
 };
+static_assert(sizeof(void*) != 8 || sizeof(slot) == 64);
 
 // Slots live in blocks that come and go with them, since a stream has few frames after a key frame and many before the next; the table of blocks is a
 // power of two under their number, so a viewer's position is found by two masks.

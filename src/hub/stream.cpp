@@ -64,8 +64,9 @@ void stream::state::begin_publication() {
     gops.clear();
     newest_key.clear();
     oldest_start.reset();
-    payload_bytes = 0;
+    payload_bytes = records_bytes = 0;
   }
+  records_bytes_next = 0;
   time.begin(watched);
   records = std::make_shared<record_set>();  // the old publisher's say nothing about the new one's media
   published = true;
@@ -106,6 +107,7 @@ void stream::state::append(media::frame&& f) {
   const base::instant arrival = f.arrival;
   added.item = std::make_shared<entry>(std::move(f));
   const auto effect = update_records(records, added.item, info, frames.end(), limits);
+  if (records != added.before) records_bytes_next += static_cast<std::uint32_t>(cost_of_change(*records, added.item, frames.end()));
   if (effect == record_effect::consume) for_each_cursor([&added](cursor::state& c) { c.owner->on_cleared(added.item); });
   if (effect != record_effect::pass) return;
 
@@ -115,6 +117,8 @@ void stream::state::append(media::frame&& f) {
   }
   const bool is_key = added.key;
   payload_bytes += size;
+  added.records_bytes = std::exchange(records_bytes_next, 0);
+  records_bytes += added.records_bytes;
   frames.push(std::move(added));
   if (is_key) look_for_starts();
   appended = true;
@@ -169,7 +173,7 @@ void stream::state::evict(base::instant newest) {
     const bool before_starts = oldest_start && first < *oldest_start;
     // The newest GOP is what late viewers start with: age and count stop before it.
     const bool may_age = gops.empty() || first < gops.back();
-    const bool too_large = payload_bytes + frames.size() * slot_overhead_bytes > limits.ring_bytes;
+    const bool too_large = payload_bytes + records_bytes + frames.size() * slot_overhead_bytes > limits.ring_bytes;
     // Where the oldest frame is the newest start, as it mostly is, that is all: its slot has long left the cache.
     if (!before_starts && !may_age && !too_large) return;
     const auto age = newest - frames.at(first).arrival;
@@ -179,6 +183,7 @@ void stream::state::evict(base::instant newest) {
     if (!of_no_use) overrun_end = first + 1;
     if (!gops.empty() && gops.front() == first) gops.pop_front();
     payload_bytes -= frames.at(first).item->frame()->payload.size();
+    records_bytes -= frames.at(first).records_bytes;
     // A GOP goes at once, and nobody has touched its frames for seconds: the next ones are fetched while this one goes.
     if (frames.size() > fetched_ahead) __builtin_prefetch(frames.at(first + fetched_ahead).item.get());
     frames.pop();

@@ -47,6 +47,15 @@ std::int32_t signed24(base::bytes_view at) {
   return (raw & 0x800000) != 0 ? raw - 0x1000000 : raw;
 }
 
+// Of exactly its size: what is kept is charged by that.
+base::slice joined(base::bytes_view head, base::bytes_view content) {
+  std::vector<std::uint8_t> out;
+  out.reserve(head.size() + content.size());
+  out.insert(out.end(), head.begin(), head.end());
+  out.insert(out.end(), content.begin(), content.end());
+  return base::slice(std::move(out));
+}
+
 }  // namespace
 
 std::string_view text_of(header_fault f) {
@@ -279,16 +288,14 @@ void ex_walk::put_head(base::byte_writer& out, std::uint8_t packet) const {
 base::slice ex_walk::as_single(const ex_track& track) const {
   base::byte_writer out;
   put_head(out, number_of(head_.kind, head_.packet).value_or(0));
-  out.u32(track.codec).bytes(track.content);
-  return std::move(out).take_slice();
+  return joined(out.u32(track.codec).view(), track.content);
 }
 
 base::slice ex_walk::as_one_track(const ex_track& track) const {
   base::byte_writer out;
   put_head(out, multitrack_of(head_.kind));
   out.u8(number_of(head_.kind, head_.packet).value_or(0));  // its upper half is OneTrack, which is 0
-  out.u32(track.codec).u8(track.id).bytes(track.content);
-  return std::move(out).take_slice();
+  return joined(out.u32(track.codec).u8(track.id).view(), track.content);
 }
 
 base::slice encode(const ex_message& m) {
