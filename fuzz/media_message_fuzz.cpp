@@ -1,5 +1,5 @@
-// Media messages to frames: aggregates, data with and without @setDataFrame, times that wrap. Frames share the message, hold no more than it, and are
-// classified as their payload says.
+// Media messages to frames: aggregates, data with and without @setDataFrame, times that wrap. Frames share the message but for parts of an aggregate,
+// hold no more than it, and are classified as their payload says.
 #include "media/tag_header.hpp"
 #include "rtmp/media_message.hpp"
 #include "session_moves.hpp"
@@ -31,7 +31,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::size_t bytes = 0;
     for (const auto& f : frames) {
       bytes += f.payload.size();
-      if (!f.payload.empty()) require(f.payload.data() >= m.payload.data() && f.payload.data() + f.payload.size() <= m.payload.data() + m.payload.size());
+      const auto* const at = f.payload.data();
+      const bool shared = at >= m.payload.data() && at + f.payload.size() <= m.payload.data() + m.payload.size();
+      if (!f.payload.empty()) require(shared == (m.type != rtmp::message_type::aggregate));
       auto again = f;
       again.key = again.config = again.disposable = false;
       media::classify(again);

@@ -49,30 +49,30 @@ base::result<std::vector<message>> split_aggregate(const message& m) {
   std::vector<message> parts;
   base::byte_reader from(m.payload);
   std::optional<std::uint32_t> first_time;
-  while (!from.at_end()) {
-    const auto broken = [&m](std::size_t at) {
-      return base::error{base::error_kind::protocol, "aggregate message of " + std::to_string(m.payload.size()) + " bytes: part at " +
-                                                         std::to_string(at) + " runs past it"};
-    };
+  const auto refused = [&m](const std::string& why) {
+    return base::error{base::error_kind::protocol, "aggregate message of " + std::to_string(m.payload.size()) + " bytes: " + why};
+  };
+  const auto broken = [&refused](std::size_t at) { return refused("part at " + std::to_string(at) + " runs past it"); };
+  for (std::size_t count = 0; !from.at_end(); ++count) {
+    if (count == aggregate_parts_max) return refused("more than " + std::to_string(aggregate_parts_max) + " parts");
     const auto start = from.position();
     const auto type = from.u8();
     const auto size = from.u24();
     const auto time_low = from.u24();
     const auto time_high = from.u8();
     if (!from.skip(3) || !type || !size || !time_low || !time_high) return broken(start);
-    const auto body_at = from.position();
-    if (!from.skip(*size) || !from.skip(4)) return broken(start);  // the body and its back pointer
+    const auto body = from.take(*size);
+    if (!body || !from.skip(4)) return broken(start);  // behind it is its back pointer
     const auto time = *time_low | static_cast<std::uint32_t>(*time_high) << 24;
     if (!first_time) first_time = time;
     message part;
     part.type = static_cast<message_type>(*type);
+    if (part.type != message_type::audio && part.type != message_type::video && part.type != message_type::data_amf0) continue;
     part.msid = m.msid;
     part.csid = m.csid;
     part.timestamp = m.timestamp + (time - *first_time);
-    if (*size != 0) part.payload = m.payload.sub(body_at, *size);
-    if (part.type == message_type::audio || part.type == message_type::video || part.type == message_type::data_amf0) {
-      parts.push_back(std::move(part));
-    }
+    if (!body->empty()) part.payload = base::slice::copy_of(*body);
+    parts.push_back(std::move(part));
   }
   return parts;
 }

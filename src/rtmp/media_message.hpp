@@ -1,5 +1,6 @@
 // Audio, video, data and aggregate messages to frames. Both roles.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,9 +24,12 @@ class dts_clock {
   bool counts_31_bits_ = false;  // the peer was seen to wrap at 2^31
 };
 
-// The parts of an aggregate message (RTMP 1.0 section 7.1.6), which share its payload. The time of a part is the message's time plus
-// the part's distance from the first part; absolute times inside therefore come out right as well. Parts that are
-// neither audio, video nor data are left out. Error when a size runs past the message.
+// Parts of an aggregate message, whatever they are: a second of sound and pictures has a hundred, and 16 MiB had room for a million frames.
+constexpr std::size_t aggregate_parts_max = 4096;
+
+// The parts of an aggregate message (RTMP 1.0 section 7.1.6), each with a payload of its own: a small one that is kept would keep all of the
+// message. The time of a part is the message's time plus the part's distance from the first part; absolute times inside therefore come out
+// right as well. Parts that are neither audio, video nor data are left out. Error when a size runs past the message, or there are too many.
 base::result<std::vector<message>> split_aggregate(const message& m);
 
 // A data message without "@setDataFrame".

@@ -425,6 +425,38 @@ TEST(server_media, M7_bad_sizes_close) {
   }
 }
 
+TEST(server_media, M7_an_aggregate_has_4096_parts_at_most) {
+  for (const std::size_t count : {aggregate_parts_max, aggregate_parts_max + 1}) {
+    auto c = publishing();
+    test::bytes body;
+    const auto one = part(20, 0, {});  // no frame, and still one that is walked
+    for (std::size_t i = 0; i < count; ++i) body.insert(body.end(), one.begin(), one.end());
+    c.send(media_message(message_type::aggregate, 1, 0, body));
+    const auto closed = c.closed_by();
+    EXPECT_EQ(closed.has_value(), count > aggregate_parts_max);
+    if (closed) {
+      EXPECT_THAT(closed->text, HasSubstr("more than 4096 parts"));
+    }
+  }
+}
+
+// Whoever keeps a part, as the hub does, keeps what it is charged for and not the message around it.
+TEST(server_media, M7_a_part_keeps_no_more_than_itself) {
+  test::bytes body = part(9, 0, avc_key_frame());
+  const auto unused = part(1, 0, test::bytes(1'000));
+  body.insert(body.end(), unused.begin(), unused.end());
+  const auto bytes = std::make_shared<const test::bytes>(std::move(body));
+  message m = media_message(message_type::aggregate, 1, 0, {});
+  m.payload = base::slice(bytes, *bytes);
+  std::vector<media::frame> frames;
+  std::uint64_t dropped = 0;
+  ASSERT_TRUE(frame_builder().build({}, m, frames, dropped));
+  m.payload = {};
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(base::as_text(frames[0].payload), base::as_text(avc_key_frame()));
+  EXPECT_EQ(bytes.use_count(), 1);
+}
+
 TEST(server_media, M8_empty_audio_is_a_frame) {
   auto c = publishing();
   c.send(media_message(message_type::audio, 1, 40, {}));
