@@ -150,6 +150,9 @@ std::optional<track_body> body_of(const media::frame& f, std::uint8_t track) {
     out.key = f.kind == frame_kind::video && (head.frame_type == media::frame_type_key || head.frame_type == media::frame_type_generated_key);
     out.composition_ms = t->composition_ms;
     out.bytes = f.payload.sub(static_cast<std::size_t>(t->body.data() - f.payload.data()), t->body.size());
+    // Who keeps a little of a large message, beside other tracks or a long ModEx chain, is not to keep all of it: nobody counts that.
+    constexpr std::size_t head_bytes = 256;
+    if (f.payload.size() > 2 * out.bytes.size() + head_bytes) out.bytes = base::slice::copy_of(out.bytes);
     return out;
   }
   return std::nullopt;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "media/codec.hpp"
+#include "media/ex_header_cases.hpp"
 #include "mux/mux_fixture.hpp"
 
 namespace millrace::mux {
@@ -44,6 +45,24 @@ TEST(track_config, audio_specific_config_is_read) {
   // A rate written out: index 15.
   EXPECT_EQ(of(media::frame_kind::audio, codecs::aac, "17 80 5d 80 10").sample_rate, 47'872u);
   EXPECT_EQ(of(media::frame_kind::audio, codecs::aac, "1710").codec, 0u) << "a reserved rate";
+}
+
+TEST(track_config, a_little_of_a_large_message_does_not_keep_all_of_it) {
+  auto m = media::ex_cases::multitrack(media::frame_kind::video, media::ex_form::many_tracks, media::ex_packet::coded_frames_x,
+                                       {{0, codecs::av1, {9}}, {1, codecs::av1, std::vector<std::uint8_t>(1'000)}});
+  const auto payload = media::encode(m);
+  const auto message = std::make_shared<const std::vector<std::uint8_t>>(payload.view().begin(), payload.view().end());
+  media::frame f;
+  f.kind = m.kind;
+  f.payload = base::slice(message, *message);
+  const auto small = body_of(f, 0);
+  ASSERT_TRUE(small);
+  EXPECT_EQ(base::as_text(small->bytes), base::as_text(base::bytes_of("09")));
+  EXPECT_EQ(message.use_count(), 2);
+  const auto large = body_of(f, 1);
+  ASSERT_TRUE(large);
+  EXPECT_EQ(large->bytes.size(), 1'000U);
+  EXPECT_EQ(message.use_count(), 3) << "shared";
 }
 
 TEST(track_config, opus_packets_say_how_long_they_are) {
