@@ -72,7 +72,7 @@ base::result<bool> index::lock() {
 
 void index::read() {
   const auto lines = directory_ / lines_directory;
-  std::map<std::string, recording_facts, std::less<>> found;
+  std::vector<recording_facts> found;
   std::deque<stray> unfinished;
   std::error_code failure;
   for (fs::directory_iterator at(lines, failure), end; !failure && at != end; at.increment(failure)) {
@@ -96,10 +96,12 @@ void index::read() {
       continue;
     }
     if (r->state == recording_state::writing) unfinished.push_back({*r, true});
-    found.emplace(r->id, std::move(*r));
+    found.push_back(std::move(*r));
   }
   const std::scoped_lock guard(lock_);
-  all_ = std::move(found);
+  all_.clear();
+  by_stream_.clear();
+  for (const auto& r : found) list(r);
   strays_ = std::move(unfinished);
   find_strays();
 }
@@ -209,7 +211,7 @@ void index::end_repair(repairing& one) {
   log::info("recordings: {} is listed again: {:.1f} s, {} bytes", r.file, static_cast<double>(r.duration_ms) / 1000, r.bytes);
   {
     const std::scoped_lock guard(lock_);
-    all_[r.id] = r;
+    list(r);
   }
   replace_file(disk_, line_of(r.id), to_json(r));
 }
@@ -261,7 +263,7 @@ int index::create(recording_facts& r, std::optional<disk_file>& to) {
 void index::update(const recording_facts& r, bool lasting) {
   {
     const std::scoped_lock guard(lock_);
-    all_[r.id] = r;
+    list(r);
   }
   if (!lasting) return;
   // A disk that is full took the recording's end, which was said, and may take the line later.
@@ -280,7 +282,23 @@ void index::save() {
 void index::forget(std::string_view id) {
   disk_.unlink(line_of(id).c_str());
   const std::scoped_lock guard(lock_);
-  if (const auto found = all_.find(id); found != all_.end()) all_.erase(found);
+  unlist(id);
+}
+
+void index::list(const recording_facts& r) {
+  unlist(r.id);  // its stream or start may have been others
+  by_stream_[r.stream].emplace(-r.start.time_since_epoch(), r.id);
+  all_.emplace(r.id, r);
+}
+
+void index::unlist(std::string_view id) {
+  const auto found = all_.find(id);
+  if (found == all_.end()) return;
+  const auto& r = found->second;
+  const auto of_stream = by_stream_.find(r.stream);
+  of_stream->second.erase({-r.start.time_since_epoch(), r.id});
+  if (of_stream->second.empty()) by_stream_.erase(of_stream);
+  all_.erase(found);
 }
 
 void index::drop(const recording_facts& r, bool with_file) {
@@ -308,6 +326,12 @@ std::optional<recording_facts> index::find(std::string_view id) const {
   const std::scoped_lock guard(lock_);
   const auto found = all_.find(id);
   return found == all_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<recording_facts> index::newest(std::string_view stream) const {
+  const std::scoped_lock guard(lock_);
+  const auto found = by_stream_.find(stream);
+  return found == by_stream_.end() ? std::nullopt : std::optional(all_.find(found->second.begin()->second)->second);
 }
 
 std::vector<recording_facts> index::all() const {

@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -73,7 +74,9 @@ class index {
   int open(const recording_facts& r, std::optional<disk_file>& to) const;
 
   [[nodiscard]] std::optional<recording_facts> find(std::string_view id) const;
-  [[nodiscard]] std::vector<recording_facts> all() const;  // the newest first
+  [[nodiscard]] std::optional<recording_facts> newest(std::string_view stream) const;
+  // The newest first. Copies and sorts: for who lists them, not for who looks for one.
+  [[nodiscard]] std::vector<recording_facts> all() const;
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] bool repaired() const;  // nothing is left for repair()
   [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
@@ -86,6 +89,8 @@ class index {
   struct repairing;
   std::unique_ptr<repairing> begin_repair();
   void end_repair(repairing& one);
+  void list(const recording_facts& r);  // under the lock, as is the next
+  void unlist(std::string_view id);
   void forget(std::string_view id);
   void save();
 
@@ -100,6 +105,8 @@ class index {
   std::unique_ptr<repairing> repairing_;         // likewise
   mutable std::mutex lock_;  // guards what follows
   std::map<std::string, recording_facts, std::less<>> all_;
+  // The ids of a stream's recordings, the newest first: by the start's distance from the epoch, negative.
+  std::map<std::string, std::set<std::pair<std::chrono::system_clock::duration, std::string>>, std::less<>> by_stream_;
   std::deque<stray> strays_;  // the first one is being read if `repairing_`
 };
 

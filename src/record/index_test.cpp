@@ -108,6 +108,38 @@ TEST_F(index_test, a_file_that_somebody_took_away_is_not_listed) {
   EXPECT_TRUE(home->recordings().empty());
 }
 
+TEST_F(index_test, the_newest_recording_of_a_stream) {
+  index list(*on, folder.path);
+  ASSERT_TRUE(list.lock());
+  const auto listed = [&list](const char* stream, std::chrono::seconds start, const char* file) {
+    recording_facts r{"", stream, epoch + start, 0, 0, file, format::mp4, recording_state::writing};
+    std::optional<disk_file> to;
+    EXPECT_EQ(list.create(r, to), 0);
+    return r;
+  };
+  EXPECT_FALSE(list.newest("live/a"));
+  const auto second = listed("live/a", 20s, "a2.mp4");
+  const auto first = listed("live/a", 10s, "a1.mp4");
+  auto other = listed("live/b", 30s, "b.mp4");
+  EXPECT_EQ(list.newest("live/a")->id, second.id);
+  EXPECT_EQ(list.newest("live/b")->id, other.id);
+  EXPECT_FALSE(list.newest("live/"));
+
+  other.duration_ms = 5'000;
+  other.state = recording_state::complete;
+  list.update(other, true);
+  EXPECT_EQ(list.newest("live/b")->duration_ms, 5'000) << "as it was changed";
+  list.drop(second, true);
+  EXPECT_EQ(list.newest("live/a")->id, first.id);
+  list.drop(first, true);
+  EXPECT_FALSE(list.newest("live/a"));
+
+  index again(*on, folder.path);
+  again.read();
+  EXPECT_EQ(again.newest("live/b")->id, other.id);
+  EXPECT_FALSE(again.newest("live/a"));
+}
+
 TEST_F(index_test, a_name_that_is_taken_gets_a_number) {
   set.rules[0].file = *name_template::parse("{app}/{stream}.{ext}");
   for (int i = 0; i < 3; ++i) {

@@ -56,6 +56,7 @@ bool service::turn() { return inner_->turn(); }
 service_facts service::facts() const { return inner_->look(); }
 std::vector<recording_facts> service::recordings() const { return inner_->list.all(); }
 std::optional<recording_facts> service::recording(std::string_view id) const { return inner_->list.find(id); }
+std::optional<recording_facts> service::newest_recording(std::string_view stream) const { return inner_->list.newest(stream); }
 
 base::result<void> service::start(const std::string& stream) {
   if (!enabled()) return error{error_kind::unsupported, "recording is off: set record.directory"};

@@ -103,6 +103,7 @@ class service {
   // The list, the newest first. Recordings are told by their id only, never by a file name.
   [[nodiscard]] std::vector<recording_facts> recordings() const;
   [[nodiscard]] std::optional<recording_facts> recording(std::string_view id) const;
+  [[nodiscard]] std::optional<recording_facts> newest_recording(std::string_view stream) const;
   // `done` is called on the disk thread, or at once here when there is none any more. Errors: not_found, local; erase: busy while it is being written.
   void open_recording(std::string id, std::function<void(base::result<std::shared_ptr<file_reader>>)> done);
   void erase(std::string id, std::function<void(base::result<void>)> done);

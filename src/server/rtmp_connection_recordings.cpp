@@ -15,31 +15,26 @@ constexpr std::size_t group_bytes_max = 1u << 20;  // that wait in groups; the n
 std::optional<record::recording_facts> rtmp_connection::recording_for(const std::string& name, std::string_view query) const {
   if (shard_.recordings == nullptr) return std::nullopt;
   const auto wish = query_parameter(query, "recording");
-  if (wish && *wish != "newest") {
-    auto found = shard_.recordings->recording(*wish);
-    if (!found || found->stream != name) return std::nullopt;
-    return found;
-  }
-  for (auto& one : shard_.recordings->recordings()) {
-    if (one.stream == name) return std::move(one);
-  }
-  return std::nullopt;
+  if (!wish || *wish == "newest") return shard_.recordings->newest_recording(name);
+  auto found = shard_.recordings->recording(*wish);
+  if (!found || found->stream != name) return std::nullopt;
+  return found;
 }
 
 bool rtmp_connection::plays_recording(const rtmp::play_requested& e, const std::string& name) {
   // Without an explicit wish a stream that runs comes first: librtmp says start=0 whether or not it is meant.
-  if (!query_parameter(e.query, "recording") && (e.start < 0 || shard_.streams.published(name))) return false;
-  const auto found = recording_for(name, e.query);
-  if (!found) {
-    log::info("#{} {}: play {} refused: no such recording", id_, remote_, escaped(name));
-    session_.reject_play(e.msid, {"error", "NetStream.Play.StreamNotFound", "nobody publishes " + name + ", and there is no recording of it"});
+  const bool says_so = query_parameter(e.query, "recording").has_value();
+  if (!says_so && (e.start < 0 || shard_.streams.published(name))) return false;
+  // Who may not play recordings does not learn which there are either.
+  const auto decision = recordings_allowed(shard_.settings.access, remote_address_);  // to play at all it is
+  if (says_so && !decision.allowed) {
+    refuse_play(e.msid, name, decision.why, decision.why);
     return true;
   }
-  const auto decision = recordings_allowed(shard_.settings.access, remote_address_);  // to play at all it is
-  if (!decision.allowed) {
-    log::warning("#{} {}: play {} refused: {}", id_, remote_, escaped(name), decision.why);
-    note(name, reason::play_refused, decision.why);
-    refuse_later(e.msid, "NetStream.Play.Failed", decision.why, false);
+  const auto found = decision.allowed ? recording_for(name, e.query) : std::nullopt;
+  if (!found) {
+    log::info("#{} {}: play {} refused: no such recording", id_, remote_, escaped(name));
+    refuse_later(e.msid, "NetStream.Play.StreamNotFound", "nobody publishes " + name + ", and there is no recording of it", false);
     return true;
   }
   // Milliseconds, as librtmp and FFmpeg count.
