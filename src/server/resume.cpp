@@ -60,6 +60,7 @@ bool resume_register::take(const std::string& name, const std::string& token) {
   auto& e = found->second;
   e.token.clear();
   if (const auto let_go = std::exchange(e.let_go, nullptr)) {
+    if (!e.waiting) entries_.erase(found);  // the next token is issued where the new publication is, which may be another shard
     let_go();
   } else if (e.waiting) {
     wait(name, e);  // for the first key frame of the new one
@@ -70,6 +71,7 @@ bool resume_register::take(const std::string& name, const std::string& token) {
         if (const auto at = entries_.find(name); at != entries_.end() && at->second.waiting && at->second.waiting->over()) {
           at->second.waiting.reset();
           at->second.until.reset();
+          if (at->second.token.empty()) entries_.erase(at);
         }
       });
     });

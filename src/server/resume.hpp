@@ -28,6 +28,7 @@ class resume_register {
   // Somebody shows a token: true if it is the one, and the name yields to its next publisher.
   bool take(const std::string& name, const std::string& token);
   [[nodiscard]] std::size_t lingering() const;
+  [[nodiscard]] std::size_t size() const { return entries_.size(); }  // names that somebody may come back to
   // At the end of the server: nobody is waited for any more.
   void clear() { entries_.clear(); }
 

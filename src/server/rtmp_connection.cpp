@@ -421,6 +421,10 @@ void rtmp_connection::finish(net::close_code code, const std::string& why) {
 void rtmp_connection::drop_streams() {
   arriving_.clear();
   recordings_.clear();
+  // What the server ends, or a publisher in order, nobody comes back to; those that do have left before (leave_publications).
+  for (const auto& [msid, token] : std::exchange(resume_tokens_, {})) {
+    if (const auto found = publications_.find(msid); found != publications_.end()) shard_.resumes.end(found->second->target()->name(), token);
+  }
   auto players = std::exchange(players_, {});
   auto publications = std::exchange(publications_, {});
   metered_.clear();

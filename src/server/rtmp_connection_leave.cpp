@@ -77,10 +77,11 @@ void rtmp_connection::let_go(std::uint32_t msid) {
 void rtmp_connection::on_taken_over(std::uint32_t msid) {
   const auto found = publications_.find(msid);
   if (!transport_ || found == publications_.end() || !found->second->over()) return;
-  log::info("#{} {}: {} was taken over by its new connection", id_, remote_, escaped(found->second->target()->name()));
-  note(found->second->target()->name(), reason::publish_taken_over, {});
+  const auto& name = found->second->target()->name();
+  log::info("#{} {}: {} was taken over by its new connection", id_, remote_, escaped(name));
+  note(name, reason::publish_taken_over, {});
   session_.end_publish(msid, {"status", "NetStream.Unpublish.Success", "taken over by the new connection"});
-  resume_tokens_.erase(msid);
+  if (const auto token = resume_tokens_.extract(msid)) shard_.resumes.end(name, token.mapped());
   publications_.erase(found);
   metered_.erase(msid);
   visits_.erase(msid);

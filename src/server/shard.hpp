@@ -51,6 +51,7 @@ struct shard_facts {
   std::size_t connections = 0, web_connections = 0;
   fan_out_facts viewers;
   shared_facts streams;
+  std::size_t resumable = 0;  // names that a publisher may come back to
 };
 
 // Everything is called on the shard's thread, but for the constructor, listen() and the destructor, which run while there is none.
@@ -78,7 +79,7 @@ class shard {
   [[nodiscard]] shared_streams& streams() { return shared_; }
   [[nodiscard]] const std::vector<std::unique_ptr<net::listener>>& listeners() const { return listeners_; }
   [[nodiscard]] net::listener_counters counters() const;
-  [[nodiscard]] shard_facts facts() const { return {connections_.size(), web_.connections(), fan_out_.facts(), shared_.facts()}; }
+  [[nodiscard]] shard_facts facts() const { return {connections_.size(), web_.connections(), fan_out_.facts(), shared_.facts(), resumes_.size()}; }
   [[nodiscard]] std::optional<hub::stream_facts> stream(std::string_view name) const;
   [[nodiscard]] shard_snapshot look(const look_at& what) const;
   [[nodiscard]] std::vector<hub::frame_facts> newest_group(std::string_view name) const;

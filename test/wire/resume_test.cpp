@@ -106,6 +106,29 @@ TEST_P(resume, who_ends_in_order_is_not_waited_for) {
   EXPECT_TRUE(started(second));
 }
 
+TEST(resume_window, nobody_comes_back_to_what_the_server_ended) {
+  running_server s(true, [](config& c) {
+    c.resume_window = std::chrono::minutes(10);
+    allowance thin;
+    thin.kbps = 1;
+    c.access.publish_allow.clear();
+    c.access.publish_keys.push_back({"*", "only-thin", thin});
+  });
+  const auto resumable = [&s] {
+    std::size_t sum = 0;
+    for (const auto& shard : s.instance->shards()) sum += shard.resumable;
+    return sum;
+  };
+  for (const char* name : {"live/a", "live/b", "live/c"}) {
+    peer first(s.io, client_role::publish, s.uri("rtmp", std::string(name) + "?key=only-thin"));
+    ASSERT_TRUE(run_until(s.io, [&] { return started(first); }));
+    EXPECT_EQ(resumable(), 1U);
+    first.send(video(true, 0, 100'000));
+    ASSERT_TRUE(run_until(s.io, [&] { return first.what().closed.has_value(); }));
+    EXPECT_EQ(resumable(), 0U);
+  }
+}
+
 TEST(resume_window, viewers_are_told_when_it_is_over) {
   running_server s(true, [](config& c) { c.resume_window = std::chrono::milliseconds(50); });
   peer first(s.io, client_role::publish, s.uri("rtmp", "live/a"));

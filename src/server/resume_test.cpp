@@ -1,0 +1,69 @@
+#include "server/resume.hpp"
+
+#include <gtest/gtest.h>
+
+#include "hub/hub_fixture.hpp"
+
+namespace millrace::server {
+namespace {
+
+// A shard's names, streams and tokens, without connections.
+struct resume_register_test : ::testing::Test {
+  boost::asio::io_context io;
+  name_register names;
+  base::hub_limits limits;
+  hub::directory own{limits};
+  fan_out viewers{io, {}};
+  shared_streams streams{io, own, viewers, names, 0};
+  std::uint64_t numbers = 0;
+  resume_register resumes{io, [this] { return ++numbers; }, std::chrono::minutes(10)};
+
+  resume_register_test() { streams.connect({streams.here()}); }
+  std::unique_ptr<live_publication> publish() {
+    auto made = streams.publish("live/a");
+    return made ? std::move(*made) : nullptr;
+  }
+};
+
+TEST_F(resume_register_test, an_end_leaves_nothing) {
+  for (int i = 0; i < 100; ++i) {
+    const auto name = "live/" + std::to_string(i);
+    const auto token = resumes.issue(name, [] {});
+    resumes.end(name, "another");
+    EXPECT_EQ(resumes.size(), 1U);
+    resumes.end(name, token);
+    EXPECT_EQ(resumes.size(), 0U);
+  }
+}
+
+// Its new publication may be on another shard, and its token with it.
+TEST_F(resume_register_test, a_token_that_was_used_leaves_nothing) {
+  for (int i = 0; i < 100; ++i) {
+    const auto name = "live/" + std::to_string(i);
+    int let_go = 0;
+    const auto token = resumes.issue(name, [&let_go] { ++let_go; });
+    EXPECT_FALSE(resumes.take(name, "another"));
+    EXPECT_TRUE(resumes.take(name, token));
+    EXPECT_FALSE(resumes.take(name, token));
+    EXPECT_EQ(let_go, 1);
+  }
+  EXPECT_EQ(resumes.size(), 0U);
+}
+
+TEST_F(resume_register_test, a_publication_that_waited_and_was_followed_leaves_nothing) {
+  auto first = publish();
+  const auto token = resumes.issue("live/a", [] {});
+  resumes.linger("live/a", std::move(first));
+  EXPECT_EQ(resumes.lingering(), 1U);
+  EXPECT_TRUE(resumes.take("live/a", token));
+  const auto second = publish();
+  ASSERT_NE(second, nullptr);
+  EXPECT_EQ(resumes.lingering(), 1U) << "until its key frame";
+  second->append(hub::testing::key(0));
+  io.poll();
+  EXPECT_EQ(resumes.lingering(), 0U);
+  EXPECT_EQ(resumes.size(), 0U);
+}
+
+}  // namespace
+}  // namespace millrace::server
