@@ -19,7 +19,7 @@ add_library(millrace::avformat ALIAS PkgConfig::libav)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
 add_library(millrace::tomlplusplus ALIAS PkgConfig::tomlplusplus)
 
-pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl>=7.86)
+pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl>=7.87)
 add_library(millrace::curl ALIAS PkgConfig::curl)
 
 pkg_check_modules(jose REQUIRED IMPORTED_TARGET jose jansson)

@@ -53,6 +53,8 @@ struct client::transfer {
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_PROXY, "");  // the operator's back end is where the setting says, whatever the environment says of proxies
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    // The system's resolver is asked in a thread of libcurl's. Without this the end of a transfer waits for it, and all others and our own end with it.
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.timeout.count()));
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);

@@ -1,16 +1,20 @@
 """HTTP hooks: the back ends of users of SRS (JSON) and nginx-rtmp (form) work as they are, on every transport; no answer is a no."""
 import http.client
+import os
 import re
 import signal
+import socket
 import subprocess
 import time
 
 import pytest
 
+from conftest import Server
+
 from hook_back_end import HookBackEnd
 from media import Decoded
 from nginx_rtmp import MODULE, NginxRtmp, nginx_program
-from process import until
+from process import Processes, until
 from rtmp_client import RtmpClient
 from test_http import fetch_json, get
 
@@ -181,6 +185,34 @@ def test_hooks_that_come_while_a_connection_is_there(hooked_server, back_end, tm
     asked = back_end.wait(action="on_publish")
     assert (asked["ip"], asked["app"], asked["stream_url"], asked["tcUrl"]) == ("127.0.0.1", "live", "/live/a", "rtmp://h/live") and asked["client_id"].isdigit()
     client.close()
+
+
+@pytest.fixture
+def silent_resolver(tmp_path):
+    """Processes for which no host name leads anywhere: what they ask is not answered for half a minute."""
+    config = tmp_path / "resolv.conf"
+    if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode != 0:
+        pytest.skip("needs root, and a mount namespace for a resolv.conf of its own")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody_reads:
+        address = f"127.53.{os.getpid() >> 8 & 0xff}.{os.getpid() & 0xff}"
+        nobody_reads.bind((address, 53))
+        config.write_text(f"nameserver {address}\noptions timeout:30 attempts:1\n")
+        processes = Processes(tmp_path, prefix=["unshare", "--mount", "sh", "-c", f'mount --bind {config} /etc/resolv.conf && exec "$@"', "sh"])
+        yield processes
+        processes.finish()
+
+
+def test_a_name_that_is_not_resolved_holds_up_neither_the_others_nor_the_end(silent_resolver, back_end, procs, clip, tmp_path):
+    """Bounds are far from what is promised (1 s and 2 s), and as far from the resolver's 30 s."""
+    config = tmp_path / "hooks.toml"
+    config.write_text(f'[hooks]\ntimeout_s = 1\non_connect = "{back_end.url}"\non_publish = "http://back-end.test:8085/hooks"\n')
+    server = Server(silent_resolver, tmp_path / "state", "--config", config)
+    refused = procs.millrace("push", "--no-reconnect", clip.path, server.rtmp("live/a"))
+    assert refused.wait(15) == 6
+    assert "hook on_publish of live/a: no answer" in server.process.text
+    procs.millrace("push", "--no-reconnect", clip.path, server.rtmp("live/b"))
+    back_end.wait(action="on_connect", count=2)
+    assert server.process.stop(signal.SIGTERM, timeout=15) == 0
 
 
 def test_a_wrong_key_is_not_for_the_hook_to_allow(hooked_server, back_end, procs, clip):
