@@ -157,6 +157,22 @@ kill -INT $publisher $player $after
 wait $publisher $player $after
 wait_for 10 gone || die "the old process stays"
 ok "an upgrade while on air cuts nobody off and records on; the old process goes when the last one has gone"
+millrace -q push --no-reconnect --loop clip.flv "rtmp://127.0.0.1/live/stays?key=$secret" &
+publisher=$!
+wait_for 10 curl -sf --max-time 5 -o /dev/null "$api/live/stays.flv?picture" || die "nothing is on air again"
+curl -sN "$api/live/stays.flv" >stays.flv & # cannot be asked to move, and keeps the old process
+player=$!
+wait_for 10 has stays.flv 50000 || die "the player that stays gets nothing"
+before=$(process)
+systemctl kill --kill-whom=main --signal=USR2 $unit
+changed() { [[ $(process) != "$before" ]]; }
+wait_for 20 changed || die "no process took over"
+kill -KILL "$(process)"
+back() { [[ $(process) == "$before" ]]; }
+wait_for 10 back && wait_for 10 answers || die "the old process is not the service again"
+kill $publisher $player
+wait $publisher $player
+ok "the old process is the service again when the one that had taken over dies"
 systemctl disable -q $unit
 dpkg -i millrace.deb >upgrade.log 2>&1
 systemctl -q is-enabled $unit && die "an upgrade enabled what the administrator had disabled"

@@ -183,7 +183,7 @@ int run_serve(const serve_options& o) {
   std::function<void()> await_upgrade = [&] {
     upgrades.async_wait([&](boost::system::error_code failed, int) {
       if (failed) return;
-      if (auto begun = s.hand_over(command, stop, [](int child) { notify_service_manager("MAINPID=" + std::to_string(child)); }); !begun) {
+      if (auto begun = s.hand_over(command, stop, [](int process) { notify_service_manager("MAINPID=" + std::to_string(process)); }); !begun) {
         log::error("hand over: {}: this process goes on", begun.error().text);
       }
       await_upgrade();

@@ -129,6 +129,7 @@ class core : public std::enable_shared_from_this<core> {
 
   void take(tcp::acceptor acceptor) {
     acceptor_.emplace(std::move(acceptor));
+    accepting_ = true;
     wait();
   }
 
@@ -141,6 +142,7 @@ class core : public std::enable_shared_from_this<core> {
   }
 
   void stop() {
+    accepting_ = false;
     boost::system::error_code ignored;
     if (acceptor_) acceptor_->close(ignored);
     retry_.cancel();
@@ -153,11 +155,22 @@ class core : public std::enable_shared_from_this<core> {
   void join_sibling(int channel, std::uint16_t tag) {
     if (quic_) quic_->join_sibling(channel, tag); else ::close(channel);
   }
+  // The socket stays open: who waits in its queue is served by the one of both that lives.
   void leave_to_sibling() {
+    accepting_ = false;
     boost::system::error_code ignored;
-    if (acceptor_) acceptor_->close(ignored);
+    if (acceptor_) acceptor_->cancel(ignored);
     retry_.cancel();
     if (quic_) quic_->leave_reading_to_sibling();
+  }
+  void take_back() {
+    if (quic_) quic_->take_reading_back();
+    if (!acceptor_ || !acceptor_->is_open() || accepting_) return;
+    boost::system::error_code failure;
+    acceptor_->listen(asio::socket_base::max_listen_connections, failure);  // the other process may have had no use for it and shut it down
+    if (failure) return base::log::error("port {}: nobody is accepted any more: {}", options_.address.port, failure.message());
+    accepting_ = true;
+    wait();
   }
 
   void shut_down() {
@@ -199,7 +212,7 @@ class core : public std::enable_shared_from_this<core> {
 
   void wait() {
     acceptor_->async_wait(tcp::acceptor::wait_read, [self = shared_from_this()](const boost::system::error_code& failure) {
-      if (failure || !self->acceptor_->is_open()) return;
+      if (failure || !self->accepting_) return;
       if (self->accept_burst()) {
         self->wait();
       } else {
@@ -212,12 +225,12 @@ class core : public std::enable_shared_from_this<core> {
   void wait_a_moment() {
     retry_.expires_after(std::chrono::milliseconds(100));
     retry_.async_wait([self = shared_from_this()](const boost::system::error_code& failure) {
-      if (!failure && self->acceptor_->is_open()) self->wait();
+      if (!failure && self->accepting_) self->wait();
     });
   }
 
   bool accept_burst() {
-    for (int i = 0; i < accepts_per_turn && acceptor_->is_open(); ++i) {
+    for (int i = 0; i < accepts_per_turn && accepting_; ++i) {
       boost::system::error_code failure;
       tcp::endpoint remote;
       tcp::socket socket = acceptor_->accept(io_, remote, failure);
@@ -288,6 +301,7 @@ class core : public std::enable_shared_from_this<core> {
   accept_handler on_accept_;
   asio::steady_timer retry_;
   std::optional<tcp::acceptor> acceptor_;
+  bool accepting_ = false;
   std::shared_ptr<quic_server> quic_;
   std::shared_ptr<const tls_server_context> tls_;
   std::shared_ptr<address_table> table_;
@@ -310,6 +324,7 @@ class listener_on_core final : public listener {
   [[nodiscard]] std::pair<int, int> sockets() const override { return core_->sockets(); }
   void join_sibling(int channel, std::uint16_t tag) override { core_->join_sibling(channel, tag); }
   void leave_to_sibling() override { core_->leave_to_sibling(); }
+  void take_back() override { core_->take_back(); }
   base::result<void> use(const std::shared_ptr<const identity>& certificate) override { return core_->use(certificate); }
 
  private:

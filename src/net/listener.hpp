@@ -71,6 +71,8 @@ class listener {
   // As quic_server: another process has the same UDP socket; it alone accepts and reads from now on.
   virtual void join_sibling(int channel, std::uint16_t tag) = 0;
   virtual void leave_to_sibling() = 0;
+  // That has ended: this one accepts and reads again, first of all who has come meanwhile.
+  virtual void take_back() = 0;
   // Who comes from now on is shown this certificate; what is connected goes on. Errors (kind local) leave the one before in place.
   virtual base::result<void> use(const std::shared_ptr<const identity>& certificate) = 0;
 };

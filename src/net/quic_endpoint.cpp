@@ -38,6 +38,7 @@ void quic_endpoint::remove_old_sockets() {
 void quic_endpoint::close_sockets() {
   for (const auto& socket : sockets_) socket->close();
   sockets_.clear();
+  unread_.clear();
   unsent_.clear();
   touched_.clear();
   later_.clear();
@@ -89,7 +90,7 @@ void quic_endpoint::wait_writable() {
 }
 
 void quic_endpoint::on_readable(const std::shared_ptr<quic_udp_socket>& socket) {
-  if (!reading_) return;
+  if (!reading_) return unread_.push_back(socket);
   const auto self = shared_from_this();
   collecting_ = true;
   const auto got = socket->receive(datagrams_per_turn, [this](const udp_datagram& datagram) {
@@ -101,6 +102,11 @@ void quic_endpoint::on_readable(const std::shared_ptr<quic_udp_socket>& socket) 
   collecting_ = false;
   turn();
   if (std::find(sockets_.begin(), sockets_.end(), socket) != sockets_.end()) wait_readable(socket);
+}
+
+void quic_endpoint::read_again() {
+  reading_ = true;
+  for (const auto& socket : std::exchange(unread_, {})) wait_readable(socket);
 }
 
 void quic_endpoint::collect(const std::function<void()>& take) {

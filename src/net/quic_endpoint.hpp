@@ -33,8 +33,9 @@ class quic_endpoint : public quic_connection_host, public std::enable_shared_fro
   void add_socket(std::shared_ptr<quic_udp_socket> socket);
   void remove_old_sockets();
   [[nodiscard]] quic_udp_socket* present_socket() const { return sockets_.empty() ? nullptr : sockets_.back().get(); }  // the newest
-  // The sockets are there to send by; somebody else reads them.
+  // The sockets are there to send by; somebody else reads them, until read_again().
   void stop_reading() { reading_ = false; }
+  void read_again();
   // What came by another way than a socket: `take` may call on_datagram, and a turn follows.
   void collect(const std::function<void()>& take);
   [[nodiscard]] bool open() const noexcept { return !sockets_.empty(); }
@@ -67,6 +68,7 @@ class quic_endpoint : public quic_connection_host, public std::enable_shared_fro
   void write(quic_connection& which);
   boost::asio::io_context& io_;
   std::vector<std::shared_ptr<quic_udp_socket>> sockets_;
+  std::vector<std::shared_ptr<quic_udp_socket>> unread_;  // of them: readable since reading was stopped, and not waited for any more
   std::unique_ptr<quic_timer> timer_;
   std::deque<kept_batch> unsent_;
   bool waiting_writable_ = false, reading_ = true;

@@ -91,6 +91,7 @@ class server_endpoint final : public quic_endpoint {
         [] {});
   }
   void leave_reading_to_sibling() { stop_reading(); }
+  void take_reading_back() { read_again(); }
   void shut_down() {
     stopped_ = true;
     on_accept_ = nullptr;
@@ -375,6 +376,7 @@ class server final : public quic_server {
   [[nodiscard]] int socket() const override { return endpoint_->socket(); }
   void join_sibling(int channel, std::uint16_t tag) override { endpoint_->join_sibling(channel, tag); }
   void leave_reading_to_sibling() override { endpoint_->leave_reading_to_sibling(); }
+  void take_reading_back() override { endpoint_->take_reading_back(); }
   base::result<void> use(const identity& certificate) override {
     auto credentials = quic_credentials::for_server(certificate);
     if (!credentials) return credentials.error();

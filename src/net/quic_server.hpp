@@ -24,6 +24,8 @@ class quic_server {
   virtual void join_sibling(int channel, std::uint16_t tag) = 0;
   // The other process reads the socket from now on. What is connected here goes on by what that passes on.
   virtual void leave_reading_to_sibling() = 0;
+  // That has ended: this one reads again.
+  virtual void take_reading_back() = 0;
   // Of handshakes that begin from now on. Errors (kind local) leave the one before in place.
   virtual base::result<void> use(const identity& certificate) = 0;
 };

@@ -105,6 +105,10 @@ void service::give_away(std::function<void()> done) {
 }
 
 void service::take(std::function<void()> done) {
+  {
+    const std::scoped_lock guard(inner_->lock);
+    if (inner_->has == inner::directory::given_away) inner_->has = inner::directory::waited_for;
+  }
   inner_->add_job([home = inner_.get(), done = std::move(done)] {
     home->take();
     done();

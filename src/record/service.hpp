@@ -111,7 +111,8 @@ class service {
   // One process takes over from another (server/hand_over.hpp). The one that goes: every recording ends in order, then the directory is free and `done`
   // is called, on the disk thread. Nothing is recorded or erased any more; what there is can be read.
   void give_away(std::function<void()> done);
-  // The one that comes: the directory is free. Records what is published and should be; `done` as above. Does nothing if it has it already.
+  // The one that comes, or that has given it away to one which has ended: the directory is free. Records what is published and should be; what was published
+  // before to the latter, once it is attached anew. `done` as above. Does nothing if it has it already.
   void take(std::function<void()> done);
   // Records it, or would if it were published here.
   [[nodiscard]] bool wants(std::string_view stream) const;

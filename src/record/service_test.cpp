@@ -355,6 +355,32 @@ TEST_F(service_test, another_process_takes_over) {
   EXPECT_GT(home->recordings()[0].duration_ms, list[0].duration_ms);
 }
 
+TEST_F(service_test, what_was_given_to_a_process_that_has_died_is_taken_back) {
+  open();
+  shard_of_one shard(*home);
+  begin(shard);
+  stream_for(shard, 4s);
+  home->give_away([] {});
+  home->turn();
+  shard.run_posted();
+  bool taken = false;
+  home->take([&] { taken = true; });
+  ASSERT_TRUE(home->start("no/rule"));
+  shard.recorders.attach(shard.streams.at("live/a"));
+  EXPECT_EQ(shard.recorders.viewers_of("live/a"), 0U) << "the directory is not ours yet";
+  home->turn();
+  shard.run_posted();
+  EXPECT_TRUE(taken);
+  EXPECT_TRUE(home->wants("no/rule"));
+  stream_for(shard, 3s);
+  const auto list = home->recordings();
+  ASSERT_EQ(list.size(), 2U);
+  EXPECT_EQ(list[0].state, recording_state::writing);
+  EXPECT_GT(list[0].start, list[1].start);
+  EXPECT_GE(list[0].duration_ms, 2'900);
+  EXPECT_EQ(list[1].state, recording_state::complete);
+}
+
 TEST_F(service_test, a_directory_that_is_not_given_away_is_not_taken) {
   open();
   auto made = service::open(set, {on, times, false, true});

@@ -144,7 +144,6 @@ base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, 
     if (auto opened = s->open_recordings(); !opened) return std::move(opened).error();
     if (auto opened = s->open_keys(); !opened) return std::move(opened).error();
     if (auto opened = s->listen(); !opened) return std::move(opened).error();
-    s->close_what_is_left();
     s->context_.control.addresses = s->addresses();
     s->start_threads();
     if (s->inherited_ && s->inherited_->control >= 0) {
@@ -153,6 +152,7 @@ base::result<std::unique_ptr<server>> server::open(boost::asio::io_context& io, 
       s->meet(s->inherited_->control, s->inherited_->door, nullptr, [self = s.get()] { self->take_recordings({}); });
       s->sibling_->say_ready(s->door_->port());
     }
+    s->close_what_is_left();
     s->inherited_.reset();
     return s;
   } catch (const std::runtime_error& none_left) {

@@ -15,6 +15,7 @@
 #include "base/result.hpp"
 #include "hub/stream.hpp"
 #include "net/listener.hpp"
+#include "server/child_process.hpp"
 #include "server/config.hpp"
 #include "server/hand_over.hpp"
 #include "server/shard.hpp"
@@ -46,9 +47,10 @@ class server {
   // they are. Who publishes is followed by the new connection without a gap for viewers. How many were asked.
   std::size_t request_reconnect(const std::string& tc_url, const std::string& why);
   // Starts `command` (its first word is the program's file) with the listening sockets of this one. When it is ready it takes over: nobody is accepted here any
-  // more, who can is asked to come back, and what is published at one of the two is shown by both. `ready` is called then, `left` is called when the last connection has gone or
-  // config::hand_over is over. If the new process does not get ready, all goes on here. Errors: what stands against it.
-  base::result<void> hand_over(const std::vector<std::string>& command, std::function<void()> left, std::function<void(int process)> ready);
+  // more, who can is asked to come back, and what is published at one of the two is shown by both. `left` is called when the last connection has gone or
+  // config::hand_over is over, and if the new process is stopped in order. If it does not get ready, or ends in any other way while this one is there, all goes on here.
+  // `serving` is called with the process that accepts from then on: the new one, or this one again. Errors: what stands against it.
+  base::result<void> hand_over(const std::vector<std::string>& command, std::function<void()> left, std::function<void(int process)> serving);
   // The process that takes over, once it is ready.
   [[nodiscard]] std::optional<int> successor() const { return successor_; }
   // Stops accepting. Peers that can are asked to reconnect and served on until they left, for config::drain at most; then, or at
@@ -67,6 +69,8 @@ class server {
   void give_recordings();
   void take_recordings(const std::vector<std::string>& demanded);
   void meet(int control, sibling_door door, std::function<void()> on_ready, std::function<void()> on_gone);
+  void on_child_ended(int status, const std::function<void()>& left, const std::function<void(int process)>& serving);
+  void take_back();
   void leave(std::function<void()> left);
   void leave_when_empty(std::function<void()> left, base::instant by);
   [[nodiscard]] handed_listener hand_out(const net::listen_address& as, std::size_t number, bool web, std::vector<int>& theirs, std::uint16_t tag);
@@ -97,7 +101,9 @@ class server {
   std::string door_secret_;
   std::shared_ptr<sibling> sibling_;
   std::multiset<std::string> own_names_;  // published here, by publishers of our own
+  std::unique_ptr<child_process> child_;  // that is to take over, or has
   std::optional<int> successor_;
+  std::vector<std::string> recordings_given_;  // streams that somebody had asked to record
   boost::asio::steady_timer leaving_;
 
   boost::asio::steady_timer drained_by_, hls_timer_;

@@ -101,12 +101,14 @@ std::size_t server::quic_shards(const net::listen_address& as) const {
   return shards_.size();
 }
 
-// Of addresses that the configuration has no more: a socket that listens and that nobody accepts from would let clients hang.
+// Of addresses that the configuration has no more: a socket that listens and that nobody accepts from would let clients hang. The old process has it open
+// as well, and systemd may.
 void server::close_what_is_left() {
   if (!inherited_) return;
   for (auto* const list : {&inherited_->rtmp, &inherited_->http}) {
     for (const auto& one : *list) {
       for (const auto& each : one.sockets) {
+        if (each.tcp >= 0) ::shutdown(each.tcp, SHUT_RDWR);
         for (const int socket : {each.tcp, each.udp, each.channel}) {
           if (socket >= 0) ::close(socket);
         }
@@ -139,9 +141,9 @@ handed_listener server::hand_out(const net::listen_address& as, std::size_t numb
   return out;
 }
 
-base::result<void> server::hand_over(const std::vector<std::string>& command, std::function<void()> left, std::function<void(int process)> ready) {
+base::result<void> server::hand_over(const std::vector<std::string>& command, std::function<void()> left, std::function<void(int process)> serving) {
   if (stopping_) return base::error{base::error_kind::usage, "the server is stopping"};
-  if (sibling_ && sibling_->there()) return base::error{base::error_kind::busy, "another process is taking over already, or the one before has not gone yet"};
+  if (child_ || (sibling_ && sibling_->there())) return base::error{base::error_kind::busy, "another process is taking over already, or the one before has not gone yet"};
   if (auto opened = open_door(some_secret()); !opened) return opened;
 
   std::array<int, 2> control{-1, -1};
@@ -196,45 +198,72 @@ base::result<void> server::hand_over(const std::vector<std::string>& command, st
     ::close(control[0]);
     return base::error{base::error_kind::local, command.front() + " cannot be started: " + std::strerror(failed)};
   }
+  auto watched = child_process::watch(io_, child, [this, left, serving](int status) { on_child_ended(status, left, serving); });
+  if (!watched) {
+    ::close(control[0]);
+    return std::move(watched).error();
+  }
+  child_ = *std::move(watched);
   log::info("hand over: process {} was started", child);
   meet(control[0], {0, door_secret_},
-       [this, child, left = std::move(left), ready = std::move(ready)] {
+       [this, child, left = std::move(left), serving = std::move(serving)] {
          successor_ = child;
-         ready(child);
+         serving(child);
          give_recordings();
          leave(left);
        },
-       [this, child] {
-         int status = 0;
-         ::waitpid(child, &status, WNOHANG);
-         if (!successor_) return log::error("hand over: process {} ended before it was ready, its own output says why: this one goes on", child);
-         log::error("process {}, which had taken over, has ended: nobody accepts connections any more", child);
-       });
+       nullptr);
   return {};
+}
+
+void server::on_child_ended(int status, const std::function<void()>& left, const std::function<void(int process)>& serving) {
+  const int child = std::exchange(child_, nullptr)->number();
+  sibling_->close();
+  if (stopping_) return;
+  if (!successor_) return log::error("hand over: process {} ended before it was ready, its own output says why: this one goes on", child);
+  leaving_.cancel();
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+    log::info("process {}, which had taken over, was stopped: so is this one", child);
+    return left();
+  }
+  log::error("process {}, which had taken over, has ended by {}: this one is the server again", child,
+             WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status)) : fmt::format("exit status {}", WEXITSTATUS(status)));
+  successor_.reset();
+  take_back();
+  serving(::getpid());
+}
+
+// As it was before the hand-over; who was connected there comes back by itself.
+void server::take_back() {
+  if (context_.keys) {
+    if (auto read = context_.keys->read_again(); !read) log::error("publish keys: those of before the hand-over are in force: {}", read.error().text);
+  }
+  take_recordings(recordings_given_);
+  for (std::size_t index = 0; index < shards_.size(); ++index) ask(index, [](shard& s) { s.take_back(); return 0; });
 }
 
 // Two processes cannot record into one directory. What is recorded here ends in order and goes on there in another file; what is published here comes there
 // as to a viewer.
 void server::give_recordings() {
   if (!context_.recordings || !context_.recordings->enabled()) return;
-  const auto demanded = context_.recordings->facts().demanded;
-  context_.recordings->give_away([weak = std::weak_ptr(alive_), &home = io_, demanded] {
-    boost::asio::post(home, [weak, demanded] {
-      if (const auto self = weak.lock(); self && (*self)->sibling_) (*self)->sibling_->give_recordings(demanded);
+  recordings_given_ = context_.recordings->facts().demanded;
+  context_.recordings->give_away([weak = std::weak_ptr(alive_), &home = io_] {
+    boost::asio::post(home, [weak] {
+      if (const auto self = weak.lock(); self && (*self)->sibling_) (*self)->sibling_->give_recordings((*self)->recordings_given_);
     });
   });
 }
 
 void server::take_recordings(const std::vector<std::string>& demanded) {
   if (!context_.recordings || !context_.recordings->enabled()) return;
-  for (const auto& name : demanded) {
-    if (auto begun = context_.recordings->start(name); !begun) log::warning("hand over: {} is not recorded any more: {}", base::escaped(name), begun.error().text);
-  }
   context_.recordings->take([weak = std::weak_ptr(alive_), &home = io_] {
     boost::asio::post(home, [weak] {
       if (const auto self = weak.lock(); self && (*self)->sibling_ && (*self)->sibling_->there()) (*self)->sibling_->look();
     });
   });
+  for (const auto& name : demanded) {
+    if (auto begun = context_.recordings->start(name); !begun) log::warning("hand over: {} is not recorded any more: {}", base::escaped(name), begun.error().text);
+  }
 }
 
 void server::leave(std::function<void()> left) {

@@ -150,6 +150,15 @@ void shard::leave_to_sibling() {
   web_.leave_to_sibling();
 }
 
+void shard::take_back() {
+  for (const auto& one : listeners_) one->take_back();
+  web_.take_back();
+  if (!recorders_) return;
+  for (const auto& [name, publication] : shared_.publications()) {
+    if (publication->in_effect()) recorders_->attach(publication->target());
+  }
+}
+
 std::size_t shard::drain(std::function<void()> all_left) {
   for (const auto& one : listeners_) one->stop();
   web_.stop();

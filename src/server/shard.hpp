@@ -90,6 +90,8 @@ class shard {
 
   // Another process has the same sockets and is ready: it alone accepts from now on.
   void leave_to_sibling();
+  // That has ended: all is as it was before, and what is published here is recorded again if the recordings are ours.
+  void take_back();
   // A connection that came by another way than a listener.
   void take(net::transport_ptr transport) { accept(std::move(transport)); }
   // Who shows this may play as another process of ours.

@@ -70,6 +70,11 @@ void web_front::leave_to_sibling() {
   context_.limits.requests_max = 0;
 }
 
+void web_front::take_back() {
+  context_.limits.requests_max = http::connection_limits{}.requests_max;
+  for (const auto& one : listeners_) one->take_back();
+}
+
 void web_front::close() {
   listeners_.clear();
   auto gone = std::exchange(connections_, {});

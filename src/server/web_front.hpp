@@ -34,6 +34,7 @@ class web_front {
   void stop();
   // As listener; who is here is told to come back over another connection, with its next answer.
   void leave_to_sibling();
+  void take_back();
   // Ends every connection; `on_empty` is called whenever the last one has gone.
   void end_all();
   [[nodiscard]] bool empty() const { return connections_.empty(); }

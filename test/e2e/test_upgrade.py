@@ -2,6 +2,7 @@
 import contextlib
 import datetime
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -56,6 +57,13 @@ def dts_gaps(path):
                          capture_output=True, text=True).stdout
     times = [float(line.strip(",")) for line in out.split() if line.strip(",") not in ("", "N/A")]
     return max((b - a for a, b in zip(times, times[1:])), default=0) * 1000
+
+
+def stays(server, procs, clip, name):
+    """A publisher that cannot be asked to move."""
+    publisher = procs.start("ffmpeg", ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", clip.path, "-c", "copy", "-f", "flv", server.rtmp(name)])
+    server.wait_publisher(name)
+    return publisher
 
 
 @pytest.mark.parametrize("form", ["rtmp", "rtmps", "rtmpq", "rtmpq?transport=quic-only"])
@@ -161,6 +169,83 @@ def test_a_process_that_does_not_start_changes_nothing(upgrade, procs, clip, tmp
     (tmp_path / "upgrade.toml").write_text("[drain]\nupgrade_s = 1\n")
     take_over(server)
     growing(out)
+
+
+@pytest.fixture
+def service_manager(tmp_path, monkeypatch):
+    """What systemd would be told: a socket with a line in each datagram."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(str(tmp_path / "notify"))
+        told.settimeout(15)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield told
+
+
+def test_a_successor_that_dies_gives_back_what_it_took(service_manager, upgradable, procs, clip, tmp_path):
+    """The old process, kept by a publisher that stays, is the service again; and it may be asked once more."""
+    server = upgradable("[drain]\nupgrade_s = 60\n" + RULES.format(directory=tmp_path / "recordings", format="flv", more='start = "demand"')
+                        + '[[record.rules]]\nstreams = "show/*"\nformat = "flv"\n')
+    publishers = [stays(server, procs, clip, name) for name in ("live/a", "show/rule", "live/asked")]
+    assert fetch_json(server, "/api/v1/recordings/start?name=live/asked", "POST")[0] == 200
+
+    def states(name):
+        return sorted(r["state"] for r in listed(server) if r["stream"] == name)
+    recorded = ("show/rule", "live/asked")
+    until(lambda: all(states(name) == ["writing"] for name in recorded), timeout=30, what="two recordings")
+    _, successor = take_over(server)
+    until(lambda: all(states(name) == ["complete", "writing"] for name in recorded), timeout=30, what="recordings of the new process")
+    mark = server.process.mark()
+    os.kill(successor, signal.SIGKILL)
+    server.process.wait_line("this one is the server again", after=mark)
+    assert not pathlib.Path(f"/proc/{successor}").exists(), "nobody has waited for it"
+    for form in ("rtmp", "rtmps", "rtmpq?transport=quic-only"):
+        out = tmp_path / f"{form[:5]}.flv"
+        procs.millrace("pull", server.url(form, "live/a"), out)
+        growing(out)
+    until(lambda: all(states(name) == ["complete", "recovered", "writing"] for name in recorded), timeout=30, what="recordings here again")
+    told = [service_manager.recv(1000).decode() for _ in range(4)]
+    assert sorted(told) == sorted(["READY=1", "READY=1", f"MAINPID={successor}", f"MAINPID={server.process.popen.pid}"])
+    assert told.index(f"MAINPID={successor}") < told.index(f"MAINPID={server.process.popen.pid}")
+
+    take_over(server)
+    late = tmp_path / "late.flv"
+    procs.millrace("pull", server.rtmp("live/a"), late)
+    growing(late)
+    assert all(each.running() for each in publishers)
+
+
+def test_a_successor_that_is_stopped_takes_the_old_process_along(upgrade, procs, clip):
+    server = upgrade
+    stays(server, procs, clip, "live/a")
+    _, successor = take_over(server)
+    os.kill(successor, signal.SIGTERM)
+    assert server.process.wait(20) == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port), timeout=5)
+
+
+def test_an_address_that_is_gone_is_closed_while_the_old_process_stays(procs, clip, tmp_path):
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        stays, goes = one.getsockname()[1], two.getsockname()[1]
+    config = tmp_path / "upgrade.toml"
+    config.write_text(f'listen = ["127.0.0.1:{stays}", "127.0.0.1:{goes}"]\nhttp.listen = []\n')
+    server = procs.millrace("serve", "--config", config, "--state", tmp_path / "state")
+    server.wait_line("ready")
+    procs.start("ffmpeg", ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", clip.path, "-c", "copy", "-f", "flv", f"rtmp://127.0.0.1:{stays}/live/a"])
+    server.wait_line("publishes live/a")
+    config.write_text(f'listen = "127.0.0.1:{stays}"\nhttp.listen = []\n')
+    server.popen.send_signal(signal.SIGUSR2)
+    successor = int(server.wait_line(r"process (\d+) has taken over", timeout=30)[1])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", goes), timeout=5)
+    socket.create_connection(("127.0.0.1", stays), timeout=5).close()
+    # It comes back with the one that had it.
+    os.kill(successor, signal.SIGKILL)
+    server.wait_line("this one is the server again")
+    for port in (stays, goes):
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
 
 
 def test_an_address_that_is_gone_is_closed(procs, tmp_path):
