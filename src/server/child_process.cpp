@@ -29,6 +29,8 @@ base::result<std::unique_ptr<child_process>> child_process::watch(boost::asio::i
 child_process::child_process(boost::asio::io_context& io, int number, int descriptor, std::function<void(int status)> ended)
     : number_(number), descriptor_(io, descriptor), ended_(std::move(ended)) {}
 
+void child_process::ask_to_stop() const { ::kill(number_, SIGTERM); }  // not reaped, so that the number is nobody else's
+
 void child_process::wait() {
   descriptor_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code failed) {
     if (failed) return;  // this object may be gone

@@ -20,6 +20,8 @@ class child_process {
   child_process& operator=(const child_process&) = delete;
 
   [[nodiscard]] int number() const noexcept { return number_; }
+  // SIGTERM.
+  void ask_to_stop() const;
 
  private:
   child_process(boost::asio::io_context& io, int number, int descriptor, std::function<void(int status)> ended);

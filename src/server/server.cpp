@@ -398,6 +398,7 @@ std::size_t server::request_reconnect(const std::string& tc_url, const std::stri
 void server::shut_down(std::function<void()> done) {
   on_ended_ = std::move(done);
   stopping_ = true;
+  if (child_ && !successor_) child_->ask_to_stop();  // it would go on alone
   // Who was asked to leave holds up the end of everybody, on whatever shard.
   const auto one_less = [weak = std::weak_ptr(alive_)] {
     const auto self = weak.lock();

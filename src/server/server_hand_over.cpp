@@ -142,6 +142,7 @@ handed_listener server::hand_out(const net::listen_address& as, std::size_t numb
 }
 
 base::result<void> server::hand_over(const std::vector<std::string>& command, std::function<void()> left, std::function<void(int process)> serving) {
+  if (::getpid() == 1) return base::error{base::error_kind::usage, "with the first process of a container all others end: start a new container instead"};
   if (stopping_) return base::error{base::error_kind::usage, "the server is stopping"};
   if (child_ || (sibling_ && sibling_->there())) return base::error{base::error_kind::busy, "another process is taking over already, or the one before has not gone yet"};
   if (auto opened = open_door(some_secret()); !opened) return opened;
@@ -207,6 +208,7 @@ base::result<void> server::hand_over(const std::vector<std::string>& command, st
   log::info("hand over: process {} was started", child);
   meet(control[0], {0, door_secret_},
        [this, child, left = std::move(left), serving = std::move(serving)] {
+         if (stopping_) return;  // and so is the child
          successor_ = child;
          serving(child);
          give_recordings();

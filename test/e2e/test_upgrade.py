@@ -12,7 +12,7 @@ import time
 import pytest
 
 from media import Decoded
-from process import until
+from process import MILLRACE, until
 from test_http import fetch_json, get
 from test_record import RULES, listed
 
@@ -64,6 +64,14 @@ def stays(server, procs, clip, name):
     publisher = procs.start("ffmpeg", ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", clip.path, "-c", "copy", "-f", "flv", server.rtmp(name)])
     server.wait_publisher(name)
     return publisher
+
+
+def ended(process):
+    """Reaped by its parent, or at least dead: whoever inherits it may take its time."""
+    try:
+        return pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 @pytest.mark.parametrize("form", ["rtmp", "rtmps", "rtmpq", "rtmpq?transport=quic-only"])
@@ -222,6 +230,38 @@ def test_a_successor_that_is_stopped_takes_the_old_process_along(upgrade, procs,
     assert server.process.wait(20) == 0
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), timeout=5)
+
+
+def test_a_server_that_stops_leaves_no_successor_that_still_starts(upgrade, tmp_path):
+    config = tmp_path / "upgrade.toml"
+    config.unlink()
+    os.mkfifo(config)  # nobody writes: the new process waits for its settings
+    upgrade.process.popen.send_signal(signal.SIGUSR2)
+    successor = int(upgrade.process.wait_line(r"hand over: process (\d+) was started")[1])
+    assert upgrade.process.stop(signal.SIGTERM) == 0
+    until(lambda: ended(successor), what="the end of the process that was started")
+
+
+@pytest.fixture
+def first_process(procs, tmp_path):
+    """A server that is process 1, as in a container, and its number out here."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True).returncode != 0:
+        pytest.skip("needs root, and a namespace of processes")
+    server = procs.start("container", ["unshare", "--pid", "--fork", "--kill-child", MILLRACE, "serve", "--listen", "127.0.0.1:0", "--no-http", "--state", tmp_path / "state"])
+    ready = server.wait_line(r"ready.*?://[^ ]*:(\d+)")
+    unshare = server.popen.pid
+    yield server, int(pathlib.Path(f"/proc/{unshare}/task/{unshare}/children").read_text()), int(ready[1])
+
+
+def test_the_first_process_of_a_container_hands_over_to_nobody(first_process):
+    """The kernel ends all others of a container with it."""
+    server, number, port = first_process
+    os.kill(number, signal.SIGUSR2)
+    server.wait_line("start a new container instead")
+    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    os.kill(number, signal.SIGTERM)
+    assert server.wait(20) == 0
+    assert "was started" not in server.text
 
 
 def test_an_address_that_is_gone_is_closed_while_the_old_process_stays(procs, clip, tmp_path):
