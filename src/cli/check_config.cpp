@@ -8,6 +8,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <system_error>
 
 #include "cli/commands.hpp"
 #include "cli/exit_status.hpp"
@@ -17,16 +18,28 @@
 namespace millrace::cli {
 namespace {
 
+// serve makes the directory: where there is none yet, the nearest one above it has to let it.
+base::result<void> look_at_recordings(const std::filesystem::path& directory) {
+  std::error_code failed;
+  auto place = std::filesystem::absolute(directory, failed);
+  while (::access(place.c_str(), W_OK | X_OK) != 0) {
+    if (errno == ENOENT && place.has_relative_path()) {
+      place = place.parent_path();
+      continue;
+    }
+    const std::string why = std::strerror(errno);
+    return base::error{base::error_kind::local, "record.directory " + directory.string() + ": " + why + " (for the user who asks: the server's may be another one)"};
+  }
+  return {};
+}
+
 // What the file names has to be there.
 base::result<void> look_at(const server::config& c) {
   if (!c.certificate.empty()) {
     if (auto loaded = net::load_identity(c.certificate, c.key); !loaded) return std::move(loaded).error();
   }
-  const auto& directory = c.record.directory;
-  if (!directory.empty() && ::access(directory.c_str(), W_OK | X_OK) != 0) {
-    return base::error{base::error_kind::local, "record.directory " + directory.string() + ": " + std::strerror(errno) + " (for the user who asks: the server's may be another one)"};
-  }
-  return {};
+  if (c.record.directory.empty()) return {};
+  return look_at_recordings(c.record.directory);
 }
 
 int run(const std::string& file) {

@@ -113,6 +113,17 @@ def test_settings_from_the_environment(procs, tmp_path):
     assert start.wait(10) == 2 and "did you mean MILLRACE_SERVE_LISTEN" in start.text
 
 
+def test_check_config_and_a_directory_of_recordings_that_serve_would_make(procs, tmp_path):
+    config = tmp_path / "millrace.toml"
+    for directory, wanted in [("new/recordings", 0), (".", 0), ("file/below", 7), ("file", 7)]:
+        (tmp_path / "file").touch()
+        config.write_text(f'[record]\ndirectory = "{tmp_path / directory}"\n')
+        status, process = procs.run_millrace("check-config", config)
+        assert status == wanted, f"{directory}: {process.text}"
+        assert (wanted == 0) == ("record.directory" not in process.text)
+    assert not (tmp_path / "new").exists(), "asking makes nothing"
+
+
 def test_a_certificate_that_is_taken_out_stays_until_a_restart(start_server, procs, blink, tmp_path):
     cert, key, pin = certificate(tmp_path, "one")
     conf = Reloaded(start_server, tmp_path, f"[tls]\ncertificate = \"{cert}\"\nkey = \"{key}\"\n")
