@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/log.hpp"
+#include "cli/client_options.hpp"
 #include "cli/commands.hpp"
 #include "cli/descriptors.hpp"
 #include "cli/exit_status.hpp"
@@ -56,6 +57,8 @@ base::result<server::config> settings_from(const serve_options& o) {
   // Unless something else is said; a second server on this machine goes without.
   c.web.listen = {{"127.0.0.1", 8080}};
   c.web.optional = true;
+  if (globals().verbose) c.log_level = "debug";
+  if (globals().quiet) c.log_level = "error";
   if (!o.config_file.empty()) {
     auto loaded = server::load_config(o.config_file, std::move(c));
     if (!loaded) return std::move(loaded).error();

@@ -1,9 +1,12 @@
 """SIGHUP: rules, keys, limits and certificates change under running streams, and what is wrong changes nothing."""
+import contextlib
 import signal
+import socket
 import subprocess
 
 import pytest
 
+from process import until
 from test_http import fetch_json, get
 from test_signed import path_of, signed
 
@@ -111,6 +114,29 @@ def test_settings_from_the_environment(procs, tmp_path):
     assert start.wait(10) == 2 and "MILLRACE_SERVE_PUBLISH_ALLOW" in start.text and "no address range" in start.text
     start = procs.millrace("serve", "--listen", "127.0.0.1:0", "--no-http", "--state", tmp_path / "state", env={"MILLRACE_SERVE_LISTEN_AT": "1"})
     assert start.wait(10) == 2 and "did you mean MILLRACE_SERVE_LISTEN" in start.text
+
+
+def test_how_much_is_said(procs, tmp_path, free_port):
+    """-v and -q, unless the file, the environment or --log-level says."""
+    def said(*options, **env):
+        server = procs.millrace("serve", "--listen", f"127.0.0.1:{free_port}", "--no-http", "--state", tmp_path / "state", *options, env=env)
+
+        def answers():
+            assert server.running(), server.text
+            with contextlib.suppress(ConnectionRefusedError):
+                return socket.create_connection(("127.0.0.1", free_port), timeout=5)
+        with until(answers, what="a server") as peer:
+            peer.sendall(b"no RTMP" * 500)
+            peer.recv(1)  # the answer, or the end
+        assert server.stop() == 0
+        return {word for word in ("debug", "info") if f" {word} " in server.text}
+    (tmp_path / "file.toml").write_text('log_level = "info"\n')
+    assert said() == {"info"}
+    assert said("-v") == {"debug", "info"}
+    assert said("-q") == set()
+    assert said("-v", "--config", tmp_path / "file.toml") == {"info"}
+    assert said("-q", MILLRACE_SERVE_LOG_LEVEL="debug") == {"debug", "info"}
+    assert said("-v", "--log-level", "error") == set()
 
 
 def test_check_config_and_a_directory_of_recordings_that_serve_would_make(procs, tmp_path):
