@@ -41,11 +41,12 @@ setting number(T config::*group, auto T::*field, std::int64_t least, std::int64_
   }};
 }
 
+// Ranges of real numbers are asked for with "not within", which NaN is not either.
 template <class T>
 setting seconds(T config::*group, std::chrono::milliseconds T::*field) {
   return {[=](config& c, const toml::node& node) -> std::string {
     const auto value = node.value<double>();
-    if (!value || *value <= 0 || *value > 86'400) return "takes seconds, more than 0 and at most 86400";
+    if (!value || !(*value > 0 && *value <= 86'400)) return "takes seconds, more than 0 and at most 86400";
     (c.*group).*field = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
     return {};
   }};
@@ -54,7 +55,7 @@ setting seconds(T config::*group, std::chrono::milliseconds T::*field) {
 setting seconds_between(double least, double most, std::chrono::milliseconds& (*field)(config&)) {
   return {[=](config& c, const toml::node& node) -> std::string {
     const auto value = node.value<double>();
-    if (!value || *value < least || *value > most) return fmt::format("takes seconds from {} to {}", least, most);
+    if (!value || !(*value >= least && *value <= most)) return fmt::format("takes seconds from {} to {}", least, most);
     field(c) = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
     return {};
   }};
@@ -235,14 +236,14 @@ const settings& known_settings() {
       {"play.delay_ms", number(&config::viewers, &viewer_settings::delay, 0, 10'000)},
       {"play.wait_s", {[](config& c, const toml::node& node) -> std::string {
          const auto value = node.value<double>();
-         if (!value || *value < 0 || *value > 86'400) return "takes seconds from 0 (for ever) to 86400";
+         if (!value || !(*value >= 0 && *value <= 86'400)) return "takes seconds from 0 (for ever) to 86400";
          c.viewers.publisher_wait = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
          return {};
        }}},
       {"play.gather_ms_max", number(&config::fan_out, &fan_out_pace::settings::window_max, 0, 1'000)},
       {"play.load_per_cent", {[](config& c, const toml::node& node) -> std::string {
          const auto value = node.value<double>();
-         if (!value || *value < 1 || *value > 100) return "takes per cent from 1 to 100";
+         if (!value || !(*value >= 1 && *value <= 100)) return "takes per cent from 1 to 100";
          c.fan_out.load = *value / 100;
          return {};
        }}},
@@ -303,7 +304,7 @@ const settings& known_settings() {
       {"limits.ring_bytes", number(&config::hub, &base::hub_limits::ring_bytes, 1 << 20, std::int64_t{1} << 34)},
       {"limits.new_connections_per_address", {[](config& c, const toml::node& node) -> std::string {
          const auto value = node.value<double>();
-         if (!value || *value < 0 || *value > 100'000) return "takes connections a second from 0 (any number) to 100000";
+         if (!value || !(*value >= 0 && *value <= 100'000)) return "takes connections a second from 0 (any number) to 100000";
          c.new_per_address_and_second = *value;
          return {};
        }}},

@@ -146,6 +146,10 @@ TEST(config_keys, in_a_file) {
   }
 }
 
+TEST(config_keys, none_takes_what_is_no_number) {
+  for (const auto& one : lines()) EXPECT_FALSE(parse_config(std::string(one.setting) + " = nan\n", "m.toml")) << one.setting;
+}
+
 TEST(config_keys, in_the_environment) {
   for (const auto& one : lines()) {
     const auto entry = variable(one.setting) + "=" + with_file(one.good);

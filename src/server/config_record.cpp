@@ -54,7 +54,7 @@ const std::map<std::string, reader, std::less<>>& known() {
       {"rotate_s", [](rule& r, const toml::node& node) -> std::string {
          const auto value = node.value<double>();
          // Less would be a file for every key frame or two.
-         if (!value || (*value != 0 && *value < 1) || *value > 31 * 86'400) return "takes seconds from 1 to 2678400, or 0 for never";
+         if (!value || !(*value == 0 || (*value >= 1 && *value <= 31 * 86'400))) return "takes seconds from 1 to 2678400, or 0 for never";
          r.rotate_after = std::chrono::milliseconds(static_cast<std::int64_t>(*value * 1000));
          return {};
        }},

@@ -80,6 +80,7 @@ TEST(config_record, says_which_line_and_what_would_be_right) {
   EXPECT_NE(rule("start = true").find("line 3: start: takes one of \"publish\", \"demand\""), std::string::npos);
   EXPECT_NE(rule("file = \"{strem}.{ext}\"").find("line 3: file: {strem} is no field of a file name; did you mean {stream}?"), std::string::npos);
   EXPECT_NE(rule("rotate_s = 0.5").find("line 3: rotate_s: takes seconds from 1"), std::string::npos);
+  EXPECT_NE(rule("rotate_s = nan").find("line 3: rotate_s: takes seconds from 1"), std::string::npos);
   EXPECT_NE(rule("rotate_bytes = 1000").find("line 3: rotate_bytes: takes a whole number of at least 1048576"), std::string::npos);
   EXPECT_NE(failure("[[record.rules]]\nformat = \"mp4\"").find("streams is missing"), std::string::npos);
 }
