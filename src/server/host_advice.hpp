@@ -8,7 +8,7 @@
 namespace millrace::server {
 
 struct host_facts {
-  std::optional<std::size_t> udp_receive_max, udp_send_max;  // bytes that a socket's buffer may have (net.core.rmem_max, wmem_max); nothing: not known
+  std::optional<std::size_t> udp_receive_max, udp_send_max;  // bytes of what net::udp_buffer_bytes asks for that a socket gets; nothing: not known
   std::size_t descriptors_max = 0;                           // that may be open, after the soft limit was raised
 };
 host_facts look_at_host();

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <fstream>
+
 #include "net/quic_options.hpp"
 
 namespace millrace::server {
@@ -27,7 +30,17 @@ TEST(host_advice, says_what_to_type) {
   EXPECT_THAT(host_advice(host, false), ElementsAre(AllOf(HasSubstr("1024 file descriptors"), HasSubstr("ulimit -n 65536"), HasSubstr("LimitNOFILE=65536"))));
 }
 
-TEST(host_advice, looks_at_this_host) { EXPECT_GT(look_at_host().descriptors_max, 0u); }
+TEST(host_advice, looks_at_this_host) {
+  const auto host = look_at_host();
+  EXPECT_GT(host.descriptors_max, 0u);
+  const auto limit = [](const char* file) {
+    std::size_t value = 0;
+    EXPECT_TRUE(std::ifstream(file) >> value) << file;
+    return std::min<std::size_t>(value, net::udp_buffer_bytes);
+  };
+  EXPECT_EQ(host.udp_receive_max, limit("/proc/sys/net/core/rmem_max"));
+  EXPECT_EQ(host.udp_send_max, limit("/proc/sys/net/core/wmem_max"));
+}
 
 }  // namespace
 }  // namespace millrace::server
