@@ -19,7 +19,7 @@ constexpr std::array all_metrics{
     metric{"millrace_resident_memory_bytes", "gauge", "Resident memory of the process."},
     metric{"millrace_open_descriptors", "gauge", "File descriptors that are open."},
     metric{"millrace_max_descriptors", "gauge", "File descriptors that may be open (ulimit -n)."},
-    metric{"millrace_viewers_left", "gauge", "Viewers that would fit beside those that are here, by CPU and descriptors; absent while there is too little load to tell."},
+    metric{"millrace_viewers_left", "gauge", "Viewers that would fit beside those that are here, by CPU and descriptors; by descriptors alone while there is too little load to tell of the CPU."},
     metric{"millrace_shard_busy_ratio", "gauge", "Share of its core that a shard's thread used in the last second, 0 to 1."},
     metric{"millrace_shard_connections", "gauge", "Connections of a shard that are open."},
     metric{"millrace_gather_window_seconds", "gauge", "For how long a shard gathers frames before viewers get them; 0: they go out at once. This is the delay that load adds; publishers over TCP are read in the same rounds, so a frame waits for one round and not for two."},

@@ -20,7 +20,7 @@ process_facts look_at_process();
 
 // How many more viewers of the kind that is here would fit, before a limit bites.
 struct capacity {
-  std::optional<std::size_t> viewers_left;  // nothing while there are too few viewers to tell
+  std::optional<std::size_t> viewers_left;  // by descriptors alone while there is too little load to tell of the CPU; nothing if they have no limit either
   std::string bound_by;                     // "cpu", "descriptors", or why it is not known
   double busiest_shard = 0;                 // share of its core, 0 to 1
 };
