@@ -114,7 +114,7 @@ void api::route(const http::request& r, const http::reply_ptr& to) const {
   };
   if (path == "/metrics") {
     return control_.collect(io_, {}, [to, this](snapshot&& all) {
-      const auto process = look_at_process();
+      const auto process = look_at_process(*control_.disk);
       to->send(http::bytes_response("text/plain; version=0.0.4; charset=utf-8", metrics_text(all, process, capacity_left(all, process), reasons_, control_.recordings->facts())));
     });
   }
@@ -126,7 +126,7 @@ void api::route(const http::request& r, const http::reply_ptr& to) const {
   if (path == "/api/v1/openapi.json") return to->send(http::bytes_response(std::string(json_type), std::string(openapi_json())));
   if (path == "/api/v1/server") {
     return control_.collect(io_, {}, [to, this](snapshot&& all) {
-      const auto process = look_at_process();
+      const auto process = look_at_process(*control_.disk);
       auto out = server_json(all, process, capacity_left(all, process));
       out["listen"] = json::array(control_.addresses.begin(), control_.addresses.end());
       if (auto pin = control_.pin(); !pin.empty()) out["pin"] = std::move(pin);

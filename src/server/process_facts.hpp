@@ -1,5 +1,6 @@
 // What the system says of this process, and how much more of it there is to have.
 #pragma once
+#include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +17,9 @@ struct process_facts {
   std::size_t descriptors_open = 0, descriptors_max = 0;
   std::chrono::system_clock::time_point started;
 };
-process_facts look_at_process();
+// Any thread; does not block. Before Linux 6.2, which says how many descriptors are open, they are counted `elsewhere` and are some seconds old, or as old as the
+// look before.
+process_facts look_at_process(boost::asio::thread_pool& elsewhere);
 
 // How many more viewers of the kind that is here would fit, before a limit bites.
 struct capacity {
