@@ -272,6 +272,10 @@ quic_udp_socket::received quic_udp_socket::receive(std::size_t most, const std::
       udp_datagram datagram;
       datagram.local = local_;
       datagram.remote = udp_address(reinterpret_cast<const sockaddr*>(&space.names[i]), message.msg_hdr.msg_namelen);
+      if (datagram.remote.port() == 0) {  // a forged address: nothing can be sent there
+        ++out.datagrams;
+        continue;
+      }
       const std::size_t segment = read_control(message.msg_hdr, wildcard_, datagram);
       base::bytes_view rest(space.bytes.data() + i * receive_bytes, message.msg_len);
       // UDP_GRO: several datagrams of one sender in one message, all of `segment` bytes but the last.
@@ -335,6 +339,7 @@ quic_udp_socket::sent quic_udp_socket::send(const udp_batch& batch) {
     return out;
   }
   const auto would_block = [](int number) { return number == EAGAIN || number == ENOBUFS; };
+  int refused = 0;  // why not as segments
   if (segmentation_ && batch.bytes.size() > batch.segment) {
     if (send_call(batch, batch.bytes, true) >= 0) {
       segmentation_refused_ = 0;
@@ -347,9 +352,7 @@ quic_udp_socket::sent quic_udp_socket::send(const udp_batch& batch) {
       out.blocked = true;
       return out;
     }
-    // EIO: the device cannot do checksums, so it never will segment. EINVAL and EMSGSIZE may be about this batch only
-    // (the route's MTU fell), so three of them in a row are needed before giving segmentation up.
-    if (why == EIO || ((why == EINVAL || why == EMSGSIZE || why == EOPNOTSUPP) && ++segmentation_refused_ >= 3)) segmentation_ = false;
+    refused = why == EIO || why == EINVAL || why == EMSGSIZE || why == EOPNOTSUPP ? why : 0;
   }
   while (out.bytes < batch.bytes.size()) {
     const auto rest = batch.bytes.subspan(out.bytes);
@@ -357,7 +360,7 @@ quic_udp_socket::sent quic_udp_socket::send(const udp_batch& batch) {
     if (send_call(batch, one, false) < 0) {
       if (would_block(errno)) {
         out.blocked = true;
-        return out;
+        break;
       }
       // EMSGSIZE is an answer to a path MTU probe; the rest is the caller's to judge. Either way the packet counts as lost.
       if (errno != EMSGSIZE) out.error = errno;
@@ -366,6 +369,10 @@ quic_udp_socket::sent quic_udp_socket::send(const udp_batch& batch) {
     }
     out.bytes += one.size();
   }
+  // Segmentation is at fault only where the same bytes went without it: some destinations the kernel refuses either way, and a peer can make them up.
+  // EIO: the device cannot do checksums, so it never will segment. The others may be about this batch only (the route's MTU fell), so three of
+  // them in a row are needed before giving segmentation up.
+  if (refused != 0 && out.datagrams > 0 && (refused == EIO || ++segmentation_refused_ >= 3)) segmentation_ = false;
   return out;
 }
 

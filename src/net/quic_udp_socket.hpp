@@ -94,7 +94,8 @@ class quic_udp_socket {
     int error = 0;      // errno of a failed call other than EAGAIN; ICMP errors of a connected socket come here
     bool more = false;  // stopped at the limit, not because the socket is empty
   };
-  // Hands over what waits in the socket, about `most` datagrams. `each` must not call receive on any socket of this thread.
+  // Hands over what waits in the socket, about `most` datagrams, but for those that claim to come from port 0. `each` must not call
+  // receive on any socket of this thread.
   received receive(std::size_t most, const std::function<void(const udp_datagram&)>& each);
 
   struct sent {
