@@ -113,14 +113,7 @@ struct quic_callbacks {
     return 0;
   }
 
-  static int stream_close(ngtcp2_conn* conn, std::uint32_t, std::int64_t stream, std::uint64_t, void* user, void*) {
-    if (ngtcp2_conn_is_local_stream2(conn, stream) == 0) {  // nothing else makes room for the peer's next one
-      if ((stream & 2) != 0) {
-        ngtcp2_conn_extend_max_streams_uni(conn, 1);
-      } else {
-        ngtcp2_conn_extend_max_streams_bidi(conn, 1);
-      }
-    }
+  static int stream_close(ngtcp2_conn*, std::uint32_t, std::int64_t stream, std::uint64_t, void* user, void*) {
     if (auto* const application = app(user)) application->on_stream_close(stream);
     return 0;
   }

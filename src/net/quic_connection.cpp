@@ -325,6 +325,15 @@ void quic_connection::credit(std::int64_t stream, std::uint64_t bytes) {
   ngtcp2_conn_extend_max_offset(conn_, bytes);
 }
 
+void quic_connection::allow_another(std::int64_t stream) {
+  if (conn_ == nullptr) return;
+  if ((stream & 2) != 0) {
+    ngtcp2_conn_extend_max_streams_uni(conn_, 1);
+  } else {
+    ngtcp2_conn_extend_max_streams_bidi(conn_, 1);
+  }
+}
+
 void quic_connection::set_deadline(quic_time when) {
   application_deadline_ = when;
   retime();

@@ -153,6 +153,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   void reset_stream(std::int64_t stream, std::uint64_t code);
   void stop_reading(std::int64_t stream, std::uint64_t code);
   void credit(std::int64_t stream, std::uint64_t bytes);  // the application consumed so much
+  void allow_another(std::int64_t stream);                // it is through with this one of the peer's; also from inside ngtcp2
   void set_deadline(quic_time when);                      // on_deadline then; quic_never cancels
   void guard_queue();                                     // from now on room_for_bulk() is watched over
   base::result<void> move_to_fresh_socket();
@@ -162,6 +163,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   [[nodiscard]] bool alive() const noexcept { return conn_ != nullptr; }
   [[nodiscard]] bool finishing() const { return conn_ != nullptr && application_ && application_->finishing(); }
   [[nodiscard]] bool is_server() const noexcept { return server_; }
+  [[nodiscard]] bool is_peers(std::int64_t stream) const noexcept { return ((stream & 1) == 0) == server_; }  // opened by the peer
   [[nodiscard]] bool handshake_completed() const noexcept { return handshake_completed_; }
   [[nodiscard]] const std::string& alpn() const noexcept { return terms_.alpn; }  // once it is
   [[nodiscard]] const udp_address& remote() const noexcept { return remote_; }

@@ -204,6 +204,22 @@ TEST(quic_hostile, handshake_data_behind_the_handshake_ends_the_connection) {
   peer->hang_up();
 }
 
+// Streams cost the server something each, and one that has ended without a byte uses up no window: only their number can hold them back.
+TEST(quic_hostile, streams_before_the_sessions_own_make_room_for_others_once_they_are_read) {
+  constexpr std::size_t wanted = 2'000, allowed = 128;
+  quic_world world;
+  world.listen();
+  const auto peer = test::quic_raw_peer::dial(world.io, loopback(world.server->port()), roqr_alpn);
+  ASSERT_TRUE(run_until(world.io, [&] { return peer->ready; }));
+  peer->end_streams(wanted);
+  EXPECT_FALSE(run_until(world.io, [&] { return peer->streams_ended > allowed; }, 300ms)) << "nobody has read any of them";
+  EXPECT_EQ(peer->streams_ended, allowed);
+  EXPECT_FALSE(peer->ended);
+  peer->say("hi", false);
+  EXPECT_TRUE(run_until(world.io, [&] { return peer->streams_ended == wanted; }));
+  peer->hang_up();
+}
+
 TEST(quic_hostile, a_thousand_connections_come_and_go_without_a_trace) {
   quic_world world;
   world.listen();

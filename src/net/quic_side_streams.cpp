@@ -39,11 +39,23 @@ void quic_side_streams::stop(std::int64_t stream, std::uint64_t code) { connecti
 
 // ---- what the peer sends ------------------------------------------------------------------------------------------
 
-quic_side_streams::incoming& quic_side_streams::arrival_of(std::int64_t stream) {
+quic_side_streams::incoming* quic_side_streams::find_arrival(std::int64_t stream) {
   const auto found = std::find_if(arrived_.begin(), arrived_.end(), [stream](const incoming& each) { return each.stream == stream; });
-  if (found != arrived_.end()) return *found;
-  arrived_.push_back({stream, {}, false, std::nullopt});
-  return arrived_.back();
+  return found != arrived_.end() ? &*found : nullptr;
+}
+
+quic_side_streams::incoming& quic_side_streams::arrival_of(std::int64_t stream) {
+  if (auto* const known = find_arrival(stream)) return *known;
+  auto& made = arrived_.emplace_back();
+  made.stream = stream;
+  return made;
+}
+
+// Somebody has read what came, or nobody will. Only now may the peer have another stream for one that is closed: streams without a byte use up
+// no window, and would pile up here without an end.
+void quic_side_streams::release(const incoming& each) {
+  connection_->credit(each.stream, each.bytes.size());
+  if (each.closed) connection_->allow_another(each.stream);
 }
 
 void quic_side_streams::on_bytes(std::int64_t stream, base::bytes_view bytes, bool fin) {
@@ -58,14 +70,14 @@ void quic_side_streams::on_reset(std::int64_t stream, std::uint64_t code) { arri
 void quic_side_streams::deliver(transport_handler*& handler) {
   auto batch = std::exchange(arrived_, {});
   for (auto& each : batch) {
-    connection_->credit(each.stream, each.bytes.size());
+    release(each);
     if (handler != nullptr && (!each.bytes.empty() || each.fin)) handler->on_stream_receive(each.stream, each.bytes, each.fin);
     if (handler != nullptr && each.reset && !each.fin) handler->on_stream_reset(each.stream, *each.reset);
   }
 }
 
 void quic_side_streams::discard_received() {
-  for (const auto& each : arrived_) connection_->credit(each.stream, each.bytes.size());
+  for (const auto& each : arrived_) release(each);
   arrived_.clear();
 }
 
@@ -82,8 +94,14 @@ void quic_side_streams::on_stopped(std::int64_t stream) {
   if (source_ != nullptr) source_->on_stopped(g->number);
 }
 
-// Every byte is acknowledged, or nothing will ever be: ngtcp2 no longer touches the stream's data.
 void quic_side_streams::on_close(std::int64_t stream) {
+  if (connection_->is_peers(stream)) {
+    auto* const unread = find_arrival(stream);
+    if (unread == nullptr) return connection_->allow_another(stream);
+    unread->closed = true;
+    return;
+  }
+  // Every byte is acknowledged, or nothing will ever be: ngtcp2 no longer touches the stream's data.
   auto* const g = find(stream);
   if (g == nullptr) return;
   const auto number = g->number;

@@ -74,6 +74,7 @@ class quic_side_streams {
     std::vector<std::uint8_t> bytes;
     bool fin = false;
     std::optional<std::uint64_t> reset;
+    bool closed = false;  // ngtcp2 is through with it
   };
   [[nodiscard]] group* find(std::int64_t stream);
   [[nodiscard]] group* find_number(std::uint64_t number);
@@ -81,14 +82,16 @@ class quic_side_streams {
   // Of those with an urgency below that which want to send.
   group* most_urgent(unsigned below, bool blocked_too = true);
   bool take(const base::group_piece& piece, bool may_open);
+  incoming* find_arrival(std::int64_t stream);
   incoming& arrival_of(std::int64_t stream);
+  void release(const incoming& each);
 
   std::shared_ptr<quic_connection> connection_;
   base::group_source* source_ = nullptr;
   // Those whose streams live. There are a few: one or two of each flow, and what is not acknowledged. Ascending in both numbers.
   std::vector<group> groups_;
   std::optional<base::group_piece> waiting_;      // for a stream that the peer does not allow yet
-  base::fifo<incoming> arrived_;                  // in the order of their first bytes of this turn
+  base::fifo<incoming> arrived_;                  // in the order of their first bytes of this turn; no more than the peer may have streams
   bool flushed_ = false;
   bool pulled_ = false;  // since something was under way last
   bool handed_ = false;  // by the source, since it was dry last

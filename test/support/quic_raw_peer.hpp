@@ -1,4 +1,4 @@
-// A QUIC client that can do what net::transport does not allow: end only its half of the stream, reset it, send nothing.
+// A QUIC client that can do what net::transport does not allow: end only its half of the stream, reset it, send nothing, open other streams first.
 #pragma once
 #include <memory>
 #include <optional>
@@ -11,11 +11,11 @@ namespace millrace::test {
 
 class quic_raw_peer final : public net::quic_endpoint, public net::quic_application {
  public:
-  static std::shared_ptr<quic_raw_peer> dial(boost::asio::io_context& io, const udp_endpoint& server) {
+  static std::shared_ptr<quic_raw_peer> dial(boost::asio::io_context& io, const udp_endpoint& server, const char* alpn = net::byte_stream_alpn) {
     auto made = std::shared_ptr<quic_raw_peer>(new quic_raw_peer(io));
     net::verify_options verify;
     verify.insecure = true;
-    auto tls = net::quic_tls::make_client(net::quic_credentials::for_client(verify).value(), "localhost", false, verify, {net::byte_stream_alpn});
+    auto tls = net::quic_tls::make_client(net::quic_credentials::for_client(verify).value(), "localhost", false, verify, {alpn});
     auto socket = net::quic_udp_socket::connect(io, server).value();
     made->connection =
         net::quic_connection::make_client(*made, std::move(tls).value(), {}, {}, socket->local(), net::udp_address(server)).value();
@@ -37,8 +37,14 @@ class quic_raw_peer final : public net::quic_endpoint, public net::quic_applicat
     something = true;
     connection->touch();
   }
+  // RoQR: so many more one-way streams that end without a byte, as soon as the server allows them.
+  void end_streams(std::size_t count) {
+    streams_wanted += count;
+    connection->touch();
+  }
 
   std::shared_ptr<net::quic_connection> connection;
+  std::size_t streams_wanted = 0, streams_ended = 0;
   bool ready = false;
   std::string received;
   bool fin_received = false;
@@ -71,10 +77,18 @@ class quic_raw_peer final : public net::quic_endpoint, public net::quic_applicat
   void on_stop_sending(std::int64_t, std::uint64_t) override {}
   void on_stream_close(std::int64_t) override {}
   void begin_write() override {}
-  net::quic_offer offer(bool) override {
+  net::quic_offer offer(bool fresh) override {
+    if (fresh && empty_stream < 0 && streams_wanted > 0) empty_stream = connection->open_unidirectional_stream();
+    if (empty_stream >= 0) return {empty_stream, nullptr, 0, true};
     return something ? net::quic_offer{0, &part, part.len == 0 ? 0u : 1u, fin_wanted} : net::quic_offer{};
   }
-  void on_taken(std::int64_t, std::uint64_t bytes, bool) override {
+  void on_taken(std::int64_t stream, std::uint64_t bytes, bool) override {
+    if (stream == empty_stream) {
+      empty_stream = -1;
+      --streams_wanted;
+      ++streams_ended;
+      return;
+    }
     part = {part.base + bytes, part.len - static_cast<std::size_t>(bytes)};
     something = part.len > 0;
   }
@@ -97,6 +111,7 @@ class quic_raw_peer final : public net::quic_endpoint, public net::quic_applicat
 
   std::string outgoing;
   ngtcp2_vec part{};
+  std::int64_t empty_stream = -1;
   bool something = false, fin_wanted = false;
 };
 
