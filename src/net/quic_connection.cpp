@@ -14,6 +14,8 @@ constexpr std::uint64_t group_window = 4u << 20;
 constexpr std::uint64_t unidirectional_streams = 128;
 // RoQR peers may use several; in the byte-stream mapping any but the first closes the connection, with a reason.
 constexpr std::uint64_t bidirectional_streams = 16;
+// Acknowledgements count in order within a stream, so what stays in memory is more than a congestion window while a lost packet is repaired.
+constexpr std::uint64_t unacknowledged_usual = 8u << 20, unacknowledged_windows = 4;
 constexpr std::uint64_t client_ack_threshold = 10;  // a player's ACKs cost the server more CPU than they help
 constexpr quic_time second = 1'000'000'000;
 // Before the first sample (RFC 9002 6.2.2 advises 333 ms, which makes a lost first packet cost a second): on a longer way a few packets go twice.
@@ -356,6 +358,10 @@ std::uint64_t quic_connection::congestion_window() const {
   ngtcp2_conn_info info;
   ngtcp2_conn_get_conn_info2(conn_, &info);
   return info.cwnd;
+}
+
+bool quic_connection::is_too_much(std::uint64_t unacknowledged) const {
+  return unacknowledged > unacknowledged_usual && unacknowledged > unacknowledged_windows * congestion_window();
 }
 
 quic_time quic_connection::probe_timeout() const { return conn_ == nullptr ? second : ngtcp2_conn_get_pto2(conn_); }

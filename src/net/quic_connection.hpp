@@ -169,6 +169,8 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   [[nodiscard]] const udp_address& remote() const noexcept { return remote_; }
   [[nodiscard]] ngtcp2_conn* native() noexcept { return conn_; }  // null once ended
   [[nodiscard]] std::uint64_t congestion_window() const;
+  // More stream data than a path can have under way: the peer leaves something unacknowledged, and all that was sent since stays in memory.
+  [[nodiscard]] bool is_too_much(std::uint64_t unacknowledged) const;
   [[nodiscard]] quic_time probe_timeout() const;
   [[nodiscard]] bool room_for_bulk() const noexcept { return bulk_room_ > 0; }  // for what is not urgent, in this write pass
   [[nodiscard]] std::optional<std::chrono::microseconds> round_trip() const;

@@ -38,6 +38,14 @@ void quic_send_queue::acknowledged(std::uint64_t offset) noexcept {
   }
 }
 
+void quic_send_queue::drop_unsent() noexcept {
+  const std::size_t kept = sent_ > next_begin_ ? next_ + 1 : next_;  // a slice that was sent in part stays whole
+  while (entries_.size() > kept) {
+    end_ -= entries_.back().bytes.size();
+    entries_.erase(entries_.end() - 1);
+  }
+}
+
 void quic_send_queue::clear() noexcept {
   entries_.clear();
   acknowledged_ = sent_ = front_begin_ = next_begin_ = end_;

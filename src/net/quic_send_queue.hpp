@@ -17,6 +17,7 @@ class quic_send_queue {
   [[nodiscard]] std::uint64_t sent_offset() const noexcept { return sent_; }
   [[nodiscard]] std::uint64_t end_offset() const noexcept { return end_; }
   [[nodiscard]] std::size_t unsent_bytes() const noexcept { return static_cast<std::size_t>(end_ - sent_); }
+  [[nodiscard]] std::size_t unacknowledged_bytes() const noexcept { return static_cast<std::size_t>(sent_ - acknowledged_); }
   [[nodiscard]] std::size_t held_slices() const noexcept { return entries_.size(); }
   // Zero when nothing waits.
   [[nodiscard]] base::duration oldest_unsent_age(base::instant now) const noexcept;
@@ -40,6 +41,8 @@ class quic_send_queue {
   void sent(std::uint64_t bytes) noexcept;
   // All bytes below `offset` are acknowledged. Never goes back; clamped to what was sent.
   void acknowledged(std::uint64_t offset) noexcept;
+  // Nothing more will be sent: frees what no packet has had any of. Nothing may be pushed from then on.
+  void drop_unsent() noexcept;
   // The stream is gone: frees everything.
   void clear() noexcept;
 

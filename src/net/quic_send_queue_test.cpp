@@ -105,6 +105,24 @@ TEST(quic_send_queue, clear_frees_everything_and_keeps_the_offsets_right) {
 }
 
 // Against a plain string: any interleaving of pushes, sends and acknowledgements keeps the byte stream.
+TEST(quic_send_queue, one_that_sends_nothing_more_keeps_what_a_packet_has_had_any_of) {
+  quic_send_queue queue;
+  base::send_chain chain;
+  for (const char* text : {"abc", "defg", "hi", "j"}) chain.push_back(slice_of(text));
+  queue.push(chain, base::instant(1s));
+  queue.sent(5);
+  queue.drop_unsent();
+  EXPECT_EQ(queue.held_slices(), 2u);
+  EXPECT_EQ(queue.unacknowledged_bytes(), 5u);
+  EXPECT_EQ(queue.unsent_bytes(), 2u);
+  queue.sent(2);
+  queue.drop_unsent();
+  EXPECT_EQ(queue.held_slices(), 2u);
+  queue.acknowledged(7);
+  EXPECT_EQ(queue.held_slices(), 0u);
+  EXPECT_EQ(queue.oldest_unsent_age(base::instant(9s)), base::duration::zero());
+}
+
 TEST(quic_send_queue, random_interleavings_keep_the_stream) {
   for (unsigned seed = 1; seed <= 20; ++seed) {
     std::mt19937 random(seed);

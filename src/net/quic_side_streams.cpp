@@ -21,6 +21,12 @@ std::size_t quic_side_streams::queued_bytes() const {
   return sum;
 }
 
+std::uint64_t quic_side_streams::unacknowledged_bytes() const {
+  std::uint64_t sum = 0;
+  for (const auto& g : groups_) sum += g.queue.unacknowledged_bytes();
+  return sum;
+}
+
 base::duration quic_side_streams::oldest_queued_age(base::instant at) const {
   auto oldest = base::duration::zero();
   for (const auto& g : groups_) {
@@ -90,7 +96,7 @@ void quic_side_streams::on_acknowledged(std::int64_t stream, std::uint64_t below
 void quic_side_streams::on_stopped(std::int64_t stream) {
   auto* const g = find(stream);
   if (g == nullptr) return;
-  g->refused = true;  // ngtcp2 answers with RESET_STREAM; the slices stay until the stream is closed
+  g->refuse();  // ngtcp2 answers with RESET_STREAM; the slices that were sent stay until the stream is closed
   if (source_ != nullptr) source_->on_stopped(g->number);
 }
 
@@ -113,12 +119,13 @@ void quic_side_streams::on_close(std::int64_t stream) {
 
 void quic_side_streams::begin_write() {
   for (auto& g : groups_) g.blocked = false;
+  full_ = connection_->is_too_much(unacknowledged_bytes());
   while (source_ != nullptr) {
     const auto stuck = source_->poll_reset();
     if (!stuck) break;
     auto* const g = find_number(*stuck);
     if (g == nullptr) continue;
-    g->refused = true;
+    g->refuse();
     connection_->reset_stream(g->stream, frame_cancelled);
   }
 }
@@ -171,7 +178,7 @@ quic_offer quic_side_streams::offer(bool fresh) {
   const unsigned below = connection_->room_for_bulk() ? any_urgency : urgency_of_sound + 1;
   group* best = most_urgent(below);
   // Whatever is more urgent than what lies here goes first. With nothing here, anything does.
-  while (source_ != nullptr && !waiting_) {
+  while (source_ != nullptr && !waiting_ && !full_) {
     auto piece = source_->next(instant_of(connection_->now()), best != nullptr ? best->urgency : below);
     if (!piece) {
       if (best == nullptr && below == any_urgency && std::exchange(handed_, false)) dry_ = true;
@@ -207,7 +214,8 @@ void quic_side_streams::on_blocked(std::int64_t stream) { find(stream)->blocked 
 
 void quic_side_streams::on_refused(std::int64_t stream) {
   auto* const g = find(stream);
-  if (g == nullptr || std::exchange(g->refused, true)) return;
+  if (g == nullptr || g->refused) return;
+  g->refuse();
   if (source_ != nullptr) source_->on_stopped(g->number);
 }
 

@@ -21,6 +21,7 @@ class quic_side_streams {
 
   // --- for the user of the transport
   [[nodiscard]] std::size_t queued_bytes() const;  // handed out by the source and not in a packet yet
+  [[nodiscard]] std::uint64_t unacknowledged_bytes() const;    // also of groups that are given up
   [[nodiscard]] base::duration oldest_queued_age(base::instant now) const;
   [[nodiscard]] std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
   [[nodiscard]] std::uint64_t bytes_received() const noexcept { return bytes_received_; }
@@ -68,6 +69,10 @@ class quic_side_streams {
     bool end = false, fin_sent = false;
     bool blocked = false;  // by flow control, in this write pass
     bool refused = false;  // takes no more data for ever
+    void refuse() {
+      refused = true;
+      queue.drop_unsent();
+    }
   };
   struct incoming {
     std::int64_t stream = 0;
@@ -96,6 +101,7 @@ class quic_side_streams {
   bool pulled_ = false;  // since something was under way last
   bool handed_ = false;  // by the source, since it was dry last
   bool dry_ = false;
+  bool full_ = false;  // in this write pass: nothing is pulled before the peer acknowledges something
   std::uint64_t bytes_sent_ = 0, bytes_received_ = 0;
 };
 

@@ -11,6 +11,7 @@ namespace {
 // What waits in memory for one reader is bounded, however large the network's own queue may be.
 constexpr std::size_t window_max = 4u << 20;
 constexpr std::size_t window_min = 32u << 10;  // a fresh connection's 12 KB would not even take one key frame's first chunks
+constexpr std::size_t usual_windows = 2;         // that are unacknowledged while a lost packet is repaired
 constexpr quic_time millisecond = 1'000'000, flush_max = 2'000 * millisecond;
 // What came and is not yet delivered lies in memory of the thread: most connections receive next to nothing.
 using spare_bytes = base::spare<std::uint8_t, (256u << 10)>;
@@ -40,6 +41,12 @@ transport_facts quic_stream_transport::facts() const {
 
 traffic quic_stream_transport::traffic_so_far() const {
   return {queue_.sent_offset() + (side_ ? side_->bytes_sent() : 0), bytes_received_ + (side_ ? side_->bytes_received() : 0)};
+}
+
+std::size_t quic_stream_transport::held_bytes() const {
+  const auto unacknowledged = queue_.unacknowledged_bytes() + static_cast<std::size_t>(side_ ? side_->unacknowledged_bytes() : 0);
+  const auto usual = usual_windows * window();
+  return queued_bytes() + (unacknowledged > usual ? unacknowledged - usual : 0);
 }
 
 base::duration quic_stream_transport::oldest_queued_age(base::instant now) const {
@@ -74,7 +81,7 @@ std::size_t quic_stream_transport::window() const {
 
 std::size_t quic_stream_transport::send_budget() const {
   const std::size_t whole = window(), waiting = queue_.unsent_bytes();
-  if (waiting < whole) return whole - waiting;
+  if (waiting < whole && !connection_->is_too_much(queue_.unacknowledged_bytes())) return whole - waiting;
   budget_was_zero_ = true;
   return 0;
 }
@@ -160,7 +167,12 @@ void quic_stream_transport::on_stream_reset(std::int64_t stream, std::uint64_t c
 
 void quic_stream_transport::on_stop_sending(std::int64_t stream, std::uint64_t) {
   if (stream != stream_ && side_) side_->on_stopped(stream);
-  if (stream == stream_) write_refused_ = true;  // ngtcp2 answers with RESET_STREAM; the slices stay until the stream is closed
+  if (stream == stream_) refuse_write();  // ngtcp2 answers with RESET_STREAM; the slices that were sent stay until the stream is closed
+}
+
+void quic_stream_transport::refuse_write() {
+  write_refused_ = true;
+  queue_.drop_unsent();
 }
 
 void quic_stream_transport::on_stream_close(std::int64_t stream) {
@@ -204,7 +216,7 @@ void quic_stream_transport::on_taken(std::int64_t stream, std::uint64_t bytes, b
 
 void quic_stream_transport::on_write_refused(std::int64_t stream) {
   if (stream != stream_ && side_) return side_->on_refused(stream);
-  write_refused_ = true;
+  refuse_write();
 }
 
 void quic_stream_transport::on_handshake_completed() {
@@ -226,7 +238,7 @@ void quic_stream_transport::after_write() {
     connection_->wake();
   }
   // A quarter of the window free before anyone is woken, or every acknowledged packet would be a wake-up.
-  if (budget_was_zero_ && queue_.unsent_bytes() <= window() - window() / 4) {
+  if (budget_was_zero_ && queue_.unsent_bytes() <= window() - window() / 4 && !connection_->is_too_much(queue_.unacknowledged_bytes())) {
     budget_was_zero_ = false;
     writable_due_ = true;
     connection_->wake();

@@ -33,6 +33,7 @@ class quic_stream_transport final : public transport, public quic_application, p
   [[nodiscard]] traffic traffic_so_far() const override;
   [[nodiscard]] std::optional<std::chrono::microseconds> round_trip() const override;
   [[nodiscard]] std::size_t queued_bytes() const override { return queue_.unsent_bytes() + (side_ ? side_->queued_bytes() : 0); }
+  [[nodiscard]] std::size_t held_bytes() const override;
   [[nodiscard]] base::duration oldest_queued_age(base::instant now) const override;
   [[nodiscard]] std::size_t send_budget() const override;
   void start(transport_handler& handler) override;
@@ -73,6 +74,7 @@ class quic_stream_transport final : public transport, public quic_application, p
   void deliver_end();
   void on_handle_dropped();
   void finish_when_flushed();
+  void refuse_write();
 
   std::shared_ptr<quic_connection> connection_;
   boost::asio::io_context& io_;

@@ -89,7 +89,9 @@ class transport {
   [[nodiscard]] virtual std::optional<std::chrono::microseconds> round_trip() const { return facts().rtt; }  // smoothed
   // Bytes taken by send() and not yet handed to the kernel (TCP) or put into a packet (QUIC).
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
-  // Age of the oldest of them; zero when there are none.
+  // queued_bytes(), and what QUIC keeps besides since the peer acknowledges less than is usually under way.
+  [[nodiscard]] virtual std::size_t held_bytes() const { return queued_bytes(); }
+  // Age of the oldest of the queued ones; zero when there are none.
   [[nodiscard]] virtual base::duration oldest_queued_age(base::instant now) const = 0;
   // How many more bytes it makes sense to hand over now, so that everything else can still be dropped as whole messages: about one
   // congestion window. 0: wait for on_writable. send() beyond it is allowed (control messages) and queues.

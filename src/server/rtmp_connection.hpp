@@ -71,7 +71,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   [[nodiscard]] net::traffic traffic() const { return transport_ ? transport_->traffic_so_far() : traffic_; }
   // An operator wants it gone.
   void kick();
-  // Of a connection with viewers that does not take what it is sent: bytes that wait for it.
+  // Of a connection with viewers that does not take what it is sent: bytes that are kept for it.
   [[nodiscard]] std::uint64_t held_up() const;
   // Memory is needed for others.
   void give_way();

@@ -20,12 +20,12 @@ void rtmp_connection::kick() {
 }
 
 std::uint64_t rtmp_connection::held_up() const {
-  constexpr std::uint64_t queued_usual = 256u << 10;
+  constexpr std::uint64_t held_usual = 256u << 10;
   if (!transport_ || players_.empty()) return 0;
-  auto queued = static_cast<std::uint64_t>(transport_->queued_bytes());
-  if (const auto* groups = session_.groups()) queued += groups->queued_bytes();
+  auto held = static_cast<std::uint64_t>(transport_->held_bytes());
+  if (const auto* groups = session_.groups()) held += groups->queued_bytes();
   // Who takes nothing holds what its stream keeps for it as well.
-  return blocked_since_ ? std::max<std::uint64_t>(queued, 1) : queued > queued_usual ? queued : 0;
+  return blocked_since_ ? std::max<std::uint64_t>(held, 1) : held > held_usual ? held : 0;
 }
 
 void rtmp_connection::give_way() {

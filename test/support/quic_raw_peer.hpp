@@ -67,7 +67,7 @@ class quic_raw_peer final : public net::quic_endpoint, public net::quic_applicat
   base::result<void> move_to_fresh_socket(net::quic_connection&) override { return base::error{}; }
 
   // --- quic_application
-  bool on_stream_open(std::int64_t) override { return false; }
+  bool on_stream_open(std::int64_t) override { return connection->alpn() == net::roqr_alpn; }
   void on_stream_bytes(std::int64_t, base::bytes_view bytes, bool fin) override {
     received.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     fin_received = fin_received || fin;
