@@ -6,7 +6,7 @@
 namespace millrace::net {
 namespace {
 
-constexpr std::uint64_t stream_window = 1u << 20, connection_window = 8u << 20;           // what a fresh peer may send unread …
+constexpr std::uint64_t stream_window = 1u << 20, connection_window = 8u << 20;           // what a peer may send unread at first …
 constexpr std::uint64_t stream_window_max = 6u << 20, connection_window_max = 16u << 20;  // … and what ngtcp2 may grow that to
 // A group begins with a key frame: 3 MB of a 4K one pass without waiting for credit.
 constexpr std::uint64_t group_window = 4u << 20;
@@ -14,6 +14,9 @@ constexpr std::uint64_t group_window = 4u << 20;
 constexpr std::uint64_t unidirectional_streams = 128;
 // RoQR peers may use several; in the byte-stream mapping any but the first closes the connection, with a reason.
 constexpr std::uint64_t bidirectional_streams = 16;
+// Of a server's peer before it publishes. Each stream may be sent as single bytes with gaps between them, of which ngtcp2 keeps 4000 and 90 bytes
+// for each: with the numbers above, 50 MB for somebody whom nobody knows.
+constexpr std::uint64_t stranger_window = 2u << 20, stranger_unidirectional = 8, stranger_bidirectional = 4;
 // Acknowledgements count in order within a stream, so what stays in memory is more than a congestion window while a lost packet is repaired.
 constexpr std::uint64_t unacknowledged_usual = 8u << 20, unacknowledged_windows = 4;
 constexpr std::uint64_t client_ack_threshold = 10;  // a player's ACKs cost the server more CPU than they help
@@ -82,7 +85,9 @@ base::result<std::shared_ptr<quic_connection>> quic_connection::make_server(quic
   ngtcp2_settings settings;
   ngtcp2_transport_params params;
   made->settle(options, options.handshake_timeout, settings, params);
-  params.initial_max_streams_bidi = bidirectional_streams;
+  params.initial_max_data = stranger_window;
+  params.initial_max_streams_uni = stranger_unidirectional;
+  params.initial_max_streams_bidi = stranger_bidirectional;
   params.original_dcid = hello.original_dcid;
   params.original_dcid_present = 1;
   if (hello.token_type == NGTCP2_TOKEN_TYPE_RETRY) {
@@ -334,6 +339,14 @@ void quic_connection::allow_another(std::int64_t stream) {
   } else {
     ngtcp2_conn_extend_max_streams_bidi(conn_, 1);
   }
+}
+
+void quic_connection::allow_media() {
+  if (conn_ == nullptr || !server_ || std::exchange(media_allowed_, true)) return;
+  ngtcp2_conn_extend_max_streams_uni(conn_, unidirectional_streams - stranger_unidirectional);
+  ngtcp2_conn_extend_max_streams_bidi(conn_, bidirectional_streams - stranger_bidirectional);
+  ngtcp2_conn_extend_max_offset(conn_, connection_window - stranger_window);
+  touch();
 }
 
 void quic_connection::set_deadline(quic_time when) {

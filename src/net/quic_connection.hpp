@@ -154,6 +154,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   void stop_reading(std::int64_t stream, std::uint64_t code);
   void credit(std::int64_t stream, std::uint64_t bytes);  // the application consumed so much
   void allow_another(std::int64_t stream);                // it is through with this one of the peer's; also from inside ngtcp2
+  void allow_media();                                     // the peer is to send some: it is no longer held to what a stranger may
   void set_deadline(quic_time when);                      // on_deadline then; quic_never cancels
   void guard_queue();                                     // from now on room_for_bulk() is watched over
   base::result<void> move_to_fresh_socket();
@@ -222,6 +223,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
 
   quic_time last_ts_ = 0, last_received_ = 0, last_path_change_ = 0, refused_since_ = 0;
   quic_time application_deadline_ = quic_never, linger_until_ = quic_never;
+  bool media_allowed_ = false;
   bool handshake_completed_ = false, handshake_announced_ = false, handshake_over_told_ = false;
   bool foreign_stream_ = false, no_alpn_ = false, stateless_reset_ = false;
   std::uint32_t path_changes_ = 0;

@@ -206,7 +206,7 @@ TEST(quic_hostile, handshake_data_behind_the_handshake_ends_the_connection) {
 
 // Streams cost the server something each, and one that has ended without a byte uses up no window: only their number can hold them back.
 TEST(quic_hostile, streams_before_the_sessions_own_make_room_for_others_once_they_are_read) {
-  constexpr std::size_t wanted = 2'000, allowed = 128;
+  constexpr std::size_t wanted = 2'000, allowed = 8;
   quic_world world;
   world.listen();
   const auto peer = test::quic_raw_peer::dial(world.io, loopback(world.server->port()), roqr_alpn);
@@ -217,6 +217,28 @@ TEST(quic_hostile, streams_before_the_sessions_own_make_room_for_others_once_the
   EXPECT_FALSE(peer->ended);
   peer->say("hi", false);
   EXPECT_TRUE(run_until(world.io, [&] { return peer->streams_ended == wanted; }));
+  peer->hang_up();
+}
+
+// Each may be full of gaps, which cost memory by the number and not by the byte: who does not publish gets little.
+TEST(quic_hostile, a_stranger_may_have_few_streams_at_once_and_a_publisher_many) {
+  constexpr std::size_t stranger = 8, publisher = 128;
+  quic_world world;
+  world.start_accepted = false;  // so nothing is read, and none that has ended makes room for another
+  world.listen();
+  const auto peer = test::quic_raw_peer::dial(world.io, loopback(world.server->port()), roqr_alpn);
+  ASSERT_TRUE(run_until(world.io, [&] { return peer->ready; }));
+  peer->say("hi", false);
+  ASSERT_TRUE(run_until(world.io, [&] { return world.accepted.size() == 1; }));
+  EXPECT_EQ(ngtcp2_conn_get_max_data_left2(peer->connection->native()), (2u << 20) - 2);
+  peer->end_streams(2 * publisher);
+  EXPECT_FALSE(run_until(world.io, [&] { return peer->streams_ended > stranger; }, 200ms));
+  EXPECT_EQ(peer->streams_ended, stranger);
+  world.accepted[0]->transport->expect_media();
+  EXPECT_TRUE(run_until(world.io, [&] { return peer->streams_ended == publisher; })) << peer->streams_ended;
+  world.accepted[0]->transport->expect_media();
+  EXPECT_FALSE(run_until(world.io, [&] { return peer->streams_ended > publisher; }, 200ms)) << "once";
+  EXPECT_EQ(ngtcp2_conn_get_max_data_left2(peer->connection->native()), (8u << 20) - 2);
   peer->hang_up();
 }
 

@@ -40,6 +40,7 @@ class quic_stream_transport final : public transport, public quic_application, p
   void send(base::send_chain&& chain) override;
   void pull_from(base::group_source* source) override;
   void pull() override;
+  void expect_media() override { connection_->allow_media(); }
   void stop_stream(std::int64_t stream, std::uint64_t code) override;
   void pause_receive(bool paused) override;
   void close(close_code code, std::string reason) override;

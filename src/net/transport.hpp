@@ -106,6 +106,8 @@ class transport {
   virtual void pull_from(base::group_source* /*source*/) {}
   // The source has something new, or its user waits for on_groups_flushed. Not to be called otherwise: the answer may be just that.
   virtual void pull() {}
+  // RoQR: the peer may publish. From now on it has as many streams and bytes at once as that takes; before, a server keeps it short.
+  virtual void expect_media() {}
   // RoQR: STOP_SENDING for a stream of the peer.
   virtual void stop_stream(std::int64_t /*stream*/, std::uint64_t /*code*/) {}
   // Stops reading (the peer's window closes) / goes on.

@@ -189,7 +189,10 @@ void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std
     auto& limits = metered_.emplace(e.msid, metered{by.why, by.holder, name, by.allows, std::move(seat)}).first->second;
     if (by.allows.session.count() > 0) limits.over = now() + by.allows.session;
   }
-  if (transport_) transport_->receive_in_rounds(true);
+  if (transport_) {
+    transport_->receive_in_rounds(true);
+    transport_->expect_media();
+  }
   session_.accept_publish(e.msid, offer_resume(e.msid, name));
   if (asked_to_leave_) let_go(e.msid);
   if (waits) log::info("#{} {}: {} will be taken over from its earlier connection at the next key frame", id_, remote_, escaped(name));

@@ -129,7 +129,10 @@ class scenario {
   bool publish() {
     ingest_.on_event = [this](rtmp::server_event& e) {
       if (std::holds_alternative<rtmp::connect_requested>(e)) ingest_.session().accept_connect();
-      if (const auto* asked = std::get_if<rtmp::publish_requested>(&e)) ingest_.session().accept_publish(asked->msid);
+      if (const auto* asked = std::get_if<rtmp::publish_requested>(&e)) {
+        ingest_.transport()->expect_media();
+        ingest_.session().accept_publish(asked->msid);
+      }
       if (auto* got = std::get_if<rtmp::frame_received>(&e)) {
         if (publish_ended_) first_.fault("media behind the end of its publication");
         take(first_, got->frame, "s");
