@@ -67,18 +67,24 @@ void bridge_connection::turn() {
   if (in_turn_) return;
   const auto self = shared_from_this();
   in_turn_ = true;
+  handle_events();
+  flush();
+  handle_events();  // perhaps too much is unread
+  in_turn_ = false;
+  arm_timer();
+}
+
+void bridge_connection::handle_events() {
   while (auto event = session_.poll_event()) {
     std::visit([this](auto& e) { handle(e); }, *event);
   }
-  in_turn_ = false;
-  flush();
-  arm_timer();
 }
 
 void bridge_connection::flush() {
   if (!transport_) return;
   auto out = session_.poll_output();
   if (!out.empty()) transport_->send(std::move(out));
+  session_.on_unsent(transport_->queued_bytes());
 }
 
 void bridge_connection::arm_timer() {

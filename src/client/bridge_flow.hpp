@@ -51,6 +51,7 @@ class bridge_connection final : public net::transport_handler, public std::enabl
   void handle(rtmp::closed& e);
   void open_flow(std::uint32_t msid, bool publishing, std::string name, std::string query);
   void end_flow(std::uint32_t msid);
+  void handle_events();
   void flush();
   void arm_timer();
   void finish();

@@ -1,6 +1,7 @@
 #include "rtmp/chunk_framing.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "rtmp/control.hpp"
 
@@ -49,10 +50,13 @@ base::result<std::optional<message>> chunk_framing::next(base::instant now, base
     if (!m || !*m) return m;
     switch ((*m)->type) {
       case message_type::acknowledgement:
-      case message_type::window_acknowledgement_size:
-      case message_type::set_peer_bandwidth: {
+      case message_type::window_acknowledgement_size: {
         if (auto ok = on_control(**m); !ok) return ok.error();
         continue;
+      }
+      case message_type::set_peer_bandwidth: {
+        if (auto ok = on_control(**m); !ok) return ok.error();
+        return m;  // it wants an answer, so it is charged as a command is
       }
       case message_type::user_control: {
         const auto event = parse_user_control(**m);
@@ -85,11 +89,12 @@ base::result<void> chunk_framing::on_control(const message& m) {
       if (window == 0 || type > static_cast<std::uint8_t>(bandwidth_limit::dynamic)) break;
       if (type == static_cast<std::uint8_t>(bandwidth_limit::dynamic) && !peer_hard_limit_) break;
       if (type == static_cast<std::uint8_t>(bandwidth_limit::soft)) {
-        window = std::min(window, our_window_ != 0 ? our_window_ : window);
+        const auto current = wished_window_.value_or(our_window_);
+        window = std::min(window, current != 0 ? current : window);
       } else {
         peer_hard_limit_ = window;
       }
-      if (window != our_window_ && ready()) set_window(window);
+      wished_window_ = window;
       break;
     }
     default: break;
@@ -97,9 +102,12 @@ base::result<void> chunk_framing::on_control(const message& m) {
   return {};
 }
 
-// Once for each batch of bytes: a peer that asks for tiny windows gets one answer a batch and not more.
+// Once for each batch of bytes: a peer that asks for tiny windows, or for another bandwidth again and again, gets one answer a batch and
+// not more.
 void chunk_framing::acknowledge() {
-  if (!ready() || bytes_received_ - acknowledged_to_peer_ < peer_window_) return;
+  if (!ready()) return;
+  if (const auto wished = std::exchange(wished_window_, std::nullopt); wished && *wished != our_window_) set_window(*wished);
+  if (bytes_received_ - acknowledged_to_peer_ < peer_window_) return;
   acknowledge_now();
 }
 

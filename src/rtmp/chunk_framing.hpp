@@ -36,7 +36,7 @@ class chunk_framing final : public framing {
   void set_partial_limit(std::size_t bytes) override { reader_.set_partial_limit(bytes); }
 
   void begin_receive(base::instant now, std::size_t count) override;
-  // Acknowledgement, Window Acknowledgement Size and Set Peer Bandwidth are the framing's own.
+  // Acknowledgement and Window Acknowledgement Size are the framing's own.
   base::result<std::optional<message>> next(base::instant now, base::bytes_view& bytes) override;
   void acknowledge() override;
   void skip_received(base::instant now, std::size_t count) override;
@@ -70,6 +70,7 @@ class chunk_framing final : public framing {
   std::uint32_t peer_window_ = 1'000'000;
   std::uint32_t our_window_ = 0;  // the last one that we told
   std::optional<std::uint32_t> peer_hard_limit_;
+  std::optional<std::uint32_t> wished_window_;  // by Set Peer Bandwidth, not answered yet
 
   liveness liveness_;
 };

@@ -34,7 +34,7 @@ class framing {
   [[nodiscard]] virtual bool digest_handshake() const { return false; }
   [[nodiscard]] virtual std::uint64_t bytes_received() const = 0;
   [[nodiscard]] virtual std::uint64_t bytes_acknowledged() const = 0;
-  // Bytes written as replies since the last poll_output.
+  // Bytes written as replies since the last take_output.
   [[nodiscard]] virtual std::size_t reply_bytes() const = 0;
   // How write_media wants its images encoded.
   [[nodiscard]] virtual wire_format media_format() const = 0;
@@ -43,8 +43,8 @@ class framing {
 
   // New bytes are there: counts them. Then call next() until it yields nothing, then acknowledge().
   virtual void begin_receive(base::instant now, std::size_t count) = 0;
-  // The next whole message. What concerns only the framing is dealt with and not passed on; user control is passed on, pings already
-  // answered.
+  // The next whole message. What concerns only the framing is dealt with and not passed on. What was dealt with but is answered (a ping,
+  // Set Peer Bandwidth) is passed on, to be counted.
   virtual base::result<std::optional<message>> next(base::instant now, base::bytes_view& bytes) = 0;
   virtual void acknowledge() {}
   // So many bytes came that nobody looks at: counted and acknowledged, so that the peer knows us to be alive. Nothing can be read after that.

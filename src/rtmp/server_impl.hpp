@@ -12,6 +12,7 @@
 #include "rtmp/command.hpp"
 #include "rtmp/media_message.hpp"
 #include "rtmp/session.hpp"
+#include "rtmp/unsent_replies.hpp"
 
 namespace millrace::rtmp {
 
@@ -40,6 +41,8 @@ class server_session::impl {
   void on_stream_reset(base::instant now, std::int64_t stream);
   void on_groups_flushed(base::instant now);
   void excuse_silence(base::instant now);
+  void on_unsent(std::size_t bytes);
+  void take_output(base::send_chain& into);
   void on_timer(base::instant now);
   std::optional<base::instant> poll_timeout() const;
   // Ends everything. With `tell`, a connected peer gets the reason as NetConnection.Connect.Closed first.
@@ -135,6 +138,7 @@ class server_session::impl {
   std::vector<message> early_;
   std::size_t early_bytes_ = 0;
 
+  unsent_replies unsent_;
   // Token bucket of commands.
   double tokens_;
   base::instant tokens_at_;

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "support/rtmp_peer.hpp"
+#include "support/wire_frames.hpp"
 
 namespace millrace::rtmp {
 namespace {
@@ -135,6 +136,64 @@ TEST(server_limits, reply_queue) {
   }
   EXPECT_TRUE(c.server.is_closed());
   EXPECT_LT(c.server.poll_output().size(), 2 * config.limits->reply_queue_bytes);
+}
+
+// As a connection does it: what a batch is answered with goes to a transport, from which nothing leaves.
+TEST(server_limits, replies_that_wait_in_the_transport) {
+  server_config config;
+  config.limits = many_commands();
+  scripted_client c(config);
+  c.connect();
+  std::size_t queued = 0;
+  const auto echoed = encode_chunks(make_command(0, "FCPublish", 5, amf0::null{}, {std::string(60'000, 'a')}), 128).flatten();
+  const auto call = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      c.server.receive(c.now, echoed);
+      queued += c.server.poll_output().size();
+      c.server.on_unsent(queued);
+    }
+  };
+  call(4);
+  EXPECT_FALSE(c.server.is_closed());
+  queued = 0;  // the peer reads
+  call(4);
+  EXPECT_FALSE(c.server.is_closed());
+  call(1);
+  ASSERT_TRUE(c.server.is_closed());
+  c.settle();
+  EXPECT_EQ(c.closed_by()->kind, base::error_kind::limit);
+  EXPECT_THAT(c.closed_by()->text, HasSubstr("replies that the peer does not read exceed 262144 bytes"));
+}
+
+// A viewer at the end of what its network takes: the queue is never empty, and what is in it changes.
+TEST(server_limits, media_that_waits_is_no_reply) {
+  scripted_client c;
+  c.connect();
+  c.play();
+  const auto frame = test::make_frame(media::frame_kind::video, 0, test::bytes(300'000, 0x17));
+  for (int i = 0; i < 3000; ++i) {
+    c.server.send(c.now, 1, frame, nullptr);
+    c.server.notify_play(1, {"warning", "NetStream.Play.InsufficientBW", std::string(200, 'x')});
+    c.server.on_unsent(c.server.poll_output().size() + 300'000);
+    ASSERT_FALSE(c.server.is_closed()) << i;
+  }
+}
+
+TEST(server_limits, set_peer_bandwidth_is_answered_once_a_batch) {
+  scripted_client c;
+  c.connect();
+  c.raw_output.clear();
+  test::bytes batch;
+  for (std::uint32_t i = 0; i < 400; ++i) {
+    const auto one = encode_chunks(make_set_peer_bandwidth(1'000'000 + i % 2, bandwidth_limit::hard), 128).flatten();
+    batch.insert(batch.end(), one.begin(), one.end());
+  }
+  c.send_bytes(batch);
+  EXPECT_FALSE(c.server.is_closed());
+  EXPECT_EQ(c.raw_output.size(), 16u);  // one Window Acknowledgement Size, of the last wish
+  c.send_bytes(batch);
+  ASSERT_TRUE(c.closed_by());
+  EXPECT_THAT(c.closed_by()->text, HasSubstr("too many commands"));
 }
 
 TEST(server_limits, partial_bytes_before_and_after_publish) {

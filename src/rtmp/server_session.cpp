@@ -15,6 +15,10 @@ bool is_media(message_type type) {
          type == message_type::data_amf3;
 }
 
+base::error unread_replies(const base::rtmp_limits& limits) {
+  return {base::error_kind::limit, "replies that the peer does not read exceed " + std::to_string(limits.reply_queue_bytes) + " bytes"};
+}
+
 std::string milliseconds(std::chrono::milliseconds value) { return std::to_string(value.count()) + " ms"; }
 
 }  // namespace
@@ -57,16 +61,15 @@ void server_session::impl::take_messages(base::bytes_view bytes) {
     if (!*m) break;
     on_message(std::move(**m));
     if (phase_ != phase::closed && framing_->reply_bytes() > config_.limits->reply_queue_bytes) {
-      return fail({base::error_kind::limit,
-                   "replies that the peer does not read exceed " + std::to_string(config_.limits->reply_queue_bytes) + " bytes"});
+      return fail(unread_replies(*config_.limits));
     }
   }
   if (phase_ != phase::closed) framing_->acknowledge();
 }
 
 void server_session::impl::on_message(message&& m) {
-  if (m.type == message_type::user_control) {
-    charge();  // pings were answered by the framing; nothing else here concerns a server
+  if (m.type == message_type::user_control || m.type == message_type::set_peer_bandwidth) {
+    charge();  // pings and bandwidths are answered by the framing; nothing else here concerns a server
     return;
   }
   const bool media = is_media(m.type);
@@ -228,6 +231,18 @@ void server_session::impl::write_status(std::uint32_t msid, std::string_view lev
   framing_->write(make_on_status(msid, {std::string(level), std::string(code), std::string(description)}));
 }
 
+void server_session::impl::take_output(base::send_chain& into) {
+  const auto replies = framing_->reply_bytes();
+  const auto before = into.size();
+  framing_->take_output(into);
+  unsent_.handed_over(into.size() - before, replies);
+}
+
+void server_session::impl::on_unsent(std::size_t bytes) {
+  if (unsent_.waiting(bytes) <= config_.limits->reply_queue_bytes) return;
+  fail(unread_replies(*config_.limits), false);  // it would not read that either
+}
+
 // ---- the public face --------------------------------------------------------------------------------------------
 
 server_session::server_session(const server_config& config, base::instant now, random_seed seed)
@@ -255,6 +270,7 @@ std::size_t server_session::waiting_behind_media() const { return impl_->framing
 void server_session::release_behind_media() { impl_->framing_->release_behind_media(); }
 void server_session::excuse_silence(base::instant now) { impl_->excuse_silence(now); }
 void server_session::on_timer(base::instant now) { impl_->on_timer(now); }
+void server_session::on_unsent(std::size_t bytes) { impl_->on_unsent(bytes); }
 void server_session::on_transport_closed(base::error why) { impl_->fail(std::move(why), false); }
 
 void server_session::accept_connect() { impl_->accept_connect(); }
@@ -297,10 +313,10 @@ std::optional<frame_received> server_session::poll_frame() {
 }
 base::send_chain server_session::poll_output() {
   base::send_chain out;
-  impl_->framing_->take_output(out);
+  impl_->take_output(out);
   return out;
 }
-void server_session::take_output(base::send_chain& into) { impl_->framing_->take_output(into); }
+void server_session::take_output(base::send_chain& into) { impl_->take_output(into); }
 group_sender* server_session::groups() const { return impl_->framing_->groups(); }
 
 bool server_session::wants_pull() const { return impl_->framing_->wants_pull(); }

@@ -142,6 +142,9 @@ class server_session {
   // The driver does not read: until now the peer's silence was not its own. Before each on_timer while that lasts, and when it is over.
   void excuse_silence(base::instant now);
   void on_timer(base::instant now);
+  // Of the output that was taken, so many bytes have not left. Too many replies among them, and the session ends. To be said after each
+  // hand-over to a transport: a driver that does not has no bound on what a peer leaves unread.
+  void on_unsent(std::size_t bytes);
   // The transport says that the peer is gone: emits what is still to end, then `closed`.
   void on_transport_closed(base::error why);
 

@@ -146,6 +146,8 @@ void rtmp_connection::turn() {
   handle_events();
   pump_recordings();
   flush();
+  if (transport_) session_.on_unsent(transport_->queued_bytes());
+  handle_events();
   arm_timer();
 }
 

@@ -64,6 +64,7 @@ void add_http(cases& to);          // http.cpp
 void add_tls(cases& to);           // tls.cpp
 void add_chunks(cases& to);        // chunks.cpp
 void add_control(cases& to);       // control.cpp: protocol control, user control, aggregates, unknown types
+void add_unread(cases& to);        // unread.cpp: answers that nobody reads
 void add_amf(cases& to);           // amf.cpp
 void add_commands(cases& to);      // commands.cpp
 void add_names(cases& to);         // names.cpp

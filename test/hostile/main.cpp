@@ -61,7 +61,7 @@ arguments parse(int count, char** words) {
 
 cases chosen(const arguments& from) {
   cases all, out;
-  for (const auto add : {add_handshakes, add_http, add_tls, add_chunks, add_control, add_amf, add_commands, add_names, add_media, add_enhanced, add_roqr,
+  for (const auto add : {add_handshakes, add_http, add_tls, add_chunks, add_control, add_unread, add_amf, add_commands, add_names, add_media, add_enhanced, add_roqr,
                          add_datagrams, add_quic_handshakes, add_quic_frames, add_cycles}) {
     add(all);
   }
