@@ -19,8 +19,10 @@ class configs_in_effect {
   // Byte for byte one of those in effect.
   [[nodiscard]] bool holds(base::bytes_view payload) const;
 
-  // A configuration was released.
-  void put(const base::slice& payload);
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }  // of those that are remembered
+
+  // A configuration was released. It is remembered if bytes() stays within `bytes_max` with it.
+  void put(const base::slice& payload, std::size_t bytes_max);
 
  private:
   struct config {
@@ -30,6 +32,7 @@ class configs_in_effect {
   };
   media::frame_kind kind_;
   std::vector<config> configs_;
+  std::size_t bytes_ = 0;
 };
 
 }  // namespace millrace::rtmp

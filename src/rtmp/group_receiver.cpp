@@ -180,6 +180,12 @@ void group_receiver::release(flow& f) {
   }
 }
 
+std::size_t group_receiver::config_bytes() const {
+  std::size_t sum = 0;
+  for (const auto& [id, f] : flows_) sum += f.configs.bytes();
+  return sum;
+}
+
 // The sender puts the configurations in effect at the head of a group (live profile, "Group streams"), which its publisher did not.
 void group_receiver::pass(group& g, message m) {
   auto& configs = g.of->configs;
@@ -189,7 +195,8 @@ void group_receiver::pass(group& g, message m) {
     ++counters_.configs_swallowed;
     return;
   } else {
-    configs.put(m.payload);
+    const auto others = config_bytes() - configs.bytes();
+    configs.put(m.payload, config_.config_bytes_max - std::min(others, config_.config_bytes_max));
   }
   released_.push_back(std::move(m));
 }

@@ -25,6 +25,7 @@ struct group_receiver_config {
   // nothing is skipped and a bound that is passed is an error.
   std::optional<std::chrono::milliseconds> hold;
   std::size_t bytes_max = 16u << 20;  // all that is held, half-read frames and group_receiver::message_cost included
+  std::size_t config_bytes_max = 64u << 10;  // configurations remembered, of all flows together; real ones have some hundred bytes each
   std::chrono::milliseconds age_max{4'000};
   // Group streams that are not over, those included of which nothing came yet. More than the transport allows at once, because one that
   // ended there may still wait here.
@@ -59,6 +60,8 @@ class group_receiver {
 
   // max(600 ms, 2 RTT + 200 ms), as the round trip changes; arm the timer afterwards. Without effect in the profile `reliable`.
   void set_hold(std::chrono::milliseconds hold);
+  // From the next receive or timer on.
+  void set_bytes_max(std::size_t bytes) { config_.bytes_max = bytes; }
 
   // An error of any of these is final and closes the connection: kind `limit` for a bound, otherwise FRAME_ENCODING_ERROR, also for a
   // stream that ends inside a frame.
@@ -119,6 +122,7 @@ class group_receiver {
   [[nodiscard]] std::int64_t stream_of(std::uint64_t index) const;
   [[nodiscard]] std::chrono::milliseconds patience() const;
   [[nodiscard]] std::optional<waiting> longest_waiting() const;
+  [[nodiscard]] std::size_t config_bytes() const;
   std::uint64_t first_unknown();
 
   group_receiver_config config_;

@@ -324,12 +324,18 @@ TEST(GroupReceiver, ConfigurationsGoWithTheTracksAndTheSequenceStart) {
                         {{0, media::codecs::avc, {1, 2, 3}, 0}, {1, media::codecs::avc, {1, 2, 4}, 0}}, {}, {}, 0};
   const auto both = media::encode(two);
   ASSERT_TRUE(configs.is_config(avc) && configs.is_config(both));
-  configs.put(both);
+  constexpr std::size_t enough = 1000;
+  configs.put(both, enough);
   EXPECT_TRUE(configs.holds(both));
-  configs.put(avc);
+  configs.put(avc, enough);
   EXPECT_FALSE(configs.holds(both)) << "not of track 0 any more";
-  configs.put(other);
+  configs.put(other, enough);
   EXPECT_TRUE(configs.holds(other) && !configs.holds(avc));
+  EXPECT_EQ(configs.bytes(), other.size());
+  configs.put(both, configs.bytes());
+  EXPECT_FALSE(configs.holds(both)) << "no room for it";
+  EXPECT_FALSE(configs.holds(other)) << "it is no longer in effect all the same";
+  EXPECT_EQ(configs.bytes(), 0u);
 }
 
 TEST(GroupReceiver, AgreesWithTheModel) {

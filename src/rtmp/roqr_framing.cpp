@@ -45,6 +45,14 @@ void roqr_framing::begin_receive(base::instant now, std::size_t count) {
   liveness_.on_received(now);
 }
 
+// Groups hold no more either, before their peer may publish.
+void roqr_framing::set_partial_limit(std::size_t bytes) {
+  partial_limit_ = bytes;
+  if (!receiving_) return;
+  receiving_->bytes_max = std::min(group_receiver_config{}.bytes_max, bytes);
+  if (receiver_) receiver_->set_bytes_max(receiving_->bytes_max);
+}
+
 std::size_t roqr_framing::partial_bytes() const {
   std::size_t sum = control_.partial_bytes();
   for (const auto& [id, reader] : streams_) sum += reader.partial_bytes();
@@ -101,6 +109,7 @@ void roqr_framing::decide_groups(const std::optional<group_choice>& how) {
       receiving.age_max = reliable_wait_max;
     }
     receiving.first_stream = how->first_stream;
+    set_partial_limit(partial_limit_);
   }
   for (auto& [stream, early] : std::exchange(undecided_, {})) {
     auto ok = receive_stream(last_now_, stream, early.bytes, early.fin);

@@ -30,7 +30,7 @@ class roqr_framing final : public framing {
   [[nodiscard]] std::size_t reply_bytes() const override { return reply_bytes_; }
   [[nodiscard]] wire_format media_format() const override { return sender_ ? wire_format::roqr_group : wire_format::roqr; }
 
-  void set_partial_limit(std::size_t bytes) override { partial_limit_ = bytes; }
+  void set_partial_limit(std::size_t bytes) override;
 
   void begin_receive(base::instant now, std::size_t count) override;
   base::result<void> receive_stream(base::instant now, std::int64_t stream, base::bytes_view bytes, bool fin) override;

@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include "rtmp/flows.hpp"
+#include "rtmp/group_receiver.hpp"
 #include "rtmp/roqr_frame.hpp"
 #include "rtmp/wire_image.hpp"
 #include "support/rtmp_peer.hpp"
@@ -89,6 +91,11 @@ struct scripted_roqr {
     settle();
   }
   void connect() { send(make_command(0, "connect", 1, amf0::object{{{"app", "live"}, {"tcUrl", "rtmp://host/live"}}})); }
+  void connect_with_groups() {
+    amf0::object o{{{"app", "live"}, {"tcUrl", "rtmp://host/live"}}};
+    append_extension(o.members, {.announced = true, .groups = true});
+    send(make_command(0, "connect", 1, o));
+  }
   void publish(std::uint32_t msid = 1) {
     send(make_command(0, "createStream", 2, amf0::null{}));
     send(make_command(msid, "publish", 3, amf0::null{}, {"a", "live"}));
@@ -325,6 +332,35 @@ TEST(RoqrSession, HalfMessagesAreBoundedBeforePublish) {
   peer.settle();
   ASSERT_TRUE(peer.server.is_closed());
   EXPECT_NE(events_of<closed>(peer.events).at(0).reason.text.find(std::to_string(limits.partial_bytes_unauthorised)), std::string::npos);
+}
+
+// Live profile: most of four messages of 4 MiB on group streams, in pieces as a network brings them.
+void send_half_groups(scripted_roqr& peer) {
+  const test::bytes piece(64u << 10, 0x27);
+  for (std::uint32_t msid = 1; msid <= 4; ++msid) {
+    const auto stream = static_cast<std::int64_t>(first_uni + 4 * (msid - 1));
+    const auto whole = encode_roqr(flow_of(msid, media::frame_kind::video), media_message(message_type::video, msid, 0, test::bytes(4u << 20, 0x27))).flatten();
+    peer.server.receive_stream(test::at(0ms), stream, base::bytes_view(whole).first(100), false);
+    for (int i = 0; i < 63; ++i) peer.server.receive_stream(test::at(0ms), stream, piece, false);
+  }
+  peer.settle();
+}
+
+TEST(RoqrSession, HalfGroupsAreBoundedBeforePublish) {
+  const base::rtmp_limits limits;
+  scripted_roqr peer;
+  peer.connect_with_groups();
+  send_half_groups(peer);
+  ASSERT_NE(peer.server.group_reception(), nullptr);
+  EXPECT_LE(peer.server.group_reception()->bytes_held(), limits.partial_bytes_unauthorised);
+  EXPECT_FALSE(peer.stops.empty()) << "what is too much is not wanted any more";
+
+  scripted_roqr publisher;
+  publisher.connect_with_groups();
+  publisher.publish();
+  send_half_groups(publisher);
+  EXPECT_EQ(publisher.server.group_reception()->counters().of(group_skip::bytes), 0u) << "a publisher may";
+  EXPECT_GT(publisher.server.group_reception()->bytes_held(), 4u * 63u * (64u << 10));
 }
 
 TEST(RoqrSession, AServerPingsAndAClientAnswers) {
