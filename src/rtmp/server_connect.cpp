@@ -125,7 +125,7 @@ void server_session::impl::accept_connect() {
   if (phase_ != phase::connect_pending) return;
   phase_ = phase::connected;
   request_pending_ = false;
-  mark_idle(false);
+  mark_unused();
   if (config_.framing == framing_kind::roqr && config_.groups && extension_.groups) {
     framing_->decide_groups(group_choice{extension_.reliable, 2});
   } else {

@@ -85,7 +85,8 @@ class server_session::impl {
   void hold(message&& m, bool media);
   void drain_held();
   [[nodiscard]] std::optional<base::instant> idle_deadline() const;
-  void mark_idle(bool failed);
+  void mark_unused();
+  void mark_refused() { refused_at_ = now_; }
   void end_has_left(std::size_t waited, base::instant now);
   [[nodiscard]] bool in_use() const;
   void notice(std::string_view kind, std::string text);
@@ -143,8 +144,8 @@ class server_session::impl {
   double tokens_;
   base::instant tokens_at_;
 
-  base::instant idle_since_;
-  bool idle_after_failure_ = false;
+  base::instant unused_since_;  // connected, or its last use ended; a refusal does not put it off
+  std::optional<base::instant> refused_at_;  // since then
 };
 
 }  // namespace millrace::rtmp

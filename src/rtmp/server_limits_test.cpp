@@ -98,6 +98,24 @@ TEST(server_limits, silence_while_the_driver_does_not_read_is_not_the_peers) {
   EXPECT_TRUE(c.server.is_closed()) << "from then on it counts again";
 }
 
+TEST(server_limits, refusals_put_nothing_off) {
+  scripted_client c;
+  c.connect();
+  for (int i = 0; i < 14; ++i) {
+    c.advance(2s);
+    c.call("publish", 0, {"a"}, 77);  // no such message stream
+  }
+  EXPECT_FALSE(c.server.is_closed());
+  c.advance(2s);
+  EXPECT_THAT(c.closed_by()->text, HasSubstr("neither publishing nor playing"));
+
+  scripted_client once;
+  once.connect();
+  once.call("play", 0, {"a"}, 77);
+  once.advance(3s);
+  EXPECT_THAT(once.closed_by()->text, HasSubstr("nothing was tried after a refusal"));
+}
+
 TEST(server_limits, command_rate) {
   scripted_client c;
   c.connect();

@@ -30,7 +30,7 @@ server_session::impl::impl(const server_config& config, base::instant now, rando
       now_(now),
       tokens_(config.limits->command_burst),
       tokens_at_(now),
-      idle_since_(now) {}
+      unused_since_(now) {}
 
 void server_session::impl::receive(base::instant now, base::bytes_view bytes) {
   if (phase_ == phase::closed) return;
@@ -136,14 +136,15 @@ bool server_session::impl::in_use() const {
 }
 
 // From now on the idle rule counts, unless something is still in use.
-void server_session::impl::mark_idle(bool failed) {
-  idle_since_ = now_;
-  idle_after_failure_ = failed;
+void server_session::impl::mark_unused() {
+  unused_since_ = now_;
+  refused_at_.reset();
 }
 
 std::optional<base::instant> server_session::impl::idle_deadline() const {
   if (phase_ != phase::connected || in_use() || framing_->waiting_behind_media() > 0) return std::nullopt;
-  return idle_since_ + (idle_after_failure_ ? config_.limits->failed_grace : config_.limits->idle_connection);
+  const auto unused = unused_since_ + config_.limits->idle_connection;
+  return refused_at_ ? std::min(unused, *refused_at_ + config_.limits->failed_grace) : unused;
 }
 
 void server_session::impl::on_groups_flushed(base::instant now) {
@@ -154,7 +155,9 @@ void server_session::impl::on_groups_flushed(base::instant now) {
 
 // `waited` messages stood behind media. The end of a play or publication is over when it is on its way, however much went ahead of it.
 void server_session::impl::end_has_left(std::size_t waited, base::instant now) {
-  if (waited > 0 && framing_->waiting_behind_media() == 0) idle_since_ = now;
+  if (waited == 0 || framing_->waiting_behind_media() > 0) return;
+  unused_since_ = now;
+  if (refused_at_) refused_at_ = now;
 }
 
 void server_session::impl::excuse_silence(base::instant now) {
@@ -190,8 +193,9 @@ void server_session::impl::on_timer(base::instant now) {
   // An encoder that hangs does not know that its name is gone, so it loses the connection too, unless others depend on it.
   if (silent && !in_use()) return fail({base::error_kind::timeout, "publisher silent for " + milliseconds(limits.publisher_silence)});
   if (const auto deadline = idle_deadline(); deadline && now >= *deadline) {
-    fail({base::error_kind::timeout, idle_after_failure_ ? "nothing was tried after a refusal"
-                                                         : "neither publishing nor playing for " + milliseconds(limits.idle_connection)});
+    const bool long_enough = now >= unused_since_ + limits.idle_connection;
+    fail({base::error_kind::timeout, long_enough ? "neither publishing nor playing for " + milliseconds(limits.idle_connection)
+                                                 : "nothing was tried after a refusal"});
   }
 }
 

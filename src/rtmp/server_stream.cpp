@@ -20,7 +20,7 @@ void server_session::impl::on_publish(const command& c) {
   auto* s = find(c.msid);
   if (!s) {
     write_status(c.msid, "error", "NetStream.Publish.Failed", "no such message stream: createStream first");
-    return mark_idle(true);
+    return mark_refused();
   }
   if (s->used == use::publishing) {  // the publication that is there goes on
     return write_status(c.msid, "error", "NetStream.Publish.BadName", "this message stream publishes already");
@@ -36,7 +36,7 @@ void server_session::impl::on_publish(const command& c) {
   if (!bad) bad = bad_query(r.query, config_.limits->query_bytes);
   if (bad) {
     write_status(c.msid, "error", "NetStream.Publish.BadName", *bad);
-    return mark_idle(true);
+    return mark_refused();
   }
   s->used = use::publish_pending;
   s->name = r.name;
@@ -71,7 +71,7 @@ void server_session::impl::reject(std::uint32_t msid, use pending, const status&
   request_pending_ = false;
   s->used = use::idle;
   framing_->write(make_on_status(msid, why));
-  mark_idle(true);
+  mark_refused();
   drain_held();
 }
 
@@ -101,10 +101,10 @@ void server_session::impl::end_use(std::uint32_t msid, message_stream& s) {
   if (s.used == use::publishing) {
     events_.push_back(publish_ended{msid});
     write_status(msid, "status", "NetStream.Unpublish.Success", s.name + " is no longer published");
-    mark_idle(false);
+    mark_unused();
   } else if (s.used == use::playing) {
     events_.push_back(play_ended{msid});
-    mark_idle(false);
+    mark_unused();
   }
   s.used = use::idle;
   s.frames = {};
@@ -179,7 +179,7 @@ void server_session::impl::request_play(const command& c, const std::string& ful
   if (!s || s->used == use::publishing) {
     write_status(c.msid, "error", "NetStream.Play.Failed",
                  s ? "this message stream publishes" : "no such message stream: createStream first");
-    return mark_idle(true);
+    return mark_refused();
   }
   end_use(c.msid, *s);  // a second play on one message stream switches
   play_requested r;
@@ -191,7 +191,7 @@ void server_session::impl::request_play(const command& c, const std::string& ful
   if (!bad) bad = bad_query(r.query, config_.limits->query_bytes);
   if (bad) {
     write_status(c.msid, "error", "NetStream.Play.Failed", *bad);
-    return mark_idle(true);
+    return mark_refused();
   }
   s->used = use::play_pending;
   s->name = r.name;
@@ -239,7 +239,8 @@ void server_session::impl::end_by_server(std::uint32_t msid, use active, const s
   s->used = use::idle;
   if (active == use::playing) framing_->write_behind_media(msid, make_user_control(user_event::stream_eof, msid));
   framing_->write_behind_media(msid, make_on_status(msid, why));
-  mark_idle(active == use::publishing);
+  mark_unused();
+  if (active == use::publishing) mark_refused();
 }
 
 void server_session::impl::on_pause(const command& c) {
