@@ -28,7 +28,7 @@ base::result<void> bridge::start() {
   listening.tls = false;
   listening.quic = false;
   listening.receive_buffer = receive_buffer;
-  auto opened = net::listen(io_, std::move(listening), [this](net::transport_ptr transport) { accept(std::move(transport)); });
+  auto opened = net::listen(io_, std::move(listening), [this](net::transport_ptr transport, base::instant) { accept(std::move(transport)); });
   if (!opened) return std::move(opened).error();
   listener_ = std::move(*opened);
   return {};

@@ -1,5 +1,6 @@
 #include "http/connection.hpp"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <ctime>
 
@@ -29,16 +30,15 @@ void reply::send(response r) {
   if (const auto one = to_.lock()) one->answer(std::move(r));
 }
 
-connection::connection(connection_context& shared, net::transport_ptr transport, std::uint64_t id, std::function<void()> on_done)
-    : shared_(shared), transport_(std::move(transport)), id_(id), on_done_(std::move(on_done)), remote_(transport_->facts().remote), timer_(shared.io) {}
+connection::connection(connection_context& shared, net::transport_ptr transport, base::instant came, std::uint64_t id, std::function<void()> on_done)
+    : shared_(shared), transport_(std::move(transport)), id_(id), on_done_(std::move(on_done)), remote_(transport_->facts().remote), timer_(shared.io), due_(came + shared.limits.request) {}
 
 connection::~connection() {
   if (transport_) transport_->abort();
 }
 
 void connection::start() {
-  due_ = now() + shared_.limits.request;
-  arm(shared_.limits.request);
+  arm_due();
   transport_->start(*this);
 }
 
@@ -91,8 +91,9 @@ void connection::next() {
   if (!one) {
     if (!request_begun_ && reader_.waiting_bytes() > 0) {
       request_begun_ = true;
+      if (requests_ == 0) return;  // its time runs since the peer came
       due_ = now() + shared_.limits.request;
-      arm(shared_.limits.request);
+      arm_due();
     }
     return;
   }
@@ -202,11 +203,16 @@ void connection::arm(std::chrono::milliseconds after) {
   });
 }
 
+void connection::arm_due() {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(due_ - now());
+  arm(std::max(left, std::chrono::milliseconds::zero()));
+}
+
 void connection::on_timer() {
   if (!transport_) return;
   const auto at = now();
   if (phase_ == phase::reading) {
-    if (at < due_) return arm(std::chrono::duration_cast<std::chrono::milliseconds>(due_ - at) + std::chrono::milliseconds(1));
+    if (at < due_) return arm_due();
     if (!request_begun_) return finish("no request came");
     keep_alive_ = false;
     phase_ = phase::answering;

@@ -41,7 +41,7 @@ class reply {
 using reply_ptr = std::shared_ptr<reply>;
 
 struct connection_limits {
-  std::chrono::milliseconds request{10'000};  // for a whole request from its first byte (or from accept): dribbling does not extend it
+  std::chrono::milliseconds request{10'000};  // for a whole request from its first byte, for the first one from accept: dribbling does not extend it
   std::chrono::milliseconds idle{60'000};     // between requests
   std::chrono::milliseconds progress{10'000};  // a peer that takes no byte of a body for this long is gone
   std::uint32_t requests_max = 10'000;         // then the connection is closed in order
@@ -55,10 +55,10 @@ struct connection_context {
   base::send_chain scratch = {};  // of one connection at a time
 };
 
-// Life: made with an accepted transport, start(), … until `on_done` is called (posted, once); the owner then drops it. One thread.
+// Life: made with a transport that was accepted at `came`, start(), … until `on_done` is called (posted, once); the owner then drops it. One thread.
 class connection final : public net::transport_handler, public std::enable_shared_from_this<connection> {
  public:
-  connection(connection_context& shared, net::transport_ptr transport, std::uint64_t id, std::function<void()> on_done);
+  connection(connection_context& shared, net::transport_ptr transport, base::instant came, std::uint64_t id, std::function<void()> on_done);
   ~connection() override;
   void start();
   // Ends after what is being sent, at once if that has no end of its own.
@@ -83,6 +83,7 @@ class connection final : public net::transport_handler, public std::enable_share
   void end_of_body();
   void finish(const std::string& why, bool abort = false);
   void arm(std::chrono::milliseconds after);
+  void arm_due();
   void on_timer();
   void watch_progress(base::instant at);
 
@@ -94,7 +95,7 @@ class connection final : public net::transport_handler, public std::enable_share
   const std::string remote_;
   request_reader reader_;
   boost::asio::steady_timer timer_;
-  base::instant due_ = base::instant::max();  // of a request, or of silence
+  base::instant due_;  // of a request, or of silence
   phase phase_ = phase::reading;
   bool request_begun_ = false;
   bool keep_alive_ = false, head_ = false, stopping_ = false, pumping_ = false, paused_ = false;

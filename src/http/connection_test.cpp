@@ -65,7 +65,7 @@ class http_connection : public ::testing::Test {
       asked.push_back(r.path);
       if (answer) answer(std::move(r), std::move(to)); else waiting.push_back(std::move(to));
     };
-    one = std::make_shared<connection>(context, pipe, 1, [this] { done = true; });
+    one = std::make_shared<connection>(context, pipe, std::chrono::steady_clock::now(), 1, [this] { done = true; });
     one->start();
   }
   void run() {

@@ -87,7 +87,7 @@ class dialing_quic : public ::testing::Test {
     how.certificate = test::shared_identity();
     how.quic_options.secrets.stateless_reset.assign(32, 1);
     how.quic_options.secrets.token.assign(32, 2);
-    auto made = listen(io, how, [this](transport_ptr t) { accepted.push_back(std::move(t)); });
+    auto made = listen(io, how, [this](transport_ptr t, base::instant) { accepted.push_back(std::move(t)); });
     if (!made) throw std::runtime_error(made.error().text);
     return *std::move(made);
   }

@@ -41,7 +41,7 @@ class dialing : public ::testing::Test {
     how.address = {address, 0};
     how.quic = false;
     how.certificate = test::shared_identity();
-    listener_ = listen(io, how, [this](transport_ptr t) { accepted.push_back(std::move(t)); }).value();
+    listener_ = listen(io, how, [this](transport_ptr t, base::instant) { accepted.push_back(std::move(t)); }).value();
     target.port = listener_->port();
   }
   // UDP on the server's port that takes every packet and answers none.

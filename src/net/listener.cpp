@@ -173,6 +173,11 @@ class core : public std::enable_shared_from_this<core> {
     wait();
   }
 
+  void set_handshake_deadline(std::chrono::milliseconds limit) {
+    options_.handshake_deadline = limit;
+    if (quic_) quic_->set_handshake_timeout(limit);
+  }
+
   void shut_down() {
     stop();
     on_accept_ = nullptr;
@@ -188,7 +193,7 @@ class core : public std::enable_shared_from_this<core> {
   }
 
   // `address` is what the QUIC side says is remote: its own facts.
-  void accepted_quic(transport_ptr made) {
+  void accepted_quic(transport_ptr made, base::instant came) {
     if (!on_accept_) return made->abort();
     const auto remote = made->facts().remote;
     const auto verdict = table_->look(address_of(remote), now());
@@ -198,7 +203,7 @@ class core : public std::enable_shared_from_this<core> {
       return made->close(close_code::general_error, "too many connections from this address");
     }
     ++counters_.accepted_quic;
-    on_accept_(holding(std::move(made), std::make_shared<quic_hold>(io_, std::move(ticket), quic_)));
+    on_accept_(holding(std::move(made), std::make_shared<quic_hold>(io_, std::move(ticket), quic_)), came);
   }
 
  private:
@@ -277,15 +282,15 @@ class core : public std::enable_shared_from_this<core> {
     if (!ticket) return refused_by_table("tcp " + endpoint_text(remote.address(), remote.port()), verdict);
     auto one = std::make_shared<incoming>(
         std::move(socket), incoming_options{options_.tcp, tls_, options_.handshake_deadline},
-        [self = shared_from_this(), held = std::move(ticket)](incoming& from, incoming_outcome outcome, transport_ptr made) {
+        [self = shared_from_this(), held = std::move(ticket), came = now()](incoming& from, incoming_outcome outcome, transport_ptr made) {
           self->handshaking_.erase(from.shared_from_this());
-          self->came_in(outcome, std::move(made), held);
+          self->came_in(outcome, std::move(made), held, came);
         });
     handshaking_.insert(one);
     one->start();
   }
 
-  void came_in(incoming_outcome outcome, transport_ptr made, std::shared_ptr<void> ticket) {
+  void came_in(incoming_outcome outcome, transport_ptr made, std::shared_ptr<void> ticket, base::instant came) {
     switch (outcome) {
       case incoming_outcome::gone: return;
       case incoming_outcome::refused_first_byte: ++counters_.refused_first_byte; return;
@@ -293,11 +298,11 @@ class core : public std::enable_shared_from_this<core> {
       case incoming_outcome::ready: break;
     }
     ++(made->kind() == transport_kind::tls ? counters_.accepted_tls : counters_.accepted_tcp);
-    if (on_accept_) on_accept_(holding(std::move(made), std::move(ticket)));
+    if (on_accept_) on_accept_(holding(std::move(made), std::move(ticket)), came);
   }
 
   asio::io_context& io_;
-  const listener_options options_;
+  listener_options options_;
   accept_handler on_accept_;
   asio::steady_timer retry_;
   std::optional<tcp::acceptor> acceptor_;
@@ -325,6 +330,7 @@ class listener_on_core final : public listener {
   void join_sibling(int channel, std::uint16_t tag) override { core_->join_sibling(channel, tag); }
   void leave_to_sibling() override { core_->leave_to_sibling(); }
   void take_back() override { core_->take_back(); }
+  void set_handshake_deadline(std::chrono::milliseconds limit) override { core_->set_handshake_deadline(limit); }
   base::result<void> use(const std::shared_ptr<const identity>& certificate) override { return core_->use(certificate); }
 
  private:
@@ -355,11 +361,12 @@ base::result<opened> open_both(asio::io_context& io, const asio::ip::address& ad
     }
     auto quic_options = options.quic_options;
     quic_options.group = options.quic_group;
+    quic_options.handshake_timeout = options.handshake_deadline;
     auto server = quic_listen(
         io, {address, both.port}, options.certificate, std::move(quic_options),
-        [weak = std::weak_ptr(made)](transport_ptr accepted) {
+        [weak = std::weak_ptr(made)](transport_ptr accepted, base::instant came) {
           if (const auto alive = weak.lock()) {
-            alive->accepted_quic(std::move(accepted));
+            alive->accepted_quic(std::move(accepted), came);
           } else {
             accepted->abort();
           }

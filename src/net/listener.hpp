@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "net/accept_handler.hpp"
 #include "net/address_table.hpp"
 #include "net/identity.hpp"
 #include "net/port_group.hpp"
@@ -32,7 +33,7 @@ struct listener_options {
   bool quic = true;
   std::shared_ptr<const identity> certificate;  // needed for tls and quic
   quic_server_options quic_options;
-  std::chrono::milliseconds handshake_deadline{10'000};  // first byte and TLS handshake
+  std::chrono::milliseconds handshake_deadline{10'000};  // first byte and TLS handshake; QUIC: up to the client's stream
   std::size_t handshaking_max = 1000;
   std::size_t reserved_descriptors = 32;  // of the process, at most a part of all: new connections are refused before these are taken
   std::size_t receive_buffer = 0;  // bytes that the kernel takes from a TCP peer before it is read; 0: as it sees fit
@@ -55,9 +56,6 @@ struct listener_counters {
   listener_counters& operator+=(const listener_counters& other);
 };
 
-// Hands over transports whose handshake is complete, not yet started. Called on the io_context's thread.
-using accept_handler = std::function<void(transport_ptr)>;
-
 class listener {
  public:
   virtual ~listener() = default;  // closes the sockets; accepted transports live on (QUIC ones keep the UDP socket)
@@ -73,6 +71,8 @@ class listener {
   virtual void leave_to_sibling() = 0;
   // That has ended: this one accepts and reads again, first of all who has come meanwhile.
   virtual void take_back() = 0;
+  // As listener_options::handshake_deadline, of who comes from now on.
+  virtual void set_handshake_deadline(std::chrono::milliseconds limit) = 0;
   // Who comes from now on is shown this certificate; what is connected goes on. Errors (kind local) leave the one before in place.
   virtual base::result<void> use(const std::shared_ptr<const identity>& certificate) = 0;
 };

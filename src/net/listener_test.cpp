@@ -37,12 +37,15 @@ class listening : public ::testing::Test {
     options.certificate = test::shared_identity();
   }
   void start() {
-    auto made = listen(io, options, [this](transport_ptr t) { accepted.push_back(std::move(t)); });
+    auto made = listen(io, options, [this](transport_ptr t, base::instant came) {
+      accepted.push_back(std::move(t));
+      came_at = came;
+    });
     ASSERT_TRUE(made) << made.error().text;
     listener_ = *std::move(made);
   }
   base::error failure() {
-    auto made = listen(io, options, [](transport_ptr) {});
+    auto made = listen(io, options, [](transport_ptr, base::instant) {});
     EXPECT_FALSE(made.has_value());
     return made ? base::error{} : made.error();
   }
@@ -74,6 +77,7 @@ class listening : public ::testing::Test {
   listener_options options;
   std::unique_ptr<listener> listener_;
   std::vector<transport_ptr> accepted;
+  base::instant came_at{};  // the last of them
 };
 
 TEST_F(listening, FirstByteOfRtmpIsHandedOverUntouched) {
@@ -129,6 +133,25 @@ TEST_F(listening, H9_SilentConnectionIsDroppedAtTheDeadline) {
   auto socket = connect();
   EXPECT_TRUE(ended(socket));
   EXPECT_EQ(listener_->counters().refused_first_byte, 1u);
+}
+
+TEST_F(listening, TheDeadlineChangesForWhoComesFromThenOn) {
+  start();
+  listener_->set_handshake_deadline(100ms);
+  auto socket = connect();
+  EXPECT_TRUE(ended(socket));
+}
+
+// The time counts from accept, whenever the first byte comes.
+TEST_F(listening, SaysWhenThePeerCame) {
+  start();
+  auto socket = connect();
+  io.restart();
+  io.poll();  // accepts it: the kernel has it since connect returned
+  const auto before_first_byte = std::chrono::steady_clock::now();
+  EXPECT_EQ(::send(socket.native_handle(), "\x03", 1, MSG_NOSIGNAL), 1);
+  ASSERT_TRUE(run_until(io, [&] { return accepted.size() == 1; }));
+  EXPECT_LE(came_at, before_first_byte);
 }
 
 TEST_F(listening, H9_DribblingDoesNotExtendTheDeadline) {

@@ -125,7 +125,7 @@ TEST(quic_close, dropping_a_started_transport_without_close_ends_it) {
 
 TEST(quic_close, an_accepted_transport_that_nobody_keeps_is_closed) {
   quic_world world;
-  auto dropping = quic_listen(world.io, loopback(0), test::shared_identity(), {}, [](transport_ptr) {}, {}).value();
+  auto dropping = quic_listen(world.io, loopback(0), test::shared_identity(), {}, [](transport_ptr, base::instant) {}, {}).value();
   auto* const client = world.connect(world.options(dropping->port()));
   ASSERT_NE(client, nullptr);
   client->transport->send(chain_of("hello?"));

@@ -293,7 +293,7 @@ TEST(quic_addresses, a_wildcard_socket_answers_from_the_address_that_was_asked) 
 TEST(quic_addresses, a_port_in_use_is_a_local_error) {
   quic_world world;
   world.listen();
-  const auto second = quic_listen(world.io, loopback(world.server->port()), test::shared_identity(), {}, [](transport_ptr) {}, {});
+  const auto second = quic_listen(world.io, loopback(world.server->port()), test::shared_identity(), {}, [](transport_ptr, base::instant) {}, {});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().kind, error_kind::local);
   EXPECT_THAT(second.error().text, HasSubstr(std::to_string(world.server->port())));

@@ -54,7 +54,7 @@ struct kept_datagram {
 class server_endpoint final : public quic_endpoint {
  public:
   server_endpoint(boost::asio::io_context& io, std::shared_ptr<const quic_credentials> credentials, quic_server_options options,
-                  std::function<void(transport_ptr)> on_accept, std::function<bool(const boost::asio::ip::udp::endpoint&)> admit)
+                  accept_handler on_accept, std::function<bool(const boost::asio::ip::udp::endpoint&)> admit)
       : quic_endpoint(io),
         credentials_(std::move(credentials)),
         options_(std::move(options)),
@@ -79,6 +79,7 @@ class server_endpoint final : public quic_endpoint {
     return out;
   }
   void stop() { stopped_ = true; }
+  void set_handshake_timeout(std::chrono::milliseconds limit) { options_.handshake_timeout = limit; }
   [[nodiscard]] int socket() const { return present_socket() == nullptr ? -1 : present_socket()->descriptor(); }
   void join_sibling(int channel, process_tag tag) {
     sibling_ = std::make_shared<quic_sibling>(io(), channel, tag);
@@ -167,7 +168,7 @@ class server_endpoint final : public quic_endpoint {
 
   std::shared_ptr<const quic_credentials> credentials_;
   quic_server_options options_;
-  std::function<void(transport_ptr)> on_accept_;
+  accept_handler on_accept_;
   std::function<bool(const boost::asio::ip::udp::endpoint&)> admit_;
   std::unordered_map<quic_connection*, std::shared_ptr<quic_connection>> connections_;
   connection_id_table ids_;
@@ -270,12 +271,12 @@ void server_endpoint::accept(const udp_datagram& datagram) {
   const auto connection = *made;
   connections_.emplace(connection.get(), connection);
   ++half_open_;
-  auto pipe = std::make_shared<quic_stream_transport>(connection, io(), [weak = weak_from_this()](base::result<transport_ptr> opened) {
+  auto pipe = std::make_shared<quic_stream_transport>(connection, io(), [weak = weak_from_this(), came = instant_of(quic_now())](base::result<transport_ptr> opened) {
     // A handshake that failed is the connection's own affair: it has told the peer.
     const auto self = std::static_pointer_cast<server_endpoint>(weak.lock());
     if (!self || !opened || !self->on_accept_) return;
     const auto accepted = self->on_accept_;  // a copy: it may destroy the server
-    accepted(std::move(*opened));
+    accepted(std::move(*opened), came);
   });
   connection->set_application(pipe);
   pipe->expect_stream_until(quic_now() + static_cast<quic_time>(std::chrono::nanoseconds(options_.handshake_timeout).count()));
@@ -373,6 +374,7 @@ class server final : public quic_server {
   [[nodiscard]] std::uint16_t port() const override { return endpoint_->port(); }
   [[nodiscard]] quic_server_counters counters() const override { return endpoint_->counters(); }
   void stop() override { endpoint_->stop(); }
+  void set_handshake_timeout(std::chrono::milliseconds limit) override { endpoint_->set_handshake_timeout(limit); }
   [[nodiscard]] int socket() const override { return endpoint_->socket(); }
   void join_sibling(int channel, std::uint16_t tag) override { endpoint_->join_sibling(channel, tag); }
   void leave_reading_to_sibling() override { endpoint_->leave_reading_to_sibling(); }
@@ -392,7 +394,7 @@ class server final : public quic_server {
 
 base::result<std::unique_ptr<quic_server>> quic_listen(boost::asio::io_context& io, boost::asio::ip::udp::endpoint local,
                                                        std::shared_ptr<const identity> certificate, quic_server_options options,
-                                                       std::function<void(transport_ptr)> on_accept,
+                                                       accept_handler on_accept,
                                                        std::function<bool(const boost::asio::ip::udp::endpoint&)> admit, int inherited) {
   if (!certificate) return base::error{base::error_kind::local, "QUIC needs a certificate"};
   auto credentials = quic_credentials::for_server(*certificate);

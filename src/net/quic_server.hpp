@@ -2,10 +2,12 @@
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 
 #include "base/result.hpp"
+#include "net/accept_handler.hpp"
 #include "net/identity.hpp"
 #include "net/quic_options.hpp"
 #include "net/transport.hpp"
@@ -26,16 +28,19 @@ class quic_server {
   virtual void leave_reading_to_sibling() = 0;
   // That has ended: this one reads again.
   virtual void take_reading_back() = 0;
+  // From the first Initial to the client's stream, of connections that begin from now on.
+  virtual void set_handshake_timeout(std::chrono::milliseconds limit) = 0;
   // Of handshakes that begin from now on. Errors (kind local) leave the one before in place.
   virtual base::result<void> use(const identity& certificate) = 0;
 };
 
-// Hands over a transport when the client's bidirectional stream 0 has opened (handshake complete); it is not started.
+// Hands over a transport when the client's bidirectional stream 0 has opened (handshake complete), and when its first Initial came; it is not
+// started.
 // `inherited`: a socket of another process that is to be used instead of a new one; -1: none. Owned in any case.
 // `admit(remote)` is asked before any state is made for a new connection; false refuses it. May be empty.
 base::result<std::unique_ptr<quic_server>> quic_listen(boost::asio::io_context& io, boost::asio::ip::udp::endpoint local,
                                                        std::shared_ptr<const identity> certificate, quic_server_options options,
-                                                       std::function<void(transport_ptr)> on_accept,
+                                                       accept_handler on_accept,
                                                        std::function<bool(const boost::asio::ip::udp::endpoint&)> admit, int inherited = -1);
 
 }  // namespace millrace::net

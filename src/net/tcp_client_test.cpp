@@ -34,7 +34,7 @@ class tcp_client : public ::testing::Test {
     options.address = {"127.0.0.1", 0};
     options.quic = false;
     options.certificate = test::shared_identity();
-    listener_ = listen(io, options, [this](transport_ptr t) { accepted.push_back(std::move(t)); }).value();
+    listener_ = listen(io, options, [this](transport_ptr t, base::instant) { accepted.push_back(std::move(t)); }).value();
     connect.remote = {asio::ip::address_v4::loopback(), listener_->port()};
     connect.tls = true;
     connect.server_name = "localhost";

@@ -55,7 +55,7 @@ class tcp_pair : public ::testing::TestWithParam<bool> {
     options.address = {"127.0.0.1", 0};
     options.quic = false;
     options.certificate = test::shared_identity();
-    auto made = listen(io, options, [this](transport_ptr t) { server = std::move(t); });
+    auto made = listen(io, options, [this](transport_ptr t, base::instant) { server = std::move(t); });
     ASSERT_TRUE(made) << made.error().text;
     listener_ = *std::move(made);
     tcp_connect_options connect;

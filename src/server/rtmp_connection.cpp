@@ -40,12 +40,12 @@ hub::entry::format image_format(rtmp::wire_format format) {
 
 }  // namespace
 
-rtmp_connection::rtmp_connection(shard_context& shard, net::transport_ptr transport, std::uint64_t id, std::function<void()> on_done)
+rtmp_connection::rtmp_connection(shard_context& shard, net::transport_ptr transport, base::instant came, std::uint64_t id, std::function<void()> on_done)
     : shard_(shard),
       transport_(std::move(transport)),
       id_(id),
       on_done_(std::move(on_done)),
-      session_(session_config(shard, *transport_), now(), shard.random()),
+      session_(session_config(shard, *transport_), came, shard.random()),
       timer_(shard.io) {
   remote_ = transport_->facts().remote;
   remote_address_ = net::address_of(remote_);

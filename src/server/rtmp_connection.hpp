@@ -50,12 +50,12 @@ struct shard_context {
 
 class rtmp_connection_player;  // rtmp_connection_player.hpp
 
-// Life: made with an accepted transport, start(), … until `on_done` is called (posted, once); the owner then drops it. One thread.
+// Life: made with a transport that was accepted at `came`, start(), … until `on_done` is called (posted, once); the owner then drops it. One thread.
 // Bytes come in through transport_handler, frames go out by pulling from cursors as far as the transport's send budget
 // reaches, so that whatever is not handed over can still be dropped as whole messages.
 class rtmp_connection final : public net::transport_handler, public std::enable_shared_from_this<rtmp_connection> {
  public:
-  rtmp_connection(shard_context& shard, net::transport_ptr transport, std::uint64_t id, std::function<void()> on_done);
+  rtmp_connection(shard_context& shard, net::transport_ptr transport, base::instant came, std::uint64_t id, std::function<void()> on_done);
   ~rtmp_connection() override;
 
   void start();

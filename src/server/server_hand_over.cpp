@@ -55,7 +55,7 @@ base::result<void> server::open_door(const std::string& secret) {
   net::listener_options options;
   options.address = {"127.0.0.1", 0};
   options.tls = options.quic = false;
-  auto opened = net::listen(io_, std::move(options), [this](net::transport_ptr t) { shards_.front()->take(std::move(t)); });
+  auto opened = net::listen(io_, std::move(options), [this](net::transport_ptr t, base::instant came) { shards_.front()->take(std::move(t), came); });
   if (!opened) return std::move(opened).error();
   door_ = std::move(*opened);
   door_secret_ = secret;

@@ -80,7 +80,7 @@ void shard::record(record::service& by, boost::asio::thread_pool* readers) {
 }
 
 base::result<void> shard::listen(net::listener_options options) {
-  auto opened = net::listen(io_, std::move(options), [this](net::transport_ptr t) { accept(std::move(t)); });
+  auto opened = net::listen(io_, std::move(options), [this](net::transport_ptr t, base::instant came) { accept(std::move(t), came); });
   if (!opened) return std::move(opened).error();
   listeners_.push_back(std::move(*opened));
   return {};
@@ -99,6 +99,8 @@ void shard::reload(const config& next, const std::shared_ptr<const net::identity
   settings_.web.admin_allow = next.web.admin_allow;
   settings_.web.admin_hosts = next.web.admin_hosts;
   context_.limits = settings_.rtmp;
+  web_.reload();
+  for (const auto& one : listeners_) one->set_handshake_deadline(settings_.rtmp.connect_deadline);
   if (!certificate) return;
   const auto show = [&](const std::vector<std::unique_ptr<net::listener>>& all) {
     for (const auto& one : all) {
@@ -109,10 +111,10 @@ void shard::reload(const config& next, const std::shared_ptr<const net::identity
   show(web_.listeners());
 }
 
-void shard::accept(net::transport_ptr transport) {
+void shard::accept(net::transport_ptr transport, base::instant came) {
   const auto id = context_.next_id();
   // Posted by the connection, so it may run after this shard is gone.
-  auto connection = std::make_shared<rtmp_connection>(context_, std::move(transport), id, [weak = std::weak_ptr(alive_), id] {
+  auto connection = std::make_shared<rtmp_connection>(context_, std::move(transport), came, id, [weak = std::weak_ptr(alive_), id] {
     const auto self = weak.lock();
     if (!self) return;
     (*self)->forget(id);

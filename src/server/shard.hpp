@@ -93,7 +93,7 @@ class shard {
   // That has ended: all is as it was before, and what is published here is recorded again if the recordings are ours.
   void take_back();
   // A connection that came by another way than a listener.
-  void take(net::transport_ptr transport) { accept(std::move(transport)); }
+  void take(net::transport_ptr transport, base::instant came) { accept(std::move(transport), came); }
   // Who shows this may play as another process of ours.
   void open_door(std::string secret) { context_.door_secret = std::move(secret); }
 
@@ -107,7 +107,7 @@ class shard {
   void close();
 
  private:
-  void accept(net::transport_ptr transport);
+  void accept(net::transport_ptr transport, base::instant came);
   void forget(std::uint64_t id);
   void finish_if_empty();
   void sample(base::instant at);

@@ -48,17 +48,23 @@ struct web_front::player {
 
 web_front::web_front(shard_context& shard, server_context& server)
     : shard_(shard), server_(server), api_(shard.io, shard.settings.web, shard.settings.access, server.control, server.reasons), context_{shard.io, {}, {}} {
-  context_.limits.progress = shard.settings.viewers.progress;
+  reload();
   context_.handle = [this](http::request&& r, http::reply_ptr to) { handle(std::move(r), std::move(to)); };
 }
 
 web_front::~web_front() { close(); }
 
 base::result<void> web_front::listen(net::listener_options options) {
-  auto opened = net::listen(shard_.io, std::move(options), [this](net::transport_ptr t) { accept(std::move(t)); });
+  auto opened = net::listen(shard_.io, std::move(options), [this](net::transport_ptr t, base::instant came) { accept(std::move(t), came); });
   if (!opened) return std::move(opened).error();
   listeners_.push_back(std::move(*opened));
   return {};
+}
+
+void web_front::reload() {
+  context_.limits.request = shard_.settings.rtmp.connect_deadline;
+  context_.limits.progress = shard_.settings.viewers.progress;
+  for (const auto& one : listeners_) one->set_handshake_deadline(shard_.settings.rtmp.connect_deadline);
 }
 
 void web_front::stop() {
@@ -101,9 +107,9 @@ net::traffic web_front::traffic() const {
   return sum;
 }
 
-void web_front::accept(net::transport_ptr transport) {
+void web_front::accept(net::transport_ptr transport, base::instant came) {
   const auto id = shard_.next_id();
-  auto connection = std::make_shared<http::connection>(context_, std::move(transport), id, [weak = std::weak_ptr(alive_), id] {
+  auto connection = std::make_shared<http::connection>(context_, std::move(transport), came, id, [weak = std::weak_ptr(alive_), id] {
     const auto self = weak.lock();
     if (!self) return;
     auto& own = **self;

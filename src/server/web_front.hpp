@@ -32,6 +32,8 @@ class web_front {
   [[nodiscard]] const std::vector<std::unique_ptr<net::listener>>& listeners() const { return listeners_; }
   // Accepts nobody any more.
   void stop();
+  // The shard's settings have changed: for requests and connections that begin from now on.
+  void reload();
   // As listener; who is here is told to come back over another connection, with its next answer.
   void leave_to_sibling();
   void take_back();
@@ -57,7 +59,7 @@ class web_front {
 
  private:
   struct player;
-  void accept(net::transport_ptr transport);
+  void accept(net::transport_ptr transport, base::instant came);
   void handle(http::request&& r, http::reply_ptr to);
   void play_flv(const http::request& r, const std::string& name, const std::shared_ptr<hook_visit>& visit, const http::reply_ptr& to);
   void get_hls(const http::request& r, const std::string& name, const std::string& rest, const http::reply_ptr& to);

@@ -31,7 +31,7 @@ class client_script final : private client::link_handler {
     how.certificate = shared_identity();
     how.quic_options.secrets.stateless_reset.assign(32, 1);
     how.quic_options.secrets.token.assign(32, 2);
-    auto made = net::listen(io, how, [this](net::transport_ptr t) {
+    auto made = net::listen(io, how, [this](net::transport_ptr t, base::instant) {
       accepted_.push_back(std::move(t));
       changed_.cancel();
     });

@@ -46,7 +46,7 @@ class quic_world {
   void listen(udp_endpoint local = loopback(0)) {
     auto made = net::quic_listen(
         io, local, shared_identity(), server_options,
-        [this](net::transport_ptr transport) {
+        [this](net::transport_ptr transport, base::instant) {
           auto end = std::make_unique<quic_end>();
           end->transport = std::move(transport);
           if (on_accept) on_accept(*end);
