@@ -46,7 +46,8 @@ void connection::shut_down() {
   stopping_ = true;
   keep_alive_ = false;
   const bool endless = (phase_ == phase::sending && !left_) || phase_ == phase::switched;
-  if (phase_ == phase::reading || endless) finish("the server is shutting down");
+  if (endless) return finish("the server is shutting down");
+  if (phase_ == phase::reading && transport_) close_when_taken("the server is shutting down");
 }
 
 void connection::on_receive(base::bytes_view bytes) {
@@ -54,7 +55,7 @@ void connection::on_receive(base::bytes_view bytes) {
     if (source_ && !source_->receive(bytes)) finish("closed by the peer");
     return;
   }
-  if (phase_ == phase::sending && !left_) return;  // nothing follows a body without an end
+  if ((phase_ == phase::sending && !left_) || phase_ == phase::closing) return;  // nothing follows a body without an end, nor the last answer
   reader_.receive(bytes);
   if (phase_ != phase::reading && reader_.waiting_bytes() > read_ahead_max && !paused_) {
     paused_ = true;
@@ -66,9 +67,10 @@ void connection::on_receive_done() {
   if (phase_ == phase::reading) next();
 }
 
-void connection::on_writable() {
-  blocked_since_.reset();
-  pump();
+void connection::on_writable() { pump(); }
+
+void connection::on_drained() {
+  if (phase_ == phase::closing) finish("all of it was taken");
 }
 
 void connection::on_closed(const net::close_info& info) {
@@ -112,6 +114,7 @@ void connection::answer(response&& r) {
   if (r.source && !r.source_bytes) keep_alive_ = false;  // its end is the connection's end
   base::send_chain out(base::slice::copy_of(base::as_bytes(encode_head(r, keep_alive_, imf_date(std::time(nullptr))))));
   if (!head_ && !r.source) out.append(r.body);
+  watch_progress(now());
   transport_->send(std::move(out));
   if (!transport_) return;
   if (head_ || !r.source) {
@@ -153,7 +156,6 @@ void connection::pump() {
   out.clear();
   pumping_ = false;
   if (!transport_) return;
-  watch_progress(at);
   if (state == body_source::state::ended) {
     const bool whole = !left_ || *left_ == 0;
     if (whole) return end_of_body();
@@ -165,7 +167,7 @@ void connection::pump() {
 void connection::end_of_body() {
   if (const auto over = std::exchange(source_, nullptr)) over->on_end("all of it was sent");
   left_.reset();
-  if (!keep_alive_) return finish("the answer was the last");
+  if (!keep_alive_) return close_when_taken("the answer was the last");
   phase_ = phase::reading;
   due_ = now() + shared_.limits.idle;
   arm(shared_.limits.idle);
@@ -181,6 +183,15 @@ void connection::end_of_body() {
   }
 }
 
+// In order. The transport would give what it has queued two seconds; a slow peer needs longer for a segment.
+void connection::close_when_taken(const std::string& why) {
+  if (transport_->queued_bytes() == 0) return finish(why);
+  phase_ = phase::closing;
+  if (!paused_) transport_->pause_receive(true);  // a client that has said all may close its side already: it still gets everything
+  paused_ = true;
+  arm(tick);
+}
+
 void connection::finish(const std::string& why, bool abort) {
   timer_.cancel();
   if (const auto over = std::exchange(source_, nullptr)) over->on_end(why);
@@ -192,8 +203,10 @@ void connection::finish(const std::string& why, bool abort) {
 }
 
 void connection::watch_progress(base::instant at) {
-  if (transport_->send_budget() > 0) blocked_since_.reset();
-  else if (!blocked_since_) blocked_since_ = at;
+  const auto sent = transport_->traffic_so_far().sent;
+  if (sent == sent_mark_ && transport_->queued_bytes() > 0) return;
+  sent_mark_ = sent;
+  progress_at_ = at;
 }
 
 void connection::arm(std::chrono::milliseconds after) {
@@ -213,7 +226,7 @@ void connection::on_timer() {
   const auto at = now();
   if (phase_ == phase::reading) {
     if (at < due_) return arm_due();
-    if (!request_begun_) return finish("no request came");
+    if (!request_begun_) return close_when_taken("no request came");
     keep_alive_ = false;
     phase_ = phase::answering;
     return answer(text_response(408, "the request did not come whole in time"));
@@ -221,7 +234,7 @@ void connection::on_timer() {
   if (source_) source_->on_tick(at);
   if (!transport_) return;
   watch_progress(at);
-  if (blocked_since_ && at - *blocked_since_ > shared_.limits.progress) {
+  if (at - progress_at_ > shared_.limits.progress) {
     log::info("http {}: takes no data for {} ms, closed", remote_, shared_.limits.progress.count());
     return finish(std::string(stuck_text), true);
   }

@@ -43,7 +43,7 @@ using reply_ptr = std::shared_ptr<reply>;
 struct connection_limits {
   std::chrono::milliseconds request{10'000};  // for a whole request from its first byte, for the first one from accept: dribbling does not extend it
   std::chrono::milliseconds idle{60'000};     // between requests
-  std::chrono::milliseconds progress{10'000};  // a peer that takes no byte of a body for this long is gone
+  std::chrono::milliseconds progress{10'000};  // a peer that takes no byte of what it is sent for this long is gone; looked at once a second
   std::uint32_t requests_max = 10'000;         // then the connection is closed in order
 };
 
@@ -70,17 +70,20 @@ class connection final : public net::transport_handler, public std::enable_share
 
  private:
   friend class reply;
-  enum class phase : unsigned char { reading, answering, sending, switched };
+  // reading -> answering -> sending, a body that comes bit by bit -> reading, or closing: the last answer is on its way to the peer.
+  enum class phase : unsigned char { reading, answering, sending, switched, closing };
 
   void on_receive(base::bytes_view bytes) override;
   void on_receive_done() override;
   void on_writable() override;
+  void on_drained() override;
   void on_closed(const net::close_info& info) override;
 
   void next();
   void answer(response&& r);
   void pump();
   void end_of_body();
+  void close_when_taken(const std::string& why);
   void finish(const std::string& why, bool abort = false);
   void arm(std::chrono::milliseconds after);
   void arm_due();
@@ -102,7 +105,8 @@ class connection final : public net::transport_handler, public std::enable_share
   std::uint32_t requests_ = 0;
   std::unique_ptr<body_source> source_;
   std::optional<std::uint64_t> left_;  // of a source whose length was announced
-  std::optional<base::instant> blocked_since_;
+  std::uint64_t sent_mark_ = 0;  // bytes, when the peer took some or had nothing to take last: at progress_at_
+  base::instant progress_at_{};
 };
 
 }  // namespace millrace::http

@@ -7,22 +7,25 @@
 namespace millrace::http {
 namespace {
 
-// A transport that remembers what it was told; its budget is set by hand.
+// A transport that remembers what it was told; its budget is set by hand. One that holds has a peer that takes what it is let.
 class fake_transport final : public net::transport {
  public:
   net::transport_kind kind() const override { return net::transport_kind::tcp; }
   net::transport_facts facts() const override {
     net::transport_facts f;
     f.remote = "192.0.2.1:50000";
+    f.bytes_sent = sent_ever - queued;
     return f;
   }
-  std::size_t queued_bytes() const override { return 0; }
+  std::size_t queued_bytes() const override { return queued; }
   base::duration oldest_queued_age(base::instant) const override { return {}; }
   std::size_t send_budget() const override { return budget; }
   void start(net::transport_handler& h) override { handler = &h; }
   void send(base::send_chain&& chain) override {
     const auto flat = chain.flatten();
     sent.append(flat.begin(), flat.end());
+    sent_ever += flat.size();
+    if (holds) queued += flat.size();
     budget -= std::min(budget, flat.size());
     chain.clear();
   }
@@ -35,10 +38,18 @@ class fake_transport final : public net::transport {
     if (!closed && !aborted) handler->on_receive_done();
   }
   std::string take() { return std::exchange(sent, {}); }
+  // The peer takes all that is queued.
+  void let_go() {
+    queued = 0;
+    if (std::exchange(budget, 1 << 20) == 0) handler->on_writable();
+    if (queued == 0 && !closed && !aborted) handler->on_drained();
+  }
 
   net::transport_handler* handler = nullptr;
   std::size_t budget = 1 << 20;
   std::string sent;
+  std::size_t sent_ever = 0, queued = 0;
+  bool holds = false;
   bool paused = false, closed = false, aborted = false;
 };
 
@@ -71,6 +82,14 @@ class http_connection : public ::testing::Test {
   void run() {
     io.restart();
     io.poll();
+  }
+  template <class Condition>
+  void run_until(Condition holds) {
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!holds() && std::chrono::steady_clock::now() < patience) {
+      io.restart();
+      io.run_one_until(patience);
+    }
   }
 
   boost::asio::io_context io;
@@ -105,6 +124,29 @@ TEST_F(http_connection, closes_when_the_client_wants_it) {
   EXPECT_NE(pipe->take().find("Connection: close"), std::string::npos);
   run();
   EXPECT_TRUE(done);
+}
+
+TEST_F(http_connection, closes_only_when_the_peer_has_everything) {
+  answer = [](request&&, reply_ptr to) { to->send(bytes_response("video/mp4", std::string(3 << 20, 'x'))); };
+  pipe->holds = true;
+  pipe->give("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  run();
+  EXPECT_FALSE(pipe->closed);
+  EXPECT_FALSE(done);
+  EXPECT_TRUE(pipe->paused);  // a client that closed its side would otherwise be taken for gone
+  pipe->let_go();
+  EXPECT_TRUE(pipe->closed);
+  run();
+  EXPECT_TRUE(done);
+}
+
+TEST_F(http_connection, gives_up_a_peer_that_takes_nothing_of_the_last_answer) {
+  answer = [](request&&, reply_ptr to) { to->send(text_response(200, "bye")); };
+  context.limits.progress = std::chrono::milliseconds(1);
+  pipe->holds = true;
+  pipe->give("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  run_until([&] { return done; });
+  EXPECT_TRUE(pipe->aborted);
 }
 
 TEST_F(http_connection, sends_no_body_to_head) {

@@ -266,6 +266,7 @@ class tcp_transport final : public transport, public receive_rounds::reader, pub
       budget_was_empty_ = false;
       if (handler_ != nullptr) handler_->on_writable();
     }
+    if (handler_ != nullptr && queue_.empty()) handler_->on_drained();
   }
 
   void wait_to_flush(channel_status want) {

@@ -256,13 +256,14 @@ TEST_P(tcp_pair, BudgetRunsOutAndComesBack) {
   EXPECT_LT(client->queued_bytes(), tcp_high_water + part.size());
   EXPECT_GT(client->oldest_queued_age(std::chrono::steady_clock::now()), 100ms);
   EXPECT_LE(at_server.received.size(), 128u * 1024);
-  const int before = at_client.writables;
+  const int before = at_client.writables, drained = at_client.drains;
   server->pause_receive(false);
   ASSERT_TRUE(run_until(io, [&] { return at_client.writables > before; }));
   EXPECT_GT(client->send_budget(), 0u);
   ASSERT_TRUE(run_until(io, [&] { return at_server.received.size() == sent; }));
   EXPECT_EQ(client->queued_bytes(), 0u);
   EXPECT_EQ(client->oldest_queued_age(std::chrono::steady_clock::now()), 0ns);
+  EXPECT_EQ(at_client.drains, drained + 1);
 }
 
 TEST_P(tcp_pair, PauseStopsAndResumeGoesOn) {

@@ -61,6 +61,8 @@ class transport_handler {
   virtual void on_receive_done() = 0;
   // send_budget() became positive after it was 0; or everything that a source of groups had is handed out.
   virtual void on_writable() = 0;
+  // TCP and TLS: queued_bytes() became 0, so close() would have nothing to flush. Nobody waits for it over QUIC.
+  virtual void on_drained() {}
   // The pipe is gone, for whatever reason that is not our own close(). Called once.
   virtual void on_closed(const close_info& info) = 0;
   // RoQR: bytes of another QUIC stream of the peer than the session's own, in order within the stream, and its end in order or by a reset.

@@ -62,6 +62,10 @@ class recording_handler : public net::transport_handler {
     ++writables;
     if (during_writable) during_writable();
   }
+  void on_drained() override {
+    check_not_inside();
+    ++drains;
+  }
   void on_closed(const net::close_info& info) override {
     check_not_inside();
     closed = info;
@@ -72,7 +76,7 @@ class recording_handler : public net::transport_handler {
   bool inside = false;
   bool called_inside = false;
   std::string received;
-  int receives = 0, bursts = 0, writables = 0, closes = 0;
+  int receives = 0, bursts = 0, writables = 0, drains = 0, closes = 0;
   std::optional<net::close_info> closed;
   std::function<void()> during_receive, during_receive_done, during_writable, during_closed;
 
