@@ -47,7 +47,7 @@ void connection::shut_down() {
   keep_alive_ = false;
   const bool endless = (phase_ == phase::sending && !left_) || phase_ == phase::switched;
   if (endless) return finish("the server is shutting down");
-  if (phase_ == phase::reading && transport_) close_when_taken("the server is shutting down");
+  if (transport_ && (phase_ == phase::reading || phase_ == phase::draining)) close_when_taken("the server is shutting down");
 }
 
 void connection::on_receive(base::bytes_view bytes) {
@@ -55,7 +55,8 @@ void connection::on_receive(base::bytes_view bytes) {
     if (source_ && !source_->receive(bytes)) finish("closed by the peer");
     return;
   }
-  if ((phase_ == phase::sending && !left_) || phase_ == phase::closing) return;  // nothing follows a body without an end, nor the last answer
+  // Nothing follows a body without an end, nor the last answer.
+  if ((phase_ == phase::sending && !left_) || phase_ == phase::closing) return;
   reader_.receive(bytes);
   if (phase_ != phase::reading && reader_.waiting_bytes() > read_ahead_max && !paused_) {
     paused_ = true;
@@ -67,7 +68,10 @@ void connection::on_receive_done() {
   if (phase_ == phase::reading) next();
 }
 
-void connection::on_writable() { pump(); }
+void connection::on_writable() {
+  if (phase_ == phase::draining) return end_of_body();
+  pump();
+}
 
 void connection::on_drained() {
   if (phase_ == phase::closing) finish("all of it was taken");
@@ -168,9 +172,14 @@ void connection::end_of_body() {
   if (const auto over = std::exchange(source_, nullptr)) over->on_end("all of it was sent");
   left_.reset();
   if (!keep_alive_) return close_when_taken("the answer was the last");
+  arm(tick);
+  // What a peer does not take stays queued: its next answer would come on top of that.
+  if (transport_->send_budget() == 0) {
+    phase_ = phase::draining;
+    return;
+  }
   phase_ = phase::reading;
   due_ = now() + shared_.limits.idle;
-  arm(shared_.limits.idle);
   if (paused_) {
     paused_ = false;
     transport_->pause_receive(false);
@@ -224,13 +233,6 @@ void connection::arm_due() {
 void connection::on_timer() {
   if (!transport_) return;
   const auto at = now();
-  if (phase_ == phase::reading) {
-    if (at < due_) return arm_due();
-    if (!request_begun_) return close_when_taken("no request came");
-    keep_alive_ = false;
-    phase_ = phase::answering;
-    return answer(text_response(408, "the request did not come whole in time"));
-  }
   if (source_) source_->on_tick(at);
   if (!transport_) return;
   watch_progress(at);
@@ -238,7 +240,14 @@ void connection::on_timer() {
     log::info("http {}: takes no data for {} ms, closed", remote_, shared_.limits.progress.count());
     return finish(std::string(stuck_text), true);
   }
-  arm(tick);
+  if (phase_ != phase::reading) return arm(tick);
+  const bool owes = transport_->queued_bytes() > 0;
+  if (owes && !request_begun_) due_ = at + shared_.limits.idle;
+  if (at < due_) return owes ? arm(tick) : arm_due();
+  if (!request_begun_) return finish("no request came");
+  keep_alive_ = false;
+  phase_ = phase::answering;
+  answer(text_response(408, "the request did not come whole in time"));
 }
 
 }  // namespace millrace::http

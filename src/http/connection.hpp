@@ -42,9 +42,10 @@ using reply_ptr = std::shared_ptr<reply>;
 
 struct connection_limits {
   std::chrono::milliseconds request{10'000};  // for a whole request from its first byte, for the first one from accept: dribbling does not extend it
-  std::chrono::milliseconds idle{60'000};     // between requests
-  std::chrono::milliseconds progress{10'000};  // a peer that takes no byte of what it is sent for this long is gone; looked at once a second
-  std::uint32_t requests_max = 10'000;         // then the connection is closed in order
+  std::chrono::milliseconds idle{60'000};     // between requests, from when the peer has the whole answer
+  // A peer that takes no byte of what it is sent for this long is gone. Looked at once a second.
+  std::chrono::milliseconds progress{10'000};
+  std::uint32_t requests_max = 10'000;  // then the connection is closed in order
 };
 
 // What all connections of a shard share. Outlives them.
@@ -70,8 +71,9 @@ class connection final : public net::transport_handler, public std::enable_share
 
  private:
   friend class reply;
-  // reading -> answering -> sending, a body that comes bit by bit -> reading, or closing: the last answer is on its way to the peer.
-  enum class phase : unsigned char { reading, answering, sending, switched, closing };
+  // reading -> answering -> sending, a body that comes bit by bit -> draining, until the peer has taken enough of it -> reading; or closing, until
+  // it has taken all of the last answer.
+  enum class phase : unsigned char { reading, answering, sending, switched, draining, closing };
 
   void on_receive(base::bytes_view bytes) override;
   void on_receive_done() override;
@@ -105,7 +107,7 @@ class connection final : public net::transport_handler, public std::enable_share
   std::uint32_t requests_ = 0;
   std::unique_ptr<body_source> source_;
   std::optional<std::uint64_t> left_;  // of a source whose length was announced
-  std::uint64_t sent_mark_ = 0;  // bytes, when the peer took some or had nothing to take last: at progress_at_
+  std::uint64_t sent_mark_ = 0;        // bytes, when the peer took some or had nothing to take last: at progress_at_
   base::instant progress_at_{};
 };
 

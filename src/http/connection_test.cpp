@@ -149,6 +149,62 @@ TEST_F(http_connection, gives_up_a_peer_that_takes_nothing_of_the_last_answer) {
   EXPECT_TRUE(pipe->aborted);
 }
 
+TEST_F(http_connection, takes_no_further_request_from_a_peer_that_takes_no_answer) {
+  answer = [](request&&, reply_ptr to) { to->send(bytes_response("video/mp4", std::string(200'000, 'x'))); };
+  pipe->holds = true;
+  pipe->budget = 100'000;
+  for (const std::string path : {"/1", "/2", "/3"}) {
+    pipe->give("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n");
+    run();
+  }
+  EXPECT_EQ(asked.size(), 1u);
+  EXPECT_LT(pipe->queued, 201'000u);
+  pipe->let_go();
+  run();
+  EXPECT_EQ(asked, (std::vector<std::string>{"/1", "/2", "/3"}));  // there is room now
+  EXPECT_FALSE(pipe->closed);
+}
+
+TEST_F(http_connection, gives_up_a_peer_that_asks_and_takes_nothing) {
+  answer = [](request&&, reply_ptr to) { to->send(bytes_response("video/mp4", std::string(200'000, 'x'))); };
+  context.limits.progress = std::chrono::milliseconds(1);
+  for (const std::size_t room : {100u << 10, 1u << 20}) {  // of one that leaves no room, and of one that does
+    done = false;
+    pipe = std::make_shared<fake_transport>();
+    pipe->holds = true;
+    pipe->budget = room;
+    one = std::make_shared<connection>(context, pipe, 1, [this] { done = true; });
+    one->start();
+    pipe->give("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    run_until([&] { return done; });
+    EXPECT_TRUE(pipe->aborted);
+  }
+}
+
+TEST_F(http_connection, silence_begins_when_the_peer_has_everything) {
+  answer = [](request&&, reply_ptr to) { to->send(text_response(200, "one")); };
+  context.limits.idle = std::chrono::milliseconds(1);
+  pipe->holds = true;
+  pipe->give("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  io.run_one_for(std::chrono::seconds(20));  // the timer
+  EXPECT_FALSE(pipe->closed);
+  EXPECT_FALSE(pipe->paused);  // it may still ask
+  pipe->let_go();
+  run_until([&] { return done; });
+  EXPECT_TRUE(pipe->closed);
+}
+
+TEST_F(http_connection, ends_in_order_at_a_shutdown_although_the_peer_is_slow) {
+  answer = [](request&&, reply_ptr to) { to->send(bytes_response("video/mp4", std::string(200'000, 'x'))); };
+  pipe->holds = true;
+  pipe->budget = 100'000;
+  pipe->give("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  one->shut_down();
+  EXPECT_FALSE(pipe->closed);
+  pipe->let_go();
+  EXPECT_TRUE(pipe->closed);
+}
+
 TEST_F(http_connection, sends_no_body_to_head) {
   answer = [](request&&, reply_ptr to) { to->send(text_response(200, "a body")); };
   pipe->give("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
