@@ -13,7 +13,7 @@ using base::escaped;
 
 namespace {
 
-// What a client sends ahead while it waits for an answer; beyond that it is not read.
+// What a client sends ahead of what is answered; beyond that it is not read until a request needs more.
 constexpr std::size_t read_ahead_max = 32u << 10;
 constexpr std::chrono::seconds tick{1};
 
@@ -58,10 +58,7 @@ void connection::on_receive(base::bytes_view bytes) {
   // Nothing follows a body without an end, nor the last answer.
   if ((phase_ == phase::sending && !left_) || phase_ == phase::closing) return;
   reader_.receive(bytes);
-  if (phase_ != phase::reading && reader_.waiting_bytes() > read_ahead_max && !paused_) {
-    paused_ = true;
-    transport_->pause_receive(true);
-  }
+  if (reader_.waiting_bytes() > read_ahead_max) pause(true);
 }
 
 void connection::on_receive_done() {
@@ -95,6 +92,7 @@ void connection::next() {
     return answer(text_response(failed->status, failed->why));
   }
   if (!one) {
+    pause(false);
     if (!request_begun_ && reader_.waiting_bytes() > 0) {
       request_begun_ = true;
       if (requests_ == 0) return;  // its time runs since the peer came
@@ -128,6 +126,7 @@ void connection::answer(response&& r) {
   source_ = std::move(r.source);
   left_ = r.source_bytes;
   phase_ = r.status == 101 ? phase::switched : phase::sending;
+  if (!left_) pause(false);  // what comes is not kept
   source_->on_wake = [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->pump();
   };
@@ -180,12 +179,8 @@ void connection::end_of_body() {
   }
   phase_ = phase::reading;
   due_ = now() + shared_.limits.idle;
-  if (paused_) {
-    paused_ = false;
-    transport_->pause_receive(false);
-  }
   // Posted, or many small requests in one packet would be answered from ever deeper on the stack.
-  if (reader_.waiting_bytes() > 0) {
+  if (reader_.waiting_bytes() > 0 || paused_) {
     boost::asio::post(shared_.io, [weak = weak_from_this()] {
       if (const auto self = weak.lock()) self->next();
     });
@@ -196,9 +191,12 @@ void connection::end_of_body() {
 void connection::close_when_taken(const std::string& why) {
   if (transport_->queued_bytes() == 0) return finish(why);
   phase_ = phase::closing;
-  if (!paused_) transport_->pause_receive(true);  // a client that has said all may close its side already: it still gets everything
-  paused_ = true;
+  pause(true);  // a client that has said all may close its side already: it still gets everything
   arm(tick);
+}
+
+void connection::pause(bool paused) {
+  if (std::exchange(paused_, paused) != paused) transport_->pause_receive(paused);
 }
 
 void connection::finish(const std::string& why, bool abort) {

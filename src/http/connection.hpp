@@ -84,6 +84,7 @@ class connection final : public net::transport_handler, public std::enable_share
   void next();
   void answer(response&& r);
   void pump();
+  void pause(bool paused);
   void end_of_body();
   void close_when_taken(const std::string& why);
   void finish(const std::string& why, bool abort = false);

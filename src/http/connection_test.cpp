@@ -291,10 +291,40 @@ TEST_F(http_connection, aborts_when_less_comes_than_was_announced) {
 }
 
 TEST_F(http_connection, reads_no_further_ahead_than_it_must) {
-  pipe->give("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n" + std::string(40'000, 'x'));
-  pipe->give("more");
+  pipe->give("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n" + std::string(40'000, 'x'));
   EXPECT_TRUE(pipe->paused);
   waiting[0]->send(text_response(200, "one"));
+  run();
+  EXPECT_FALSE(pipe->paused);  // the second request needs more than was read ahead
+  pipe->give(std::string(10'000, 'x'));
+  EXPECT_EQ(asked.size(), 2u);
+}
+
+// Answers that are there at once leave the connection reading, which is no reason to take in more than it can answer.
+TEST_F(http_connection, a_flood_of_requests_is_read_no_faster_than_it_is_answered) {
+  answer = [](request&&, reply_ptr to) { to->send(text_response(200, "ok")); };
+  pipe->budget = 100u << 20;
+  std::string many;
+  while (many.size() < 64 << 10) many += "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  const auto requests = many.size() / std::string_view("GET / HTTP/1.1\r\nHost: a\r\n\r\n").size();
+  for (std::size_t bursts = 1; bursts < 4; ++bursts) {
+    pipe->give(many);
+    EXPECT_TRUE(pipe->paused);
+    io.restart();
+    while (pipe->paused && io.poll_one() > 0) {}
+    EXPECT_FALSE(pipe->paused);
+    EXPECT_EQ(asked.size(), bursts * requests);  // all of it, before more is taken in
+  }
+}
+
+TEST_F(http_connection, hears_again_of_a_viewer_that_had_sent_too_much_ahead) {
+  std::string end;
+  pipe->give("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n" + std::string(40'000, 'x'));
+  EXPECT_TRUE(pipe->paused);
+  pipe->budget = 0;
+  response r;
+  r.source = std::make_unique<counting_source>(10, &end);
+  waiting[0]->send(std::move(r));
   EXPECT_FALSE(pipe->paused);
 }
 

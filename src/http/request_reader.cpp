@@ -11,7 +11,10 @@ namespace beast = boost::beast;
 using parser = beast::http::request_parser<beast::http::string_body>;
 
 struct request_reader::state {
+  [[nodiscard]] std::string_view waiting() const { return std::string_view(bytes).substr(used); }
+
   std::string bytes;
+  std::size_t used = 0;  // of them; dropped when they are the larger part, so that many small requests are not moved for each of them
   std::optional<parser> reading;
   bool broken = false;
 };
@@ -19,9 +22,20 @@ struct request_reader::state {
 request_reader::request_reader() : state_(std::make_unique<state>()) {}
 request_reader::~request_reader() = default;
 
-void request_reader::receive(base::bytes_view bytes) { state_->bytes.append(base::as_text(bytes)); }
-std::size_t request_reader::waiting_bytes() const noexcept { return state_->bytes.size(); }
-std::string request_reader::take_rest() { return std::exchange(state_->bytes, {}); }
+void request_reader::receive(base::bytes_view bytes) {
+  auto& s = *state_;
+  if (s.used > s.bytes.size() / 2) s.bytes.erase(0, std::exchange(s.used, 0));
+  s.bytes.append(base::as_text(bytes));
+}
+
+std::size_t request_reader::waiting_bytes() const noexcept { return state_->waiting().size(); }
+
+std::string request_reader::take_rest() {
+  std::string rest(state_->waiting());
+  state_->bytes.clear();
+  state_->used = 0;
+  return rest;
+}
 
 namespace {
 
@@ -68,18 +82,17 @@ std::optional<request> request_reader::poll(std::optional<failure>& failed) {
   if (s.broken) return std::nullopt;
   if (!s.reading) {
     // Some clients send an empty line behind a body (RFC 9112 section 2.2).
-    const auto begin = std::min(s.bytes.find_first_not_of("\r\n"), s.bytes.size());
-    s.bytes.erase(0, begin);
-    if (s.bytes.empty()) return std::nullopt;
+    s.used = std::min(s.bytes.find_first_not_of("\r\n", s.used), s.bytes.size());
+    if (s.waiting().empty()) return std::nullopt;
     s.reading.emplace();
     s.reading->header_limit(header_bytes_max);
     s.reading->body_limit(body_bytes_max);
   }
   beast::error_code error;
   // The header, then, if it may have one, the body.
-  while (!error && !s.bytes.empty() && !s.reading->is_done()) {
-    const auto used = s.reading->put(boost::asio::buffer(s.bytes), error);
-    s.bytes.erase(0, used);
+  while (!error && !s.waiting().empty() && !s.reading->is_done()) {
+    const auto used = s.reading->put(boost::asio::buffer(s.waiting()), error);
+    s.used += used;
     if (s.reading->is_header_done()) {
       if (auto wrong = ambiguous(*s.reading)) {
         s.broken = true;

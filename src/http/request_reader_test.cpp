@@ -48,6 +48,25 @@ TEST(request_reader, gives_pipelined_requests_one_by_one) {
   EXPECT_FALSE(out.failed);
 }
 
+TEST(request_reader, knows_what_waits_behind_the_requests_that_were_taken) {
+  const std::string one = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n";
+  request_reader reader;
+  std::optional<request_reader::failure> failed;
+  for (int i = 0; i < 9; ++i) reader.receive(base::as_bytes(one));
+  for (std::size_t left = 8; left > 0; --left) {
+    ASSERT_TRUE(reader.poll(failed));
+    EXPECT_EQ(reader.waiting_bytes(), left * one.size());
+    if (left % 3 == 0) {
+      reader.receive(base::as_bytes(one));
+      ASSERT_TRUE(reader.poll(failed));
+    }
+  }
+  reader.receive(base::as_bytes("rest"));
+  EXPECT_EQ(reader.take_rest(), one + "rest");
+  EXPECT_EQ(reader.waiting_bytes(), 0u);
+  EXPECT_FALSE(failed);
+}
+
 TEST(request_reader, takes_no_body_whose_length_is_not_said) {
   for (const std::size_t piece : {1u, 7u, 1000u}) {
     const auto out = read("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", piece);
