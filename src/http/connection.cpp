@@ -126,7 +126,11 @@ void connection::answer(response&& r) {
   source_ = std::move(r.source);
   left_ = r.source_bytes;
   phase_ = r.status == 101 ? phase::switched : phase::sending;
-  if (!left_) pause(false);  // what comes is not kept
+  if (!left_) {
+    pause(false);  // what comes is not kept
+  } else if (!keep_alive_) {
+    pause(true);  // as in close_when_taken
+  }
   source_->on_wake = [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->pump();
   };

@@ -4,6 +4,8 @@
 
 #include <deque>
 
+#include "support/net_fixtures.hpp"
+
 namespace millrace::http {
 namespace {
 
@@ -83,14 +85,6 @@ class http_connection : public ::testing::Test {
     io.restart();
     io.poll();
   }
-  template <class Condition>
-  void run_until(Condition holds) {
-    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!holds() && std::chrono::steady_clock::now() < patience) {
-      io.restart();
-      io.run_one_until(patience);
-    }
-  }
 
   boost::asio::io_context io;
   connection_context context{io, {}, {}};
@@ -145,7 +139,7 @@ TEST_F(http_connection, gives_up_a_peer_that_takes_nothing_of_the_last_answer) {
   context.limits.progress = std::chrono::milliseconds(1);
   pipe->holds = true;
   pipe->give("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-  run_until([&] { return done; });
+  EXPECT_TRUE(test::run_until(io, [&] { return done; }));
   EXPECT_TRUE(pipe->aborted);
 }
 
@@ -176,7 +170,7 @@ TEST_F(http_connection, gives_up_a_peer_that_asks_and_takes_nothing) {
     one = std::make_shared<connection>(context, pipe, 1, [this] { done = true; });
     one->start();
     pipe->give("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    run_until([&] { return done; });
+    EXPECT_TRUE(test::run_until(io, [&] { return done; }));
     EXPECT_TRUE(pipe->aborted);
   }
 }
@@ -190,7 +184,7 @@ TEST_F(http_connection, silence_begins_when_the_peer_has_everything) {
   EXPECT_FALSE(pipe->closed);
   EXPECT_FALSE(pipe->paused);  // it may still ask
   pipe->let_go();
-  run_until([&] { return done; });
+  EXPECT_TRUE(test::run_until(io, [&] { return done; }));
   EXPECT_TRUE(pipe->closed);
 }
 
