@@ -23,9 +23,10 @@ outcome of(base::bytes_view peer, std::size_t piece) {
   while (!peer.empty() && what.open) {
     const auto part = peer.first(std::min(piece, peer.size()));
     peer = peer.subspan(part.size());
-    what.open = receiver.receive(part, out);
+    what.open = receiver.receive(part);
     if (!what.open && receiver.why().empty()) std::abort();
   }
+  receiver.take_answers(out);
   what.answers = out.flatten();
   return what;
 }

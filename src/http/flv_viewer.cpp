@@ -35,11 +35,11 @@ void flv_viewer::head(base::send_chain& out) {
 }
 
 body_source::state flv_viewer::pull(base::instant now, std::size_t budget, base::send_chain& out) {
+  incoming_.take_answers(out);
   if (closing_) {
-    out.append(std::move(answers_));
+    out.append(std::move(goodbye_));
     return state::ended;
   }
-  if (!answers_.empty()) out.append(std::move(answers_));
   const auto format = options_.websocket ? hub::entry::format::flv_message : hub::entry::format::flv_tag;
   while (out.size() < budget) {
     const auto next = cursor_.next(now);
@@ -59,9 +59,9 @@ bool flv_viewer::is_second_picture(const media::frame& f) {
 }
 
 bool flv_viewer::receive(base::bytes_view bytes) {
-  if (!options_.websocket) return true;
-  closing_ = !incoming_.receive(bytes, answers_);
-  if (!answers_.empty()) wake();
+  if (!options_.websocket || closing_) return true;
+  closing_ = !incoming_.receive(bytes);
+  if (incoming_.has_answers()) wake();
   return true;
 }
 
@@ -75,7 +75,7 @@ void flv_viewer::on_tick(base::instant now) {
   const auto limit = options_.publisher_wait;
   if (limit.count() > 0 && waiting_since_ && now - *waiting_since_ > limit && !closing_) {
     closing_ = true;
-    if (options_.websocket) answers_.push_back(websocket_header(websocket_opcode::close, 0));
+    if (options_.websocket) goodbye_.push_back(websocket_header(websocket_opcode::close, 0));
     wake();
   }
 }

@@ -52,7 +52,7 @@ class flv_viewer final : public body_source, public hub::viewer {
   const flv_options options_;
   hub::cursor cursor_;
   websocket_receiver incoming_;
-  base::send_chain answers_;  // to control frames
+  base::send_chain goodbye_;  // what a WebSocket is told when there is no publisher any more
   std::optional<base::instant> waiting_since_;
   hub::delay_watch delay_;
   bool begun_ = false, closing_ = false, pictured_ = false;

@@ -12,6 +12,12 @@ constexpr std::string_view magic = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";  // s
 constexpr std::size_t control_bytes_max = 125;                              // section 5.5
 constexpr std::uint8_t fin = 0x80, reserved = 0x70, masked = 0x80;
 
+base::send_chain control_frame(websocket_opcode opcode, std::string_view payload) {
+  base::send_chain out(websocket_header(opcode, payload.size()));
+  out.push_back(base::slice::copy_of(base::as_bytes(payload)));
+  return out;
+}
+
 }  // namespace
 
 bool asks_for_websocket(const request& r) { return r.has_token("upgrade", "websocket"); }
@@ -52,31 +58,32 @@ base::slice websocket_header(websocket_opcode opcode, std::uint64_t payload_byte
   return base::slice(std::move(out));
 }
 
-bool websocket_receiver::fail(std::uint16_t status, std::string why, base::send_chain& out) {
+void websocket_receiver::take_answers(base::send_chain& out) {
+  out.append(std::move(pong_));
+  out.append(std::move(close_));
+}
+
+bool websocket_receiver::fail(std::uint16_t status, std::string why) {
   ended_ = true;
   why_ = std::move(why);
-  out.push_back(websocket_header(websocket_opcode::close, 2));
-  out.push_back(base::slice(std::vector<std::uint8_t>{static_cast<std::uint8_t>(status >> 8), static_cast<std::uint8_t>(status & 255)}));
+  const std::string code{static_cast<char>(status >> 8), static_cast<char>(status & 255)};
+  close_ = control_frame(websocket_opcode::close, code);
   return false;
 }
 
 // A control frame is whole, and unmasked.
-bool websocket_receiver::control(base::send_chain& out) {
-  const auto answer = [&](websocket_opcode opcode, std::string_view payload) {
-    out.push_back(websocket_header(opcode, payload.size()));
-    out.push_back(base::slice::copy_of(base::as_bytes(payload)));
-  };
+bool websocket_receiver::control() {
   switch (static_cast<websocket_opcode>(opcode_)) {
     case websocket_opcode::close:
       ended_ = true;
-      answer(websocket_opcode::close, std::string_view(payload_).substr(0, 2));  // section 5.5.1: the status is echoed
+      close_ = control_frame(websocket_opcode::close, std::string_view(payload_).substr(0, 2));  // section 5.5.1: the status is echoed
       return false;
-    case websocket_opcode::ping: answer(websocket_opcode::pong, payload_); return true;
+    case websocket_opcode::ping: pong_ = control_frame(websocket_opcode::pong, payload_); return true;
     default: return true;
   }
 }
 
-bool websocket_receiver::receive(base::bytes_view bytes, base::send_chain& out) {
+bool websocket_receiver::receive(base::bytes_view bytes) {
   if (ended_) return false;
   while (!bytes.empty() || (in_payload_ && left_ == 0)) {
     if (in_payload_) {
@@ -89,7 +96,7 @@ bool websocket_receiver::receive(base::bytes_view bytes, base::send_chain& out) 
       if (left_ > 0) return true;
       in_payload_ = false;
       header_.clear();
-      if (opcode_ >= 8 && !control(out)) return false;
+      if (opcode_ >= 8 && !control()) return false;
       continue;
     }
     header_ += static_cast<char>(bytes.front());
@@ -97,9 +104,9 @@ bool websocket_receiver::receive(base::bytes_view bytes, base::send_chain& out) 
     if (header_.size() < 2) continue;
     const auto first = static_cast<std::uint8_t>(header_[0]), second = static_cast<std::uint8_t>(header_[1]);
     const std::size_t length_bytes = (second & 127) == 127 ? 8 : (second & 127) == 126 ? 2 : 0;
-    if ((second & masked) == 0) return fail(1002, "a client's frames have to be masked", out);
+    if ((second & masked) == 0) return fail(1002, "a client's frames have to be masked");
     if (header_.size() < 2 + length_bytes + 4) continue;
-    if ((first & reserved) != 0) return fail(1002, "a reserved bit is set", out);
+    if ((first & reserved) != 0) return fail(1002, "a reserved bit is set");
     left_ = second & 127;
     if (length_bytes > 0) {
       left_ = 0;
@@ -108,12 +115,12 @@ bool websocket_receiver::receive(base::bytes_view bytes, base::send_chain& out) 
     opcode_ = first & 15;
     const bool final = (first & fin) != 0;
     if (opcode_ >= 8) {
-      if (opcode_ > 10 || !final || left_ > control_bytes_max) return fail(1002, "a control frame is unknown, in parts or too long", out);
+      if (opcode_ > 10 || !final || left_ > control_bytes_max) return fail(1002, "a control frame is unknown, in parts or too long");
       payload_.clear();
     } else {
-      if (opcode_ > 2 || (opcode_ == 0) != fragmented_) return fail(1002, "a data frame is unknown or out of order", out);
+      if (opcode_ > 2 || (opcode_ == 0) != fragmented_) return fail(1002, "a data frame is unknown or out of order");
       if (opcode_ != 0) message_ = 0;
-      if (left_ > message_bytes_max || (message_ += left_) > message_bytes_max) return fail(1009, "a message is longer than anything that is expected here", out);
+      if (left_ > message_bytes_max || (message_ += left_) > message_bytes_max) return fail(1009, "a message is longer than anything that is expected here");
       fragmented_ = !final;
     }
     in_payload_ = true;

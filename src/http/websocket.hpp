@@ -25,15 +25,20 @@ base::slice websocket_header(websocket_opcode opcode, std::uint64_t payload_byte
 // is for the log, `close_status` what the client is told (section 7.4.1).
 class websocket_receiver {
  public:
-  // Appends answers (pong, close) to `out`. False: the client has closed, or broke the protocol; `out` holds what it is told last.
-  bool receive(base::bytes_view bytes, base::send_chain& out);
+  // False: the client has closed, or broke the protocol; the answer is what it is told last.
+  bool receive(base::bytes_view bytes);
+  // Moves to the end of `out` what the client is to be told: a pong to its newest ping, which is enough (section 5.5.3) and keeps this small
+  // however many come, then a close if there is one.
+  void take_answers(base::send_chain& out);
+  [[nodiscard]] bool has_answers() const noexcept { return !pong_.empty() || !close_.empty(); }
   [[nodiscard]] const std::string& why() const noexcept { return why_; }
 
  private:
   static constexpr std::uint64_t message_bytes_max = 64u << 10;
-  bool control(base::send_chain& out);
-  bool fail(std::uint16_t status, std::string why, base::send_chain& out);
+  bool control();
+  bool fail(std::uint16_t status, std::string why);
 
+  base::send_chain pong_, close_;  // not taken yet
   std::string header_, payload_;  // payload of control frames only
   std::uint64_t left_ = 0;        // of the payload of the present frame
   std::uint64_t message_ = 0;     // bytes of the present message

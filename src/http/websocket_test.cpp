@@ -31,7 +31,10 @@ heard hear(std::string_view bytes, std::size_t step) {
   heard out;
   websocket_receiver receiver;
   base::send_chain answers;
-  for (std::size_t at = 0; at < bytes.size() && out.open; at += step) out.open = receiver.receive(base::as_bytes(bytes.substr(at, step)), answers);
+  for (std::size_t at = 0; at < bytes.size() && out.open; at += step) {
+    out.open = receiver.receive(base::as_bytes(bytes.substr(at, step)));
+    receiver.take_answers(answers);
+  }
   const auto flat = answers.flatten();
   out.answers.assign(flat.begin(), flat.end());
   out.why = receiver.why();
@@ -59,6 +62,20 @@ TEST(websocket, answers_a_ping_between_parts_of_a_message) {
     EXPECT_TRUE(out.open);
     EXPECT_EQ(out.answers, std::string("\x8A\x04ping\x8A\x00", 8)) << step;
   }
+}
+
+TEST(websocket, a_pong_that_was_not_taken_gives_way_to_the_next) {
+  websocket_receiver receiver;
+  base::send_chain answers;
+  const auto ping = frame(0x89, "");
+  for (int i = 0; i < 1'000'000; ++i) ASSERT_TRUE(receiver.receive(base::as_bytes(ping)));
+  EXPECT_TRUE(receiver.receive(base::as_bytes(frame(0x89, "last"))));
+  EXPECT_FALSE(receiver.receive(base::as_bytes(frame(0x88, "\x03\xE8"))));
+  EXPECT_TRUE(receiver.has_answers());
+  receiver.take_answers(answers);
+  const auto flat = answers.flatten();
+  EXPECT_EQ(std::string(flat.begin(), flat.end()), "\x8A\x04last\x88\x02\x03\xE8");
+  EXPECT_FALSE(receiver.has_answers());
 }
 
 TEST(websocket, echoes_the_status_of_a_close) {
