@@ -52,21 +52,31 @@ struct quic_callbacks {
     }
     connection.terms_ = *std::move(terms);
     connection.handshake_completed_ = true;
-    if (connection.server_) submit_token(conn, connection);
+    if (connection.server_) submit_token(conn, connection, connection.remote_);
     return 0;
   }
 
-  static void submit_token(ngtcp2_conn* conn, quic_connection& connection) {
+  static void submit_token(ngtcp2_conn* conn, quic_connection& connection, const udp_address& remote) {
     if (connection.host_ == nullptr) return;
-    const auto token = connection.host_->make_address_token(connection.remote_);
+    const auto token = connection.host_->make_address_token(remote);
     if (!token.empty()) ngtcp2_conn_submit_new_token(conn, token.data(), token.size());
   }
 
-  static int path_validation(ngtcp2_conn* conn, std::uint32_t flags, const ngtcp2_path*, const ngtcp2_path*,
+  // Without a path to fall back to it is the old one that is looked at once more, for whoever may have been pushed off it: nothing depends on that.
+  static int begin_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path* fallback, void* user) {
+    auto& connection = self(user);
+    if (fallback == nullptr) return 0;
+    connection.validating_ = udp_address(path->remote.addr, path->remote.addrlen);
+    ++connection.validations_begun_;
+    return 0;
+  }
+
+  static int path_validation(ngtcp2_conn* conn, std::uint32_t flags, const ngtcp2_path* path, const ngtcp2_path*,
                              ngtcp2_path_validation_result result, void* user) {
     auto& connection = self(user);
+    connection.validating_.reset();
     if (connection.server_ && result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS && (flags & NGTCP2_PATH_VALIDATION_FLAG_NEW_TOKEN) != 0) {
-      submit_token(conn, connection);
+      submit_token(conn, connection, udp_address(path->remote.addr, path->remote.addrlen));
     }
     return 0;
   }
@@ -141,6 +151,7 @@ ngtcp2_callbacks quic_callback_table(bool server) {
   table.get_new_connection_id2 = quic_callbacks::get_new_connection_id;
   table.remove_connection_id = quic_callbacks::remove_connection_id;
   table.handshake_completed = quic_callbacks::handshake_completed;
+  table.begin_path_validation = quic_callbacks::begin_path_validation;
   table.path_validation = quic_callbacks::path_validation;
   table.recv_stateless_reset2 = quic_callbacks::recv_stateless_reset;
   table.stream_open = quic_callbacks::stream_open;

@@ -21,6 +21,8 @@ constexpr std::uint64_t stranger_window = 2u << 20, stranger_unidirectional = 8,
 constexpr std::uint64_t unacknowledged_usual = 8u << 20, unacknowledged_windows = 4;
 constexpr std::uint64_t client_ack_threshold = 10;  // a player's ACKs cost the server more CPU than they help
 constexpr quic_time second = 1'000'000'000;
+// In a row, without the peer being anywhere for certain; each lasts about a second. Nobody keeps the rights of an old address by not answering from the new one.
+constexpr unsigned validations_max = 10;
 // Before the first sample (RFC 9002 6.2.2 advises 333 ms, which makes a lost first packet cost a second): on a longer way a few packets go twice.
 constexpr quic_time initial_rtt = second / 10;
 
@@ -38,7 +40,7 @@ udp_address address_of(const ngtcp2_addr& from) { return {from.addr, from.addrle
 
 quic_connection::quic_connection(quic_connection_host& host, std::unique_ptr<quic_tls> tls, bool server, const udp_address& local,
                                  const udp_address& remote)
-    : host_(&host), tls_(std::move(tls)), server_(server), local_(local), remote_(remote), previous_remote_(remote) {}
+    : host_(&host), tls_(std::move(tls)), server_(server), local_(local), remote_(remote), previous_remote_(remote), proven_remote_(remote) {}
 
 quic_connection::~quic_connection() {
   if (conn_ != nullptr) ngtcp2_conn_del(conn_);  // before the TLS session
@@ -204,10 +206,9 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
       if (host_ != nullptr) host_->on_over_budget();
       return close(static_cast<std::uint64_t>(close_code::general_error), "too many changes of address");
     }
-    if (application_) {
-      application_->on_path_changed(remote_.text(), std::chrono::milliseconds(static_cast<std::int64_t>((now - silent_since) / 1'000'000)));
-    }
+    silence_at_move_ = now - silent_since;
   }
+  if (!learn_where()) return;
   if (handshake_completed_ && !handshake_announced_) {
     handshake_announced_ = true;
     handshake_over_told_ = true;
@@ -222,6 +223,22 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
     if (application_) application_->on_handshake_completed();
   }
   touch();
+}
+
+// False: the connection is closed. A client knows where its server is; only its own address changes.
+bool quic_connection::learn_where() {
+  if (server_ && validating_ == remote_) {
+    if (validations_begun_ <= validations_max) return true;
+    if (host_ != nullptr) host_->on_over_budget();
+    close(static_cast<std::uint64_t>(close_code::general_error), "the new address did not prove itself");
+    return false;
+  }
+  validations_begun_ = 0;
+  const auto silence = std::exchange(silence_at_move_, std::nullopt);
+  if (!silence || (server_ && remote_ == proven_remote_)) return true;
+  proven_remote_ = remote_;
+  if (application_) application_->on_path_changed(remote_.text(), std::chrono::milliseconds(static_cast<std::int64_t>(*silence / 1'000'000)));
+  return true;
 }
 
 // Only what was authentic counts: others on the way could otherwise cut a peer off with junk.
@@ -396,7 +413,7 @@ void quic_connection::fill(transport_facts& facts) const {
   ngtcp2_conn_get_conn_info2(conn_, &info);
   facts.kind = transport_kind::quic;
   facts.local = local_.text();
-  facts.remote = remote_.text();
+  facts.remote = (server_ ? proven_remote_ : remote_).text();
   facts.alpn = terms_.alpn;
   facts.tls = handshake_completed_ ? terms_.description() : "";
   facts.quic_version = ngtcp2_conn_get_negotiated_version2(conn_);

@@ -93,6 +93,7 @@ class quic_application {
   virtual void on_write_refused(std::int64_t stream) = 0;  // the stream takes no more data for ever
 
   virtual void on_handshake_completed() = 0;
+  // Of a server: the peer has proved that it is at this address.
   virtual void on_path_changed(std::string remote, std::chrono::milliseconds gap) = 0;
   virtual void after_write() = 0;
   virtual void on_deadline(quic_time now) = 0;
@@ -167,7 +168,6 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   [[nodiscard]] bool is_peers(std::int64_t stream) const noexcept { return ((stream & 1) == 0) == server_; }  // opened by the peer
   [[nodiscard]] bool handshake_completed() const noexcept { return handshake_completed_; }
   [[nodiscard]] const std::string& alpn() const noexcept { return terms_.alpn; }  // once it is
-  [[nodiscard]] const udp_address& remote() const noexcept { return remote_; }
   [[nodiscard]] ngtcp2_conn* native() noexcept { return conn_; }  // null once ended
   [[nodiscard]] std::uint64_t congestion_window() const;
   // More stream data than a path can have under way: the peer leaves something unacknowledged, and all that was sent since stays in memory.
@@ -200,6 +200,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   void keep_for_repeat(const udp_batch& batch, quic_time now);
   void send_repeats(quic_time now);
   void after_read(int rv, quic_time now, quic_time silent_since);
+  bool learn_where();
   bool within_budget(quic_time now);
   void fail(int rv);
   [[nodiscard]] close_info why_draining() const;
@@ -218,7 +219,13 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   state state_ = state::open;
   congestion_control congestion_ = congestion_control::bbr;
   std::chrono::milliseconds handshake_timeout_{0}, idle_timeout_{0};
-  udp_address local_, remote_, previous_remote_;
+  udp_address local_, remote_, previous_remote_;  // where packets go
+  // Of a server: where the peer is. A source address is easily written into a packet, so rules and limits go by the last one that proved itself: the
+  // handshake's, or one to which a path validation succeeded (RFC 9000 section 8.2). Media is not held up by that.
+  udp_address proven_remote_;
+  std::optional<udp_address> validating_;      // not yet proven
+  std::optional<quic_time> silence_at_move_;   // of a change of address that the application has not been told of
+  unsigned validations_begun_ = 0;             // since it was last known where the peer is
   std::vector<ngtcp2_cid> ids_;  // under which the host knows us
 
   quic_time last_ts_ = 0, last_received_ = 0, last_path_change_ = 0, refused_since_ = 0;

@@ -144,6 +144,28 @@ TEST(quic_migration, the_client_moves_to_a_fresh_port_and_back_again_and_again) 
   EXPECT_GE(world.watcher.check.size(), 3u);
 }
 
+// A source address is the sender's own choice; whether anybody is there, only an answer tells (RFC 9000 sections 8.2 and 9.3).
+TEST(quic_migration, an_address_that_answers_nothing_is_nobodys) {
+  watched_world world;
+  test::udp_relay relay(world.io, loopback(world.server->port()));
+  auto* const client = world.connect(world.options(relay.port()));
+  ASSERT_NE(client, nullptr);
+  client->transport->send(chain_of("hi"));
+  ASSERT_TRUE(run_until(world.io, [&] { return world.watcher.received == "hi"; }));
+  const auto there = world.accepted[0]->transport->facts().remote;
+  ASSERT_THAT(there, testing::StartsWith("127.0.0.1:"));
+  const auto moves = [&] { return world.accepted[0]->transport->facts().path_changes; };
+  relay.astray = [&] { return moves() == 0; };
+  client->transport->send(chain_of("ho"));
+  ASSERT_TRUE(run_until(world.io, [&] { return moves() > 0; })) << "the server answers where the bytes came from";
+  EXPECT_EQ(world.accepted[0]->transport->facts().remote, there);
+  const std::string more = noise(300'000, 9);
+  client->transport->send(chain_of(more));
+  ASSERT_TRUE(run_until(world.io, [&] { return world.watcher.received.size() == 4 + more.size(); }));
+  EXPECT_EQ(world.accepted[0]->transport->facts().remote, there);
+  EXPECT_THAT(world.watcher.check, testing::IsEmpty());
+}
+
 TEST(quic_migration, other_transports_do_not_move) {
   quic_world world;
   world.listen();

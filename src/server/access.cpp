@@ -122,7 +122,7 @@ access_decision may_publish(const access_rules& rules, const ip::address& from, 
   }
   if (given && needs_key) return {false, "wrong key", false, true};
   if (auto decided = something_decides(rules, signed_action::publish, stream, query, now)) return *decided;
-  if (any_contains(rules.publish_allow, from)) return {true, "address rule", true};
+  if (may_publish_by_address(rules, from)) return {true, "address rule", true};
   if (needs_key) return {false, "this stream needs its key: append ?key=… to the stream name"};
   return {false, "publishing from this address is not allowed: allow it or set a key in the server's [publish] section"};
 }
@@ -133,6 +133,8 @@ access_decision may_play(const access_rules& rules, const ip::address& from, std
   if (may_play_by_address(rules, from)) return {true, "address rule", true};
   return {false, rules.sign_secrets.empty() ? "playing from this address is not allowed" : "playing from this address is not allowed without a signature: see millrace sign"};
 }
+
+bool may_publish_by_address(const access_rules& rules, const ip::address& from) { return any_contains(rules.publish_allow, from); }
 
 bool may_play_by_address(const access_rules& rules, const ip::address& from) { return any_contains(rules.play_allow, from); }
 

@@ -74,8 +74,11 @@ access_decision may_publish(const access_rules& rules, const boost::asio::ip::ad
                             publish_keys* made = nullptr, std::chrono::system_clock::time_point now = {});
 access_decision may_play(const access_rules& rules, const boost::asio::ip::address& from, std::string_view stream, std::string_view query,
                          std::chrono::system_clock::time_point now);
+// What decisions with by_address come down to for another address.
+bool may_publish_by_address(const access_rules& rules, const boost::asio::ip::address& from);
 bool may_play_by_address(const access_rules& rules, const boost::asio::ip::address& from);
-// The second of the two questions about recordings: that of who may play at all is answered, by may_play() or by a back end.
+// The second of the two questions about recordings: that of who may play at all is answered, by may_play() or by a back end. No signature or token
+// replaces it, so it is to be asked again for another address in any case.
 access_decision recordings_allowed(const access_rules& rules, const boost::asio::ip::address& from);
 // Both.
 access_decision may_play_recordings(const access_rules& rules, const boost::asio::ip::address& from, std::string_view stream, std::string_view query,

@@ -110,10 +110,8 @@ void rtmp_connection::on_path_changed(const std::string& remote, std::chrono::mi
   note_all(reason::path_changed, fmt::format("{} is now {}, silent for {} ms before", remote_, remote, gap.count()));
   remote_ = remote;
   remote_address_ = net::address_of(remote);
-  // A rule about addresses has to hold for the new address too (protocol.md 7: IP-bound policy is checked again).
-  if (plays_by_address_ && !may_play_by_address(shard_.settings.access, remote_address_) && !players_.empty()) {
-    shut_down("playing from the new address is not allowed");
-  }
+  if (who_) who_->address = remote_address_.to_string();
+  ask_again();
 }
 
 void rtmp_connection::on_timer() {
@@ -186,6 +184,7 @@ void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std
   }
   const bool waits = (*publication)->waiting();
   publications_[e.msid] = std::move(*publication);
+  note_admission(e.msid, by);
   if (by.allows.any()) {
     metered_.erase(e.msid);
     auto& limits = metered_.emplace(e.msid, metered{by.why, by.holder, name, by.allows, std::move(seat)}).first->second;

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "net/transport.hpp"
@@ -118,7 +119,9 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   [[nodiscard]] std::string unanswered_name(hook asked, const std::string& name) const;
   void ask(hook_question q, std::function<void(hook_answer&&)> then);
   void publish_decided(const rtmp::publish_requested& e, const access_decision& by, const hook_question& q, const hook_answer& answer);
-  void play_decided(const rtmp::play_requested& e, const hook_question& q, const hook_answer& answer);
+  void play_decided(const rtmp::play_requested& e, const access_decision& by, const hook_question& q, const hook_answer& answer);
+  void note_admission(std::uint32_t msid, const access_decision& by);
+  void ask_again();  // what was allowed for an address that the peer has left
   [[nodiscard]] bool memory_refuses(std::uint32_t msid, const std::string& name, bool publishing);
   void refuse_publish(std::uint32_t msid, const std::string& name, const std::string& why, const std::string& told);
   void refuse_play(std::uint32_t msid, const std::string& name, const std::string& why, const std::string& told);
@@ -170,7 +173,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   const std::chrono::system_clock::time_point since_ = std::chrono::system_clock::now();
   bool end_noted_ = false;
   bool sibling_ = false;           // another process of ours: it may play what there is
-  bool plays_by_address_ = false;  // and not by signatures alone
+  std::set<std::uint32_t> by_address_;  // message streams whose latest publication or play was allowed for the peer's address, not for what it showed
   std::unique_ptr<hook_client> who_;  // for hooks; null: there was no connect, or it was refused
   std::map<std::uint32_t, hook_visit> visits_;  // publications and plays whose end is to be told
   rtmp::publisher_report reported_;  // by a publisher of ours

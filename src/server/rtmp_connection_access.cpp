@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t agent_bytes_max = 128;  // of flashVer is kept to be shown
 // What the peer hears: why a back end refused is the operator's business.
 constexpr std::string_view refused_text = "not allowed by the rules of this server";
+constexpr std::string_view moved_publisher_text = "publishing from the new address is not allowed", moved_player_text = "playing from the new address is not allowed";
 
 }  // namespace
 
@@ -78,7 +79,12 @@ void rtmp_connection::publish_decided(const rtmp::publish_requested& e, const ac
     const auto shown = answer.said_no ? stream_name(e.name) : unanswered_name(hook::publish, e.name);
     return refuse_publish(e.msid, shown, "hook: " + answer.why, std::string(refused_text));
   }
-  accept_publish(e, stream_name(answer.stream.value_or(e.name)), by);
+  const auto name = stream_name(answer.stream.value_or(e.name));
+  // The peer may have moved while the back end thought about it.
+  if (by.by_address && !may_publish_by_address(shard_.settings.access, remote_address_)) {
+    return refuse_publish(e.msid, name, std::string(moved_publisher_text), std::string(moved_publisher_text));
+  }
+  accept_publish(e, name, by);
   if (publications_.contains(e.msid)) begin_visit(e.msid, q);
 }
 
@@ -112,24 +118,66 @@ void rtmp_connection::handle(rtmp::play_requested& e) {
   if (sibling_) return play(e, name);
   if (memory_refuses(e.msid, shown, false)) return;
   const auto decision = may_play(shard_.settings.access, remote_address_, name, e.query, std::chrono::system_clock::now());
-  plays_by_address_ = plays_by_address_ || decision.by_address;
   const bool asks = hooked(hook::play) && !decision.wrong;
   if (!decision.allowed && !asks) return refuse_play(e.msid, shown, decision.why, decision.why);
   auto q = question(hook::play);
   q.stream = e.name;
   q.query = e.query;
   q.start = e.start;
-  if (!asks) return play_decided(e, q, {true, {}, std::nullopt});
-  ask(q, [this, e, q](hook_answer&& answer) { play_decided(e, q, answer); });
+  if (!asks) return play_decided(e, decision, q, {true, {}, std::nullopt});
+  ask(q, [this, e, decision, q](hook_answer&& answer) { play_decided(e, decision, q, answer); });
 }
 
-void rtmp_connection::play_decided(const rtmp::play_requested& e, const hook_question& q, const hook_answer& answer) {
+void rtmp_connection::play_decided(const rtmp::play_requested& e, const access_decision& by, const hook_question& q, const hook_answer& answer) {
   if (!answer.allowed) {
     const auto shown = answer.said_no ? stream_name(e.name) : unanswered_name(hook::play, e.name);
     return refuse_play(e.msid, shown, "hook: " + answer.why, std::string(refused_text));
   }
+  const auto name = stream_name(answer.stream.value_or(e.name));
+  if (by.by_address && !may_play_by_address(shard_.settings.access, remote_address_)) {
+    return refuse_play(e.msid, name, std::string(moved_player_text), std::string(moved_player_text));
+  }
+  note_admission(e.msid, by);
   begin_visit(e.msid, q);
-  play(e, stream_name(answer.stream.value_or(e.name)));
+  play(e, name);
+}
+
+// ---- a peer that moves ---------------------------------------------------------------------------------------------
+
+void rtmp_connection::note_admission(std::uint32_t msid, const access_decision& by) {
+  if (by.by_address) by_address_.insert(msid); else by_address_.erase(msid);
+}
+
+// Rules about addresses have to hold for the new one too; who showed a key, a token or a signature goes on. The connection ends with what may not go on:
+// the peer's next one is judged like any other.
+void rtmp_connection::ask_again() {
+  const auto& rules = shard_.settings.access;
+  const bool may_publish = may_publish_by_address(rules, remote_address_), may_play = may_play_by_address(rules, remote_address_);
+  const bool may_play_recordings = recordings_allowed(rules, remote_address_).allowed;
+  const auto lost = [this](std::uint32_t msid, bool may) { return !may && by_address_.contains(msid); };
+  std::string_view why;
+  for (const auto& [msid, publication] : publications_) {
+    if (!lost(msid, may_publish)) continue;
+    why = moved_publisher_text;
+    note(publication->target()->name(), reason::publish_refused, why);
+  }
+  for (const auto& [msid, viewer] : players_) {
+    if (!lost(msid, may_play)) continue;
+    why = moved_player_text;
+    note(viewer->cursor().source()->name(), reason::play_refused, why);
+  }
+  for (const auto& [msid, played] : recordings_) {
+    if (may_play_recordings && !lost(msid, may_play)) continue;
+    why = moved_player_text;
+    note(played.name, reason::play_refused, why);
+  }
+  for (const auto& [msid, source] : arriving_) {
+    if (lost(msid, may_play)) why = moved_player_text;
+  }
+  if (why.empty()) return;
+  log::warning("#{} {}: closed: {}", id_, remote_, why);
+  end_noted_ = true;
+  shut_down(std::string(why));
 }
 
 void rtmp_connection::play(const rtmp::play_requested& e, const std::string& name) {

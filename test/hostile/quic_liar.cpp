@@ -85,6 +85,7 @@ liar::liar(arena& in, liar_options options) : in_(in), options_(std::move(option
   // What is left are notes that net::quic_connection takes of its own.
   table.remove_connection_id = nullptr;
   table.handshake_completed = nullptr;
+  table.begin_path_validation = nullptr;
   table.path_validation = nullptr;
   table.recv_stateless_reset2 = nullptr;
   table.stream_open = nullptr;

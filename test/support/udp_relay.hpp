@@ -25,7 +25,7 @@ class udp_relay {
   };
 
   udp_relay(boost::asio::io_context& io, udp::endpoint server, unsigned seed = 1)
-      : io_(io), server_(server), random_(seed), front_(io, udp::endpoint(boost::asio::ip::make_address("127.0.0.1"), 0)) {
+      : io_(io), server_(server), random_(seed), front_(io, udp::endpoint(boost::asio::ip::make_address("127.0.0.1"), 0)), elsewhere_(io, udp::endpoint(boost::asio::ip::make_address("127.0.0.3"), 0)) {
     big_buffers(front_);
     read_front();
   }
@@ -34,18 +34,20 @@ class udp_relay {
   udp_relay& operator=(const udp_relay&) = delete;
 
   [[nodiscard]] std::uint16_t port() const { return front_.local_endpoint().port(); }
-  // Every client comes from a fresh port from now on; answers to the old ones are lost, as behind a NAT that forgot.
-  void rebind() {
-    for (auto& [client, each] : ways_) each = make_way(client);
+  // Every client comes from a fresh port, of this address, from now on; answers to the old ones are lost, as behind a NAT that forgot.
+  void rebind(const char* address = "127.0.0.1") {
+    for (auto& [client, each] : ways_) each = make_way(client, address);
   }
   weather now;
   std::uint64_t forwarded = 0, lost = 0;
+  // Asked for each datagram of a client: whether it goes out as if it came from 127.0.0.3, where nobody hears an answer.
+  std::function<bool()> astray;
   // Sees every datagram before it is forwarded.
   std::function<void(bool up, const std::vector<std::uint8_t>&)> tap;
 
  private:
   struct way {  // one client's
-    explicit way(boost::asio::io_context& io) : socket(io, udp::endpoint(boost::asio::ip::make_address("127.0.0.1"), 0)) {}
+    way(boost::asio::io_context& io, const char* address) : socket(io, udp::endpoint(boost::asio::ip::make_address(address), 0)) {}
     udp::socket socket;
     udp::endpoint from;
     std::array<std::uint8_t, 65536> buffer{};
@@ -56,8 +58,8 @@ class udp_relay {
     boost::system::error_code ignored;
     socket.set_option(boost::asio::socket_base::receive_buffer_size(4 << 20), ignored);
   }
-  std::shared_ptr<way> make_way(const udp::endpoint& client) {
-    auto made = std::make_shared<way>(io_);
+  std::shared_ptr<way> make_way(const udp::endpoint& client, const char* address = "127.0.0.1") {
+    auto made = std::make_shared<way>(io_, address);
     big_buffers(made->socket);
     read_way(made, client);
     return made;
@@ -112,7 +114,7 @@ class udp_relay {
     ++forwarded;
     boost::system::error_code ignored;
     if (up) {
-      w.socket.send_to(boost::asio::buffer(bytes), server_, 0, ignored);
+      (astray && astray() ? elsewhere_ : w.socket).send_to(boost::asio::buffer(bytes), server_, 0, ignored);
     } else {
       front_.send_to(boost::asio::buffer(bytes), client, 0, ignored);
     }
@@ -121,7 +123,7 @@ class udp_relay {
   boost::asio::io_context& io_;
   udp::endpoint server_;
   std::mt19937 random_;
-  udp::socket front_;
+  udp::socket front_, elsewhere_;
   udp::endpoint from_;
   std::array<std::uint8_t, 65536> buffer_{};
   std::map<udp::endpoint, std::shared_ptr<way>> ways_;
