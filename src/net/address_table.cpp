@@ -5,11 +5,8 @@
 #include "net/endpoint_text.hpp"
 
 namespace millrace::net {
-namespace {
 
-bool counted(const boost::asio::ip::address& address) { return !unmapped(address).is_loopback(); }
-
-}  // namespace
+bool address_table::counted(const boost::asio::ip::address& address) const { return loopback_ || !unmapped(address).is_loopback(); }
 
 double address_table::used_now(const record& of, base::instant now) const {
   return std::max(0.0, of.used - rate_ * std::chrono::duration<double>(now - of.at).count());

@@ -16,7 +16,9 @@ class address_table : public std::enable_shared_from_this<address_table> {
  public:
   // `most`: connections at a time. `per_second`: new ones, with as many at once as there may be at a time, so that all who sit behind one address can come
   // back together; 0: any number.
-  explicit address_table(std::size_t most_per_address, double new_per_second = 0) : most_(most_per_address), rate_(new_per_second) {}
+  // `loopback`: counts that too, as tests want it.
+  explicit address_table(std::size_t most_per_address, double new_per_second = 0, bool loopback = false)
+      : most_(most_per_address), rate_(new_per_second), loopback_(loopback) {}
 
   enum class verdict : unsigned char { admitted, too_many, too_fast };
   [[nodiscard]] verdict look(const boost::asio::ip::address& address, base::instant now) const;
@@ -28,6 +30,7 @@ class address_table : public std::enable_shared_from_this<address_table> {
   }
 
  private:
+  [[nodiscard]] bool counted(const boost::asio::ip::address& address) const;
   void give_back(const address_block& at);
 
   struct record {
@@ -42,6 +45,7 @@ class address_table : public std::enable_shared_from_this<address_table> {
   static constexpr std::size_t idle_max = 50'000;  // addresses that are remembered although they have nothing open
   const std::size_t most_;
   const double rate_;
+  const bool loopback_;
   mutable std::mutex lock_;
   std::map<address_block, record> counts_;
   std::size_t idle_ = 0;

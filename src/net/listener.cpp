@@ -84,11 +84,10 @@ transport_ptr holding(transport_ptr inner, std::shared_ptr<void> what) {
   return {std::make_shared<pair>(pair{std::move(what), std::move(inner)}), raw};
 }
 
-// What an accepted QUIC transport keeps: its place in the address table, and the server with the UDP socket.
+// What an accepted QUIC transport keeps: the server with the UDP socket.
 class quic_hold {
  public:
-  quic_hold(asio::io_context& io, std::shared_ptr<void> ticket, std::shared_ptr<quic_server> server)
-      : io_(io), ticket_(std::move(ticket)), server_(std::move(server)) {}
+  quic_hold(asio::io_context& io, std::shared_ptr<quic_server> server) : io_(io), server_(std::move(server)) {}
   quic_hold(const quic_hold&) = delete;
   quic_hold& operator=(const quic_hold&) = delete;
   // The last transport of a listener that is gone takes the UDP socket with it, but not from inside the socket's own callback.
@@ -98,7 +97,6 @@ class quic_hold {
 
  private:
   asio::io_context& io_;
-  std::shared_ptr<void> ticket_;
   std::shared_ptr<quic_server> server_;
 };
 
@@ -185,25 +183,25 @@ class core : public std::enable_shared_from_this<core> {
     quic_.reset();  // lives on with the transports that hold it
   }
 
-  [[nodiscard]] bool admit_quic(const udp::endpoint& remote) {
+  // Counted as refused by whichever of the two says no, and never by both.
+  [[nodiscard]] bool quic_may_begin(const udp::endpoint& remote) {
     const auto verdict = table_->look(remote.address(), now());
     if (on_accept_ && verdict == address_table::verdict::admitted) return true;
     refused_by_table("udp " + endpoint_text(remote.address(), remote.port()), verdict);
     return false;
   }
 
-  // `address` is what the QUIC side says is remote: its own facts.
+  [[nodiscard]] std::shared_ptr<void> take_quic_ticket(const udp::endpoint& remote) {
+    const auto verdict = table_->look(remote.address(), now());
+    auto ticket = on_accept_ ? table_->take(remote.address(), now()) : nullptr;
+    if (!ticket) refused_by_table("udp " + endpoint_text(remote.address(), remote.port()), verdict);
+    return ticket;
+  }
+
   void accepted_quic(transport_ptr made, base::instant came) {
     if (!on_accept_) return made->abort();
-    const auto remote = made->facts().remote;
-    const auto verdict = table_->look(address_of(remote), now());
-    auto ticket = table_->take(address_of(remote), now());
-    if (!ticket) {
-      refused_by_table("udp " + remote, verdict);
-      return made->close(close_code::general_error, "too many connections from this address");
-    }
     ++counters_.accepted_quic;
-    on_accept_(holding(std::move(made), std::make_shared<quic_hold>(io_, std::move(ticket), quic_)), came);
+    on_accept_(holding(std::move(made), std::make_shared<quic_hold>(io_, quic_)), came);
   }
 
  private:
@@ -371,10 +369,15 @@ base::result<opened> open_both(asio::io_context& io, const asio::ip::address& ad
             accepted->abort();
           }
         },
-        [weak = std::weak_ptr(made)](const udp::endpoint& remote) {
-          const auto alive = weak.lock();
-          return alive != nullptr && alive->admit_quic(remote);
-        },
+        {.may_begin =
+             [weak = std::weak_ptr(made)](const udp::endpoint& remote) {
+               const auto alive = weak.lock();
+               return alive != nullptr && alive->quic_may_begin(remote);
+             },
+         .take = [weak = std::weak_ptr(made)](const udp::endpoint& remote) {
+           const auto alive = weak.lock();
+           return alive != nullptr ? alive->take_quic_ticket(remote) : nullptr;
+         }},
         options.inherited_udp);
     if (!server) return std::move(server).error();
     both.port = (*server)->port();

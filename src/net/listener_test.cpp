@@ -15,6 +15,7 @@
 
 #include "net/address_table.hpp"
 #include "support/net_fixtures.hpp"
+#include "support/quic_raw_peer.hpp"
 
 namespace millrace::net {
 namespace {
@@ -374,6 +375,25 @@ TEST_F(listening, ConnectionsOfOneAddressAreLimited) {
   accepted.erase(accepted.begin());
   auto fourth = connect_and_say("\x03", own.c_str());
   EXPECT_TRUE(run_until(io, [&] { return accepted.size() == 3; }));
+}
+
+// A place is taken as soon as the handshake has proved the address, not only with the stream that may never be opened.
+TEST_F(listening, QuicClientsWithoutAStreamCountForTheirAddress) {
+  options.quic = true;
+  options.addresses = std::make_shared<address_table>(3, 0, true);
+  start();
+  std::vector<std::shared_ptr<test::quic_raw_peer>> peers;
+  for (int i = 0; i < 10; ++i) peers.push_back(test::quic_raw_peer::dial(io, test::loopback(listener_->port())));
+  const auto refused = [&] { return std::count_if(peers.begin(), peers.end(), [](const auto& each) { return each->ended.has_value(); }); };
+  ASSERT_TRUE(run_until(io, [&] { return refused() == 7 && listener_->counters().quic.half_open == 0; }));
+  for (const auto& each : peers) {
+    if (!each->ended) continue;
+    EXPECT_EQ(each->ended->code, 2u) << "not CONNECTION_REFUSED: " << each->ended->reason.text;
+  }
+  EXPECT_EQ(listener_->counters().refused_limit, 7u);
+  EXPECT_TRUE(accepted.empty());
+  for (const auto& each : peers) each->hang_up();
+  EXPECT_TRUE(run_until(io, [&] { return options.addresses->addresses() == 0; })) << "places of connections that are gone";
 }
 
 TEST(address_table, TicketMayOutliveTheOwner) {

@@ -147,6 +147,8 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   void close(std::uint64_t code, std::string_view reason);
   // Without the closing period: for a loser of the dialling race and for a host that goes away.
   void close_for_good(std::uint64_t code, std::string_view reason);
+  // Likewise close(), but with the transport's CONNECTION_REFUSED: of a server that learns only behind the handshake that this peer is one too many.
+  void refuse(std::string_view reason);
   void touch();                                           // there is something to write
   void wake();                                            // there is something to deliver
   std::int64_t open_stream();                             // -1: the peer allows none; also from inside ngtcp2
@@ -168,6 +170,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   [[nodiscard]] bool is_peers(std::int64_t stream) const noexcept { return ((stream & 1) == 0) == server_; }  // opened by the peer
   [[nodiscard]] bool handshake_completed() const noexcept { return handshake_completed_; }
   [[nodiscard]] const std::string& alpn() const noexcept { return terms_.alpn; }  // once it is
+  [[nodiscard]] const udp_address& proven_remote() const noexcept { return proven_remote_; }
   [[nodiscard]] ngtcp2_conn* native() noexcept { return conn_; }  // null once ended
   [[nodiscard]] std::uint64_t congestion_window() const;
   // More stream data than a path can have under way: the peer leaves something unacknowledged, and all that was sent since stays in memory.
@@ -183,6 +186,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
 
   // Bookkeeping of the host's list of touched connections; `touched_again`: deliver() even if that was done in this turn.
   bool touched = false, touched_again = false;
+  std::shared_ptr<void> ticket;  // a server's: the place that the peer's address has given to this connection
 
  private:
   friend struct quic_callbacks;  // quic_callbacks.cpp: the C functions that ngtcp2 calls

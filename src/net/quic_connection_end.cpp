@@ -142,6 +142,14 @@ void quic_connection::close(std::uint64_t code, std::string_view reason) {
   end({{kind, reason.empty() ? "closed" : std::string(reason)}, false, code}, state::closing);
 }
 
+void quic_connection::refuse(std::string_view reason) {
+  if (conn_ == nullptr) return;
+  ngtcp2_ccerr error;
+  ngtcp2_ccerr_set_transport_error(&error, NGTCP2_CONNECTION_REFUSED, reinterpret_cast<const std::uint8_t*>(reason.data()), reason.size());
+  send_close(error);
+  end({{base::error_kind::limit, std::string(reason)}, false, NGTCP2_CONNECTION_REFUSED}, state::closing);
+}
+
 void quic_connection::close_for_good(std::uint64_t code, std::string_view reason) {
   const auto self = shared_from_this();
   close(code, reason);

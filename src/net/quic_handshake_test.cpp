@@ -4,7 +4,9 @@
 
 #include <fstream>
 
+#include "net/address_table.hpp"
 #include "support/quic_fixtures.hpp"
+#include "support/quic_raw_peer.hpp"
 #include "support/udp_relay.hpp"
 
 namespace millrace::net {
@@ -171,10 +173,10 @@ TEST(quic_handshake, done_may_destroy_the_attempt) {
   EXPECT_TRUE(run_until(world.io, [&] { return world.accepted.size() == 1 && world.accepted[0]->handler.received == "still alive"; }));
 }
 
-TEST(quic_handshake, admit_false_refuses_before_any_state) {
+TEST(quic_handshake, who_may_not_begin_is_refused_before_any_state) {
   quic_world world;
   std::vector<std::string> asked;
-  world.admit = [&](const test::udp_endpoint& from) {
+  world.admission.may_begin = [&](const test::udp_endpoint& from) {
     asked.push_back(from.address().to_string());
     return false;
   };
@@ -254,6 +256,28 @@ TEST(quic_address_validation, retry_starts_under_load) {
   const auto [client, server] = world.pair();
   EXPECT_NE(server, nullptr);
   EXPECT_EQ(world.server->counters().retries_sent, 1u);
+}
+
+// Who proves its address is counted for it at once, so that one address cannot take all the places of clients in their handshake.
+TEST(quic_address_validation, one_address_with_a_token_does_not_lock_new_clients_out) {
+  quic_world world;
+  world.server_options.retry_above_half_open = 64;  // at four times as many nobody is listened to
+  const auto table = std::make_shared<address_table>(100, 0, true);
+  world.admission.take = [&](const test::udp_endpoint& from) { return table->take(from.address(), std::chrono::steady_clock::now()); };
+  world.listen();
+  std::vector<std::shared_ptr<test::quic_raw_peer>> liars;
+  const auto first = liars.emplace_back(test::quic_raw_peer::dial(world.io, loopback(world.server->port())));
+  ASSERT_TRUE(run_until(world.io, [&] { return !first->given_token.empty(); }));
+  for (int i = 0; i < 300; ++i) {
+    liars.push_back(test::quic_raw_peer::dial(world.io, loopback(world.server->port()), first->given_token));
+    liars.back()->deaf = true;
+  }
+  ASSERT_TRUE(run_until(world.io, [&] { return world.server->counters().half_open >= 99; }));
+  test::udp_relay elsewhere(world.io, loopback(world.server->port()));
+  elsewhere.rebind("127.0.0.2");
+  EXPECT_NE(world.pair(world.options(elsewhere.port())).second, nullptr);
+  EXPECT_LE(world.server->counters().half_open, 99u);
+  for (const auto& each : liars) each->hang_up();
 }
 
 TEST(quic_address_validation, sends_at_most_three_times_the_bytes_to_an_unvalidated_address) {

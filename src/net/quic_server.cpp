@@ -54,12 +54,12 @@ struct kept_datagram {
 class server_endpoint final : public quic_endpoint {
  public:
   server_endpoint(boost::asio::io_context& io, std::shared_ptr<const quic_credentials> credentials, quic_server_options options,
-                  accept_handler on_accept, std::function<bool(const boost::asio::ip::udp::endpoint&)> admit)
+                  accept_handler on_accept, quic_admission admission)
       : quic_endpoint(io),
         credentials_(std::move(credentials)),
         options_(std::move(options)),
         on_accept_(std::move(on_accept)),
-        admit_(std::move(admit)) {}
+        admission_(std::move(admission)) {}
   ~server_endpoint() {
     for (const auto& [key, connection] : connections_) connection->detach();
   }
@@ -96,7 +96,7 @@ class server_endpoint final : public quic_endpoint {
   void shut_down() {
     stopped_ = true;
     on_accept_ = nullptr;
-    admit_ = nullptr;
+    admission_ = {};
     shutting_down_ = true;
     const auto all = connections_;  // closing removes from it
     for (const auto& [key, connection] : all) {
@@ -120,7 +120,12 @@ class server_endpoint final : public quic_endpoint {
     connections_.erase(&which);
     close_when_idle();
   }
-  void on_handshake_over(quic_connection&) override { --half_open_; }
+  void on_handshake_over(quic_connection& which) override {
+    --half_open_;
+    if (!which.handshake_completed() || which.ticket || !admission_.take) return;
+    which.ticket = admission_.take(which.proven_remote().endpoint());
+    if (!which.ticket) which.refuse("too many connections from this address");
+  }
   void on_path_change() override { ++counters_.path_changes; }
   void on_over_budget() override { ++counters_.over_budget; }
   void make_reset_token(const ngtcp2_cid& id, ngtcp2_stateless_reset_token& token) override {
@@ -169,7 +174,7 @@ class server_endpoint final : public quic_endpoint {
   std::shared_ptr<const quic_credentials> credentials_;
   quic_server_options options_;
   accept_handler on_accept_;
-  std::function<bool(const boost::asio::ip::udp::endpoint&)> admit_;
+  quic_admission admission_;
   std::unordered_map<quic_connection*, std::shared_ptr<quic_connection>> connections_;
   connection_id_table ids_;
   base::fifo<kept_datagram> waiting_;  // for handshakes, in the order in which they came
@@ -257,18 +262,26 @@ void server_endpoint::accept(const udp_datagram& datagram) {
   quic_server_hello hello;
   if (ngtcp2_accept(&hello.header, datagram.bytes.data(), datagram.bytes.size()) != 0) return;
   if (half_open_ >= half_open_hard_factor * std::max<std::size_t>(options_.retry_above_half_open, 64)) return;
-  if (stopped_ || (admit_ && !admit_(datagram.remote.endpoint()))) return refuse(datagram, hello.header, NGTCP2_CONNECTION_REFUSED);
+  const auto from = datagram.remote.endpoint();
+  if (stopped_ || (admission_.may_begin && !admission_.may_begin(from))) return refuse(datagram, hello.header, NGTCP2_CONNECTION_REFUSED);
   hello.original_dcid = hello.header.dcid;
   if (!check_token(datagram, hello)) return;
   const bool want_retry = options_.retry == retry_policy::always ||
                           (options_.retry == retry_policy::under_load && half_open_ >= options_.retry_above_half_open);
   if (want_retry && hello.token_type == NGTCP2_TOKEN_TYPE_UNKNOWN) return send_retry(datagram, hello.header);
+  // With a token the address is known to be the client's, so what is half open counts for it too: none takes all the places.
+  std::shared_ptr<void> ticket;
+  if (hello.token_type != NGTCP2_TOKEN_TYPE_UNKNOWN && admission_.take) {
+    ticket = admission_.take(from);
+    if (!ticket) return refuse(datagram, hello.header, NGTCP2_CONNECTION_REFUSED);
+  }
 
   auto tls = quic_tls::make_server(credentials_, options_.alpn);
   if (!tls) return base::log::warning("quic: {}", tls.error().text);
   auto made = quic_connection::make_server(*this, std::move(*tls), options_, hello, datagram.local, datagram.remote);
   if (!made) return base::log::warning("quic: {}", made.error().text);
   const auto connection = *made;
+  connection->ticket = std::move(ticket);
   connections_.emplace(connection.get(), connection);
   ++half_open_;
   auto pipe = std::make_shared<quic_stream_transport>(connection, io(), [weak = weak_from_this(), came = instant_of(quic_now())](base::result<transport_ptr> opened) {
@@ -394,8 +407,7 @@ class server final : public quic_server {
 
 base::result<std::unique_ptr<quic_server>> quic_listen(boost::asio::io_context& io, boost::asio::ip::udp::endpoint local,
                                                        std::shared_ptr<const identity> certificate, quic_server_options options,
-                                                       accept_handler on_accept,
-                                                       std::function<bool(const boost::asio::ip::udp::endpoint&)> admit, int inherited) {
+                                                       accept_handler on_accept, quic_admission admission, int inherited) {
   if (!certificate) return base::error{base::error_kind::local, "QUIC needs a certificate"};
   auto credentials = quic_credentials::for_server(*certificate);
   if (!credentials) return credentials.error();
@@ -407,7 +419,7 @@ base::result<std::unique_ptr<quic_server>> quic_listen(boost::asio::io_context& 
   auto socket = inherited >= 0 ? quic_udp_socket::adopt(io, inherited, options.group) : quic_udp_socket::bind(io, local, options.group);
   if (!socket) return std::move(socket).error().within("udp " + udp_address(local).text());
   auto endpoint =
-      std::make_shared<server_endpoint>(io, std::move(*credentials), std::move(options), std::move(on_accept), std::move(admit));
+      std::make_shared<server_endpoint>(io, std::move(*credentials), std::move(options), std::move(on_accept), std::move(admission));
   endpoint->start(std::move(*socket));
   return std::unique_ptr<quic_server>(std::make_unique<server>(std::move(endpoint)));
 }

@@ -34,13 +34,21 @@ class quic_server {
   virtual base::result<void> use(const identity& certificate) = 0;
 };
 
+// Who may come. Asked on the io_context's thread; empty functions allow everybody.
+struct quic_admission {
+  // Before any state is made for a new connection. Anybody may have written the address into a datagram, so nothing may be charged to it.
+  std::function<bool(const boost::asio::ip::udp::endpoint&)> may_begin;
+  // The client has proved to be at this address: by a token before any state is made, or else by a complete handshake. What is returned is held as long as
+  // the connection; null refuses it.
+  std::function<std::shared_ptr<void>(const boost::asio::ip::udp::endpoint&)> take;
+};
+
 // Hands over a transport when the client's bidirectional stream 0 has opened (handshake complete), and when its first Initial came; it is not
 // started.
 // `inherited`: a socket of another process that is to be used instead of a new one; -1: none. Owned in any case.
-// `admit(remote)` is asked before any state is made for a new connection; false refuses it. May be empty.
+// Who is refused hears CONNECTION_REFUSED.
 base::result<std::unique_ptr<quic_server>> quic_listen(boost::asio::io_context& io, boost::asio::ip::udp::endpoint local,
                                                        std::shared_ptr<const identity> certificate, quic_server_options options,
-                                                       accept_handler on_accept,
-                                                       std::function<bool(const boost::asio::ip::udp::endpoint&)> admit, int inherited = -1);
+                                                       accept_handler on_accept, quic_admission admission, int inherited = -1);
 
 }  // namespace millrace::net

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <utility>
 #include <vector>
@@ -46,6 +47,8 @@ class host final : public net::quic_connection_host, public timed {
 
   // A NAT on the way gives this host another address: what is under way to the old one is lost.
   void rebind(const char* address) { seen_as_ = address_of(address); }
+  // From now on it writes another source address into its packets, and hears what comes to its own.
+  void pretend(const char* address) { pretended_ = address_of(address); }
 
   [[nodiscard]] bool over() const noexcept { return ended_; }
   [[nodiscard]] const wan::link_counters& sent() const noexcept { return path_.counters(); }
@@ -74,7 +77,7 @@ class host final : public net::quic_connection_host, public timed {
       const auto packet = batch.bytes.subspan(at, std::min(batch.segment, batch.bytes.size() - at));
       for (const auto arrival : path_.send(nanoseconds(world_.now()), packet.size())) {
         world_.at(static_cast<quic_time>(arrival.count()),
-                  [to = peer_, bytes = std::vector<std::uint8_t>(packet.begin(), packet.end()), from = seen_as_, where = batch.remote,
+                  [to = peer_, bytes = std::vector<std::uint8_t>(packet.begin(), packet.end()), from = pretended_.value_or(seen_as_), where = batch.remote,
                    ecn = batch.ecn] { to->on_packet(bytes, from, where, ecn); });
       }
     }
@@ -144,6 +147,7 @@ class host final : public net::quic_connection_host, public timed {
   std::mt19937_64 random_;
   path path_;
   net::udp_address address_, seen_as_;
+  std::optional<net::udp_address> pretended_;
   host* peer_ = nullptr;
   net::quic_server_options server_;
   open_callback accept_;

@@ -53,7 +53,7 @@ class quic_world {
           if (start_accepted) end->transport->start(end->handler);
           accepted.push_back(std::move(end));
         },
-        admit);
+        admission);
     ASSERT_TRUE(made) << made.error().text;
     server = std::move(*made);
   }
@@ -113,7 +113,7 @@ class quic_world {
   boost::asio::io_context io;
   net::quic_server_options server_options;
   net::quic_client_options client_options;
-  std::function<bool(const udp_endpoint&)> admit;
+  net::quic_admission admission;
   std::function<void(quic_end&)> on_accept;
   bool start_accepted = true;
   std::unique_ptr<net::quic_server> server;

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "net/quic_endpoint.hpp"
 #include "support/quic_fixtures.hpp"
@@ -11,14 +12,16 @@ namespace millrace::test {
 
 class quic_raw_peer final : public net::quic_endpoint, public net::quic_application {
  public:
-  static std::shared_ptr<quic_raw_peer> dial(boost::asio::io_context& io, const udp_endpoint& server, const char* alpn = net::byte_stream_alpn) {
+  // `token`: of an earlier visit.
+  static std::shared_ptr<quic_raw_peer> dial(boost::asio::io_context& io, const udp_endpoint& server, base::bytes_view token = {},
+                                             const char* alpn = net::byte_stream_alpn) {
     auto made = std::shared_ptr<quic_raw_peer>(new quic_raw_peer(io));
     net::verify_options verify;
     verify.insecure = true;
     auto tls = net::quic_tls::make_client(net::quic_credentials::for_client(verify).value(), "localhost", false, verify, {alpn});
     auto socket = net::quic_udp_socket::connect(io, server).value();
     made->connection =
-        net::quic_connection::make_client(*made, std::move(tls).value(), {}, {}, socket->local(), net::udp_address(server)).value();
+        net::quic_connection::make_client(*made, std::move(tls).value(), {}, token, socket->local(), net::udp_address(server)).value();
     made->connection->set_application({std::shared_ptr<void>(), made.get()});
     made->add_socket(std::move(socket));
     made->connection->touch();
@@ -46,6 +49,8 @@ class quic_raw_peer final : public net::quic_endpoint, public net::quic_applicat
   std::shared_ptr<net::quic_connection> connection;
   std::size_t streams_wanted = 0, streams_ended = 0;
   bool ready = false;
+  bool deaf = false;  // reads nothing of what comes
+  std::vector<std::uint8_t> given_token;  // for the next visit
   std::string received;
   bool fin_received = false;
   std::optional<net::close_info> ended;
@@ -63,7 +68,7 @@ class quic_raw_peer final : public net::quic_endpoint, public net::quic_applicat
   void on_path_change() override {}
   void make_reset_token(const ngtcp2_cid&, ngtcp2_stateless_reset_token& token) override { net::quic_random(token.data); }
   std::vector<std::uint8_t> make_address_token(const net::udp_address&) override { return {}; }
-  void keep_address_token(base::bytes_view) override {}
+  void keep_address_token(base::bytes_view given) override { given_token.assign(given.begin(), given.end()); }
   base::result<void> move_to_fresh_socket(net::quic_connection&) override { return base::error{}; }
 
   // --- quic_application
@@ -105,7 +110,7 @@ class quic_raw_peer final : public net::quic_endpoint, public net::quic_applicat
  private:
   explicit quic_raw_peer(boost::asio::io_context& io) : quic_endpoint(io) {}
   void on_datagram(const net::udp_datagram& datagram) override {
-    if (const auto mine = connection) mine->read(datagram);
+    if (const auto mine = connection; mine && !deaf) mine->read(datagram);
   }
   void on_socket_error(int) override {}
 

@@ -36,7 +36,8 @@ class udp_relay {
   [[nodiscard]] std::uint16_t port() const { return front_.local_endpoint().port(); }
   // Every client comes from a fresh port, of this address, from now on; answers to the old ones are lost, as behind a NAT that forgot.
   void rebind(const char* address = "127.0.0.1") {
-    for (auto& [client, each] : ways_) each = make_way(client, address);
+    address_ = address;
+    for (auto& [client, each] : ways_) each = make_way(client);
   }
   weather now;
   std::uint64_t forwarded = 0, lost = 0;
@@ -58,8 +59,8 @@ class udp_relay {
     boost::system::error_code ignored;
     socket.set_option(boost::asio::socket_base::receive_buffer_size(4 << 20), ignored);
   }
-  std::shared_ptr<way> make_way(const udp::endpoint& client, const char* address = "127.0.0.1") {
-    auto made = std::make_shared<way>(io_, address);
+  std::shared_ptr<way> make_way(const udp::endpoint& client) {
+    auto made = std::make_shared<way>(io_, address_);
     big_buffers(made->socket);
     read_way(made, client);
     return made;
@@ -122,6 +123,7 @@ class udp_relay {
 
   boost::asio::io_context& io_;
   udp::endpoint server_;
+  const char* address_ = "127.0.0.1";
   std::mt19937 random_;
   udp::socket front_, elsewhere_;
   udp::endpoint from_;

@@ -1,4 +1,5 @@
-// Rules about addresses, with a peer whose datagrams come from somewhere else in the middle of it: what is asked is where it is, not what it writes into them.
+// Rules about addresses, with a peer whose datagrams come from somewhere else in the middle of it: what is asked is where it is, not what
+// it writes into them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -43,7 +44,8 @@ class address_rules : public testing::TestWithParam<const char*> {
   }
   // Through the relay; seen at 127.0.0.1 until that moves.
   [[nodiscard]] std::string uri(const udp_relay& way, const std::string& stream, const std::string& query = {}) const {
-    return std::string(GetParam()) + "://127.0.0.1:" + std::to_string(way.port()) + "/" + stream + "?pin=" + server->instance->certificate()->pin + query;
+    return std::string(GetParam()) + "://127.0.0.1:" + std::to_string(way.port()) + "/" + stream +
+           "?pin=" + server->instance->certificate()->pin + query;
   }
   // Until `done`, with `speaker` sending meanwhile: a server learns of a new address by what comes from there.
   bool speaks_until(peer& speaker, const std::function<bool()>& done) {
@@ -67,13 +69,16 @@ class address_rules : public testing::TestWithParam<const char*> {
   std::optional<running_server> server;
   std::optional<udp_relay> relay;
 };
-INSTANTIATE_TEST_SUITE_P(mappings, address_rules, testing::Values("rtmpq", "roqr"), [](const auto& each) { return std::string(each.param); });
+INSTANTIATE_TEST_SUITE_P(mappings, address_rules, testing::Values("rtmpq", "roqr"),
+                         [](const auto& each) { return std::string(each.param); });
 
-// The one datagram that says "publish" is among the first ones behind the handshake: each of them once from an address that may publish, and never hears.
+// The one datagram that says "publish" is among the first ones behind the handshake: each of them once from an address that may publish,
+// and never hears.
 TEST_P(address_rules, a_source_address_that_was_only_written_into_a_datagram_gives_no_right) {
   serve([](config& c) { c.access.publish_allow = only("127.0.0.3"); });
   struct attempt {
-    attempt(running_server& s, unsigned which_one) : relay(s.io, udp_relay::udp::endpoint(boost::asio::ip::make_address("127.0.0.1"), s.instance->port())), which(which_one) {}
+    attempt(running_server& s, unsigned which_one)
+        : relay(s.io, udp_relay::udp::endpoint(boost::asio::ip::make_address("127.0.0.1"), s.instance->port())), which(which_one) {}
     udp_relay relay;
     unsigned which, seen = 0;
     std::unique_ptr<peer> publisher;
@@ -85,7 +90,9 @@ TEST_P(address_rules, a_source_address_that_was_only_written_into_a_datagram_giv
     one.relay.astray = [&one] { return one.publisher->transport() != nullptr && one.seen++ == one.which; };
   }
   ASSERT_TRUE(run_until(server->io, [&] {
-    return std::all_of(attempts.begin(), attempts.end(), [](const auto& one) { return one->publisher->what().rejected || one->publisher->what().started || one->publisher->what().closed; });
+    return std::all_of(attempts.begin(), attempts.end(), [](const auto& one) {
+      return one->publisher->what().rejected || one->publisher->what().started || one->publisher->what().closed;
+    });
   }));
   for (const auto& one : attempts) {
     EXPECT_FALSE(one->publisher->what().started.has_value()) << "datagram " << one->which;
