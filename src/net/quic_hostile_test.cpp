@@ -209,7 +209,7 @@ TEST(quic_hostile, streams_before_the_sessions_own_make_room_for_others_once_the
   constexpr std::size_t wanted = 2'000, allowed = 8;
   quic_world world;
   world.listen();
-  const auto peer = test::quic_raw_peer::dial(world.io, loopback(world.server->port()), roqr_alpn);
+  const auto peer = test::quic_raw_peer::dial(world.io, loopback(world.server->port()), {}, roqr_alpn);
   ASSERT_TRUE(run_until(world.io, [&] { return peer->ready; }));
   peer->end_streams(wanted);
   EXPECT_FALSE(run_until(world.io, [&] { return peer->streams_ended > allowed; }, 300ms)) << "nobody has read any of them";
@@ -226,7 +226,7 @@ TEST(quic_hostile, a_stranger_may_have_few_streams_at_once_and_a_publisher_many)
   quic_world world;
   world.start_accepted = false;  // so nothing is read, and none that has ended makes room for another
   world.listen();
-  const auto peer = test::quic_raw_peer::dial(world.io, loopback(world.server->port()), roqr_alpn);
+  const auto peer = test::quic_raw_peer::dial(world.io, loopback(world.server->port()), {}, roqr_alpn);
   ASSERT_TRUE(run_until(world.io, [&] { return peer->ready; }));
   peer->say("hi", false);
   ASSERT_TRUE(run_until(world.io, [&] { return world.accepted.size() == 1; }));

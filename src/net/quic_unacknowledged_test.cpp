@@ -135,7 +135,7 @@ class quic_unacknowledged : public testing::Test {
   transport& connect(const char* alpn, std::function<bool(std::int64_t, std::uint64_t, std::uint64_t)> is_denied) {
     is_denied_ = std::move(is_denied);
     world_.listen();
-    peer_ = test::quic_raw_peer::dial(world_.io, loopback(world_.server->port()), alpn);
+    peer_ = test::quic_raw_peer::dial(world_.io, loopback(world_.server->port()), {}, alpn);
     EXPECT_TRUE(run_until(world_.io, [&] { return peer_->ready; }));
     peer_->say("hi", false);
     EXPECT_TRUE(run_until(world_.io, [&] { return world_.accepted.size() == 1; }));
