@@ -57,7 +57,7 @@ void rtmp_connection::handle(rtmp::connect_requested& e) {
 
 void rtmp_connection::handle(rtmp::publish_requested& e) {
   const auto name = stream_name(e.name), shown = unanswered_name(hook::publish, e.name);
-  log::debug("#{} rtmp publish {} query=\"{}\"", id_, escaped(shown), escaped(without_secrets(e.query), 1024));
+  log::debug("#{} rtmp publish app=\"{}\" name=\"{}\" query=\"{}\"", id_, escaped(app_), escaped(shown.substr(app_.size() + 1)), escaped(without_secrets(e.query), 1024));
   if (shard_.failures.locked_out(remote_address_, std::chrono::steady_clock::now())) {
     note(shown, reason::publish_refused, "too many refused attempts from this address");
     return refuse_later(e.msid, "NetStream.Publish.Denied", "too many refused attempts from this address: wait a minute", true);
@@ -114,7 +114,7 @@ void rtmp_connection::end_spent(std::uint32_t msid, const std::string& why) {
 
 void rtmp_connection::handle(rtmp::play_requested& e) {
   const auto name = stream_name(e.name), shown = unanswered_name(hook::play, e.name);
-  log::debug("#{} rtmp play {} query=\"{}\"", id_, escaped(shown), escaped(without_secrets(e.query), 1024));
+  log::debug("#{} rtmp play app=\"{}\" name=\"{}\" query=\"{}\"", id_, escaped(app_), escaped(shown.substr(app_.size() + 1)), escaped(without_secrets(e.query), 1024));
   if (sibling_) return play(e, name);
   if (memory_refuses(e.msid, shown, false)) return;
   const auto decision = may_play(shard_.settings.access, remote_address_, name, e.query, std::chrono::system_clock::now());

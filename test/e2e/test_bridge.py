@@ -52,6 +52,6 @@ def test_the_encoder_is_told_when_the_server_refuses(start_server, procs, clip):
 def test_stream_key_goes_through_the_bridge_unchanged(server, procs, blink):
     port, _ = start_bridge(procs, server.url("rtmpq", "").replace("/?", "?").rstrip("/"))
     encoder = procs.start("ffmpeg encoder", ["ffmpeg", "-nostdin", "-v", "error", "-re", "-i", blink.path, "-c", "copy", "-f", "flv",
-                                             f"rtmp://127.0.0.1:{port}/live/a?token=a%2Fb+c==&x=1"])
-    server.process.wait_line(r'rtmp publish app="live" name="a" query="token=a%2Fb\+c==&x=1"')
+                                             f"rtmp://127.0.0.1:{port}/live/a?expires=a%2Fb+c==&recording=1"])
+    server.process.wait_line(r'rtmp publish app="live" name="a" query="expires=a%2Fb\+c==&recording=1"')
     encoder.wait(20)

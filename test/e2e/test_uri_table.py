@@ -1,7 +1,7 @@
-"""app, tcUrl and stream key are the same bytes on the server whatever carries them."""
-import re
-
+"""app, tcUrl and stream key are the same bytes on the server whatever carries them: as its hooks say, since logs hide keys."""
 import pytest
+
+from hook_back_end import HookBackEnd
 
 PATHS = [
     "live/a",
@@ -15,11 +15,10 @@ PATHS = [
     "live/a?Transport=QUIC&empty&=v",
 ]
 FORMS = ["rtmp", "rtmps", "rtmpq", "rtmp?transport=quic", "rtmps?quic=1"]
-RECORD = re.compile(r'rtmp (connect|publish|play) (app="[^"]*"(?: tcUrl="[^"]*"| name="[^"]*" query="[^"]*"))')
 
 
-def records(lines):
-    return [(m[1], m[2]) for m in map(RECORD.search, lines) if m]
+def records(seen):
+    return [(one["action"], one["app"], one["tcUrl"], one.get("stream"), one.get("param")) for one in seen]
 
 
 @pytest.fixture(scope="module")
@@ -27,25 +26,29 @@ def table_server(tmp_path_factory):
     from conftest import Server
     from process import Processes
     folder = tmp_path_factory.mktemp("table")
-    processes = Processes(folder)
-    yield Server(processes, folder / "state")
+    processes, back_end = Processes(folder), HookBackEnd()
+    config = folder / "millrace.toml"
+    config.write_text("[hooks]\n" + "".join(f'{hook} = "{back_end.url}"\n' for hook in ("on_connect", "on_publish", "on_play")))
+    server = Server(processes, folder / "state", "--config", config)
+    server.back_end = back_end
+    yield server
     processes.finish()
+    back_end.close()
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_same_on_every_transport(path, table_server, procs, blink):
     seen = {}
     for form in FORMS:
-        mark = table_server.process.mark()
+        mark, asked = table_server.process.mark(), len(table_server.back_end.seen)
         push = procs.millrace("push", blink.path, table_server.url(form, path))
         assert push.wait(20) == 0, push.tail()
         table_server.process.wait_line("unpublishes", after=mark)
-        seen[form] = records(table_server.process.lines[mark:])
+        seen[form] = records(table_server.back_end.seen[asked:])
     plain = seen["rtmp"]
     app, _, name = path.partition("?")[0].rpartition("/")
-    assert [kind for kind, _ in plain] == ["connect", "publish"]
-    assert f'app="{app}"' in plain[0][1] and f'tcUrl="rtmp://127.0.0.1:{table_server.port}/{app}"' in plain[0][1]
-    assert f'name="{name}"' in plain[1][1] and f'query="{path.partition("?")[2]}"' in plain[1][1]
+    where, query = (app, f"rtmp://127.0.0.1:{table_server.port}/{app}"), path.partition("?")[2]
+    assert plain == [("on_connect", *where, None, None), ("on_publish", *where, name, query and "?" + query)]
     for form, what in seen.items():
         assert what == plain, form
 
@@ -54,13 +57,13 @@ def test_same_on_every_transport(path, table_server, procs, blink):
 def test_same_for_players(path, table_server, procs, tmp_path):
     seen = {}
     for form in FORMS:
-        mark = table_server.process.mark()
+        mark, asked = table_server.process.mark(), len(table_server.back_end.seen)
         pull = procs.millrace("pull", table_server.url(form, path), tmp_path / "out.flv")
         table_server.process.wait_line(r"(?<!\w)plays ", after=mark)
         pull.stop()
         table_server.process.wait_line("stops playing", after=mark)
-        seen[form] = records(table_server.process.lines[mark:])
-    assert [kind for kind, _ in seen["rtmp"]] == ["connect", "play"]
+        seen[form] = records(table_server.back_end.seen[asked:])
+    assert [one[0] for one in seen["rtmp"]] == ["on_connect", "on_play"]
     for form, what in seen.items():
         assert what == seen["rtmp"], form
 
@@ -70,9 +73,9 @@ def test_ffmpeg_sends_what_we_send(table_server, procs, blink):
     seen = []
     url = table_server.rtmp("live/a?token=a%2Fb%3D&x=1")
     for argv in (["ffmpeg", "-nostdin", "-v", "error", "-re", "-i", blink.path, "-c", "copy", "-f", "flv", url], None):
-        mark = table_server.process.mark()
+        mark, asked = table_server.process.mark(), len(table_server.back_end.seen)
         process = procs.start("ffmpeg", argv) if argv else procs.millrace("push", blink.path, url)
         process.wait(20)
         table_server.process.wait_line("unpublishes", after=mark)
-        seen.append(records(table_server.process.lines[mark:]))
+        seen.append(records(table_server.back_end.seen[asked:]))
     assert seen[0] == seen[1]
