@@ -313,7 +313,8 @@ class tcp_transport final : public transport, public receive_rounds::reader, pub
       // The peer may have said why before it went: let the handler hear that first.
       const auto last = receive_burst(last_words_max);
       if (handler_ == nullptr || phase_ != phase::open) return;
-      if (last.status == channel_status::end) info = ended_by_peer();
+      // Where the kernel gave the peer up, reading ends as well.
+      if (last.status == channel_status::end && why.kind != base::error_kind::timeout) info = ended_by_peer();
     }
     pipe_gone(info);
   }
