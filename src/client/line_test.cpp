@@ -329,6 +329,19 @@ TEST_F(lines, a_server_that_says_the_streams_name_does_not_get_it_logged) {
   EXPECT_THAT(log_lines::text(), testing::Not(HasSubstr("SECRET")));
 }
 
+TEST_F(lines, our_own_words_stay_whatever_the_stream_is_called) {
+  std::uint16_t nobody = 0;
+  {
+    test::server gone(io_, {});
+    nobody = gone.port();
+  }
+  push p(io_, test::push_of(write_file("a.flv", test::flv_of(test::clip(5))), url(nobody, "/live/connection?key=refused")), note);
+  p.start();
+  ASSERT_TRUE(run_until([&] { return outcome.has_value(); }));
+  ASSERT_FALSE(outcome->has_value());
+  EXPECT_THAT(outcome->error().text, HasSubstr("connection refused"));
+}
+
 TEST_F(lines, a_server_that_talks_without_end_fills_no_log) {
   const log_lines log;
   test::server server(io_, {.refuse_publish = {}, .refuse_play = {}, .for_players = test::clip(5)});
