@@ -50,6 +50,10 @@ void connection::shut_down() {
   if (transport_ && (phase_ == phase::reading || phase_ == phase::draining)) close_when_taken("the server is shutting down");
 }
 
+void connection::give_up(const std::string& why) {
+  if (transport_) finish(why, true);
+}
+
 void connection::on_receive(base::bytes_view bytes) {
   if (phase_ == phase::switched) {
     if (source_ && !source_->receive(bytes)) finish("closed by the peer");

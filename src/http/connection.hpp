@@ -64,6 +64,8 @@ class connection final : public net::transport_handler, public std::enable_share
   void start();
   // Ends after what is being sent, at once if that has no end of its own.
   void shut_down();
+  // Ends at once: what is queued for the peer is lost.
+  void give_up(const std::string& why);
   // So far, also of one that has ended.
   [[nodiscard]] net::traffic traffic() const { return transport_ ? transport_->traffic_so_far() : traffic_; }
   // Null once the connection has ended.

@@ -199,6 +199,17 @@ TEST_F(http_connection, ends_in_order_at_a_shutdown_although_the_peer_is_slow) {
   EXPECT_TRUE(pipe->closed);
 }
 
+TEST_F(http_connection, is_given_up_with_what_is_queued_for_it) {
+  answer = [](request&&, reply_ptr to) { to->send(bytes_response("video/mp4", std::string(200'000, 'x'))); };
+  pipe->holds = true;
+  pipe->budget = 100'000;
+  pipe->give("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  one->give_up("memory is short");
+  EXPECT_TRUE(pipe->aborted);
+  run();
+  EXPECT_TRUE(done);
+}
+
 TEST_F(http_connection, sends_no_body_to_head) {
   answer = [](request&&, reply_ptr to) { to->send(text_response(200, "a body")); };
   pipe->give("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");

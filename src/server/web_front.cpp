@@ -357,9 +357,13 @@ void web_front::facts(base::instant at, std::vector<connection_facts>& into) con
 
 void web_front::held_up(std::vector<std::pair<std::uint64_t, std::uint64_t>>& into) const {
   constexpr std::uint64_t queued_usual = 256u << 10;
+  constexpr std::chrono::seconds answer_usual{1};  // an answer is queued whole: one that has just begun says nothing of its client
+  const auto now = std::chrono::steady_clock::now();
   for (const auto& [id, each] : connections_) {
     const auto* const transport = each.connection->transport();
-    if (!each.playing || each.playing->viewer == nullptr || transport == nullptr) continue;
+    if (transport == nullptr) continue;
+    const bool plays = each.playing && each.playing->viewer != nullptr;
+    if (!plays && transport->oldest_queued_age(now) < answer_usual) continue;
     const auto queued = static_cast<std::uint64_t>(transport->queued_bytes());
     if (transport->send_budget() == 0 || queued > queued_usual) into.emplace_back(std::max<std::uint64_t>(queued, 1), id);
   }
@@ -367,13 +371,14 @@ void web_front::held_up(std::vector<std::pair<std::uint64_t, std::uint64_t>>& in
 
 bool web_front::give_way(std::uint64_t id) {
   const auto at = connections_.find(id);
-  if (at == connections_.end() || !at->second.playing) return false;
-  const auto playing = at->second.playing;
-  playing->kicked = true;
-  log::warning("http #{} {}: closed: it does not take what it is sent, and memory is short", id, playing->remote);
-  shard_.reasons.note(playing->stream, reason::memory_short, id, playing->remote, "the viewer was closed");
+  if (at == connections_.end() || at->second.connection->transport() == nullptr) return false;
   const auto connection = at->second.connection;
-  connection->shut_down();
+  log::warning("http #{} {}: closed: it does not take what it is sent, and memory is short", id, connection->transport()->facts().remote);
+  if (const auto playing = at->second.playing) {
+    playing->kicked = true;
+    shard_.reasons.note(playing->stream, reason::memory_short, id, playing->remote, "the viewer was closed");
+  }
+  connection->give_up("memory is short");
   return true;
 }
 
