@@ -66,7 +66,6 @@ void stream::state::begin_publication() {
     oldest_start.reset();
     payload_bytes = records_bytes = 0;
   }
-  records_bytes_next = 0;
   time.begin(watched);
   records = std::make_shared<record_set>();  // the old publisher's say nothing about the new one's media
   published = true;
@@ -107,7 +106,6 @@ void stream::state::append(media::frame&& f) {
   const base::instant arrival = f.arrival;
   added.item = std::make_shared<entry>(std::move(f));
   const auto effect = update_records(records, added.item, info, frames.end(), limits);
-  if (records != added.before) records_bytes_next += static_cast<std::uint32_t>(cost_of_change(*records, added.item, frames.end()));
   if (effect == record_effect::consume) for_each_cursor([&added](cursor::state& c) { c.owner->on_cleared(added.item); });
   if (effect != record_effect::pass) return;
 
@@ -117,7 +115,7 @@ void stream::state::append(media::frame&& f) {
   }
   const bool is_key = added.key;
   payload_bytes += size;
-  added.records_bytes = std::exchange(records_bytes_next, 0);
+  if (records != added.before) added.records_bytes = static_cast<std::uint32_t>(cost_of_change(*records, added.item, frames.end()));
   records_bytes += added.records_bytes;
   frames.push(std::move(added));
   if (is_key) look_for_starts();

@@ -35,7 +35,6 @@ struct stream::state {
   std::optional<std::uint64_t> oldest_start;
   std::size_t payload_bytes = 0;   // of what the ring holds
   std::size_t records_bytes = 0;   // slot::records_bytes, likewise
-  std::uint32_t records_bytes_next = 0;  // of changes that the next slot is charged for: a message that the hub consumes has none
   std::uint64_t overrun_end = 0;   // what lies below went for the ring's limits although a viewer may have wanted it
   record_set_ptr records = std::make_shared<record_set>();
   std::uint64_t frames_total = 0;
