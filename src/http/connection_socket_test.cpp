@@ -47,8 +47,8 @@ class http_over_tcp : public ::testing::TestWithParam<response (*)()> {
     options.address = {"127.0.0.1", 0};
     options.quic = false;
     options.certificate = test::shared_identity();
-    auto made = net::listen(io, options, [this](net::transport_ptr t) {
-      at_server = std::make_shared<connection>(context, std::move(t), 1, [this] { done = true; });
+    auto made = net::listen(io, options, [this](net::transport_ptr t, base::instant came) {
+      at_server = std::make_shared<connection>(context, std::move(t), came, 1, [this] { done = true; });
       at_server->start();
     });
     ASSERT_TRUE(made) << made.error().text;

@@ -167,7 +167,7 @@ TEST_F(http_connection, gives_up_a_peer_that_asks_and_takes_nothing) {
     pipe = std::make_shared<fake_transport>();
     pipe->holds = true;
     pipe->budget = room;
-    one = std::make_shared<connection>(context, pipe, 1, [this] { done = true; });
+    one = std::make_shared<connection>(context, pipe, std::chrono::steady_clock::now(), 1, [this] { done = true; });
     one->start();
     pipe->give("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     EXPECT_TRUE(test::run_until(io, [&] { return done; }));
