@@ -61,7 +61,10 @@ base::result<std::optional<message>> chunk_framing::next(base::instant now, base
       case message_type::user_control: {
         const auto event = parse_user_control(**m);
         if (!event) return event.error();
-        if (event->known && event->event == user_event::ping_request) write(make_user_control(user_event::ping_response, event->value));
+        if (event->known && event->event == user_event::ping_request) {
+          answer_bandwidth();  // answers go in the order of their questions
+          write(make_user_control(user_event::ping_response, event->value));
+        }
         return m;
       }
       default: return m;
@@ -102,11 +105,16 @@ base::result<void> chunk_framing::on_control(const message& m) {
   return {};
 }
 
+void chunk_framing::answer_bandwidth() {
+  if (!ready()) return;
+  if (const auto wished = std::exchange(wished_window_, std::nullopt); wished && *wished != our_window_) set_window(*wished);
+}
+
 // Once for each batch of bytes: a peer that asks for tiny windows, or for another bandwidth again and again, gets one answer a batch and
 // not more.
 void chunk_framing::acknowledge() {
   if (!ready()) return;
-  if (const auto wished = std::exchange(wished_window_, std::nullopt); wished && *wished != our_window_) set_window(*wished);
+  answer_bandwidth();
   if (bytes_received_ - acknowledged_to_peer_ < peer_window_) return;
   acknowledge_now();
 }

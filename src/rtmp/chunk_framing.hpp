@@ -55,6 +55,7 @@ class chunk_framing final : public framing {
 
  private:
   base::result<void> on_control(const message& m);
+  void answer_bandwidth();
   void acknowledge_now();
 
   std::variant<server_handshake, client_handshake> handshake_;
