@@ -8,12 +8,13 @@ namespace millrace::rtmp {
 namespace {
 
 constexpr std::string_view hidden = "***";
-constexpr std::size_t distinctive = 8;
+// A stream called "a" is no secret, and without every "a" a sentence is hard to read.
+constexpr std::size_t least = 4, distinctive = 8;
 
 bool in_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-'; }
 
 void hide(std::string& words, std::string_view secret) {
-  if (secret.empty()) return;
+  if (secret.size() < least) return;
   for (auto at = words.find(secret); at != std::string::npos; at = words.find(secret, at)) {
     const auto end = at + secret.size();
     const bool whole = (at == 0 || !in_word(words[at - 1])) && (end == words.size() || !in_word(words[end]));
