@@ -201,7 +201,9 @@ def test_a_successor_that_dies_gives_back_what_it_took(service_manager, upgradab
     recorded = ("show/rule", "live/asked")
     until(lambda: all(states(name) == ["writing"] for name in recorded), timeout=30, what="two recordings")
     _, successor = take_over(server)
-    until(lambda: all(states(name) == ["complete", "writing"] for name in recorded), timeout=30, what="recordings of the new process")
+    # A file is listed before its first byte is written, and one without a picture is no recording afterwards.
+    until(lambda: all(states(name) == ["complete", "writing"] for name in recorded) and all(r["bytes"] > 0 for r in listed(server)),
+          timeout=30, what="recordings of the new process")
     mark = server.process.mark()
     os.kill(successor, signal.SIGKILL)
     server.process.wait_line("this one is the server again", after=mark)
