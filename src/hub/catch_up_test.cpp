@@ -118,9 +118,17 @@ TEST_F(catch_up_test, L1_video_is_squeezed_sound_is_left_out_and_what_goes_ahead
 
 TEST_F(catch_up_test, configuration_and_data_within_the_backlog_go_along) {
   append(*p, {video_config(0, 1), key(0), inter(500), video_config(600, 2), data(600, "onCuePoint"), audio_config(700, 3), key(800)});
-  append(*p, {inter(900), video_config(1000, 3), data(1300, "onCuePoint"), audio_config(1350, 4), audio(1400), inter(1800)});
+  append(*p, {inter(900), video_config(1000, 3), data(1300, "onCuePoint"), audio_config(1350, 4), audio(1400), audio(1600), inter(1800)});
   watcher w(s, catching_up());
-  EXPECT_EQ(w.read(1800), "*V2@1600 *A3@1600 K@1600 v@1620 V3@1620 onCuePoint@1620 A4@1600 v@1800");
+  EXPECT_EQ(w.read(1800), "*V2@1600 *A3@1600 K@1600 v@1620 V3@1620 onCuePoint@1620 A4@1600 a@1600 v@1800");
+}
+
+TEST_F(catch_up_test, sound_far_behind_its_pictures_goes_on_where_it_is) {
+  append(*p, {key(0), audio_config(10), audio(10), inter(1000), audio_config(400, 2), audio(400), inter(1800)});
+  watcher w(s, catching_up());
+  EXPECT_EQ(w.read(1800), "K@1600 A1@10 v@1711 A2@400 v@1800");
+  append(*p, {inter(2801), audio(1401)});  // the catch-up is over before sound is where it began
+  EXPECT_EQ(w.read(2801), "v@2801 a@1401");
 }
 
 TEST_F(catch_up_test, viewers_of_one_moment_share_frames_and_images_and_the_payload_is_not_copied) {

@@ -11,10 +11,13 @@ namespace millrace::hub {
 struct catch_up {
   std::uint64_t number = 0;  // tells one from another for ever
   time_squeeze times;
+  // Sound is as far as the viewer's start. If it is not, it may lag behind its pictures by any time, and goes on there once the catch-up is over.
+  bool sound_is_there = false;
 
-  // The stream time at which the viewer gets the frame. Sound cannot be squeezed: it keeps its time.
+  // The stream time at which the viewer gets the frame. Sound cannot be squeezed: it keeps its time, and configurations from before the start, which
+  // are not left out, have the start's.
   [[nodiscard]] std::int64_t time_of(media::frame_kind kind, std::int64_t dts_ms) const {
-    if (kind == media::frame_kind::audio) return dts_ms < times.start_ms() ? times.start_ms() : dts_ms;
+    if (kind == media::frame_kind::audio) return sound_is_there && dts_ms < times.start_ms() ? times.start_ms() : dts_ms;
     return times.map(dts_ms);
   }
   [[nodiscard]] bool leaves_out(const media::frame& f) const {

@@ -212,8 +212,10 @@ std::shared_ptr<const catch_up> stream::state::catch_up_from(std::uint64_t start
   cached = {start, frames.end(), picked, delay, nullptr};
   std::vector<std::int64_t> decoded, shown;
   std::int64_t least_composition = 0;
+  std::optional<std::int64_t> sound;
   for (auto sequence = start; sequence < frames.end(); ++sequence) {
     const slot& at = frames.at(sequence);
+    if (at.kind == media::frame_kind::audio && !at.config) sound = at.item->frame()->dts_ms;
     if (at.kind != media::frame_kind::video || at.config || (picked && !at.has_track(*picked))) continue;
     const auto& frame = *at.item->frame();
     decoded.push_back(frame.dts_ms);
@@ -227,7 +229,10 @@ std::shared_ptr<const catch_up> stream::state::catch_up_from(std::uint64_t start
   // newest decoding time, and nothing squeezed may be shown after it.
   const auto edge = *std::max_element(decoded.begin(), decoded.end()) + least_composition;
   auto times = time_squeeze::make(decoded, shown, edge, delay);
-  if (times) cached.made = std::make_shared<const catch_up>(catch_up{++catch_ups_, std::move(*times)});
+  if (times) {
+    const bool sound_is_there = sound && *sound >= times->start_ms();
+    cached.made = std::make_shared<const catch_up>(catch_up{++catch_ups_, std::move(*times), sound_is_there});
+  }
   return cached.made;
 }
 
