@@ -228,10 +228,10 @@ void server::on_child_ended(int status, const std::function<void()>& left, const
     log::info("process {}, which had taken over, was stopped: so is this one", child);
     return left();
   }
-  log::error("process {}, which had taken over, has ended by {}: this one is the server again", child,
-             WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status)) : fmt::format("exit status {}", WEXITSTATUS(status)));
   successor_.reset();
   take_back();
+  log::error("process {}, which had taken over, has ended by {}: this one is the server again", child,
+             WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status)) : fmt::format("exit status {}", WEXITSTATUS(status)));
   serving(::getpid());
 }
 
