@@ -88,6 +88,11 @@ void mark_ended(record_set_ptr& set, frame_kind kind, const media::track_set& tr
   set = std::move(changed);
 }
 
+bool has_room(const record_set& set, const base::hub_limits& limits) {
+  const auto configs = std::count_if(set.records.begin(), set.records.end(), [](const record& r) { return r.kind != frame_kind::data; });
+  return static_cast<std::size_t>(configs) < limits.kept_configs;
+}
+
 // Replaces the record of one track; without an item it is only taken away. A sequence start of another codec makes the
 // track's HDR metadata or channel layout void as well.
 void replace_config(record_set& set, record&& added, bool is_start, const base::hub_limits& limits) {
@@ -96,8 +101,7 @@ void replace_config(record_set& set, record&& added, bool is_start, const base::
     if (r.rank == added.rank) return true;
     return is_start && r.codec != added.codec && r.track == added.track;
   });
-  const auto configs = std::count_if(set.records.begin(), set.records.end(), [](const record& r) { return r.kind != frame_kind::data; });
-  if (added.item && static_cast<std::size_t>(configs) < limits.kept_configs) insert(set, std::move(added));
+  if (added.item && has_room(set, limits)) insert(set, std::move(added));
 }
 
 // A message with the configurations of several tracks is kept as one message for each: they are replaced one by one, and whoever
@@ -117,8 +121,9 @@ record_effect update_config(record_set_ptr& set, const entry_ptr& item, const me
   const bool is_start = !info.metadata && !info.multichannel;
   std::shared_ptr<record_set> changed;
   bool news = false;
-  // `own` is null if it is too large; `color` is of Metadata packets, and what says nothing of colours replaces nothing.
-  const auto take = [&](std::uint8_t track, std::uint32_t codec, const entry_ptr& own, media::color_info color) {
+  // `make_own` gives null if it is too large, and is not asked where nothing can be kept; `color` is of Metadata packets, and what says nothing of colours
+  // replaces nothing.
+  const auto take = [&](std::uint8_t track, std::uint32_t codec, media::color_info color, auto&& make_own) {
     if (info.metadata && color == media::color_info::none) return;
     record added;
     added.kind = frame.kind;
@@ -127,10 +132,12 @@ record_effect update_config(record_set_ptr& set, const entry_ptr& item, const me
     added.multitrack = info.multitrack;
     added.codec = codec;
     added.sequence = sequence;
-    added.item = own;
-    const auto& records = changed ? changed->records : set->records;
+    const auto& now = changed ? *changed : *set;
+    const auto& records = now.records;
     const auto found =
         std::find_if(records.begin(), records.end(), [&added](const record& r) { return r.rank == added.rank && r.kind == added.kind; });
+    const auto own = found != records.end() || has_room(now, limits) ? make_own() : nullptr;
+    added.item = own;
     if (own && found != records.end() && !found->ended && same_bytes(found->item->frame()->payload, own->frame()->payload)) return;
     news = true;
     // A reset is kept in the place of what it resets: a viewer that had the old colours and jumped over the reset needs it.
@@ -146,10 +153,10 @@ record_effect update_config(record_set_ptr& set, const entry_ptr& item, const me
     while (const auto* track = walk.next()) {
       if (!track->usable || taken[track->id]) continue;
       taken.set(track->id);
-      take(track->id, track->codec, alone(item, walk, *track, limits.kept_record_bytes), color_of(track->body));
+      take(track->id, track->codec, color_of(track->body), [&] { return alone(item, walk, *track, limits.kept_record_bytes); });
     }
   } else {
-    take(0, media::codec_of(frame.kind, info), frame.payload.size() <= limits.kept_record_bytes ? item : nullptr, media::color_info::none);
+    take(0, media::codec_of(frame.kind, info), media::color_info::none, [&] { return frame.payload.size() <= limits.kept_record_bytes ? item : nullptr; });
   }
   if (changed) set = std::move(changed);
   return news ? record_effect::pass : record_effect::repeat;

@@ -25,7 +25,7 @@ class dts_clock {
 };
 
 // Parts of an aggregate message, whatever they are: a second of sound and pictures has a hundred, and 16 MiB had room for a million frames.
-constexpr std::size_t aggregate_parts_max = 4096;
+constexpr std::size_t aggregate_parts_max = 512;
 
 // The parts of an aggregate message (RTMP 1.0 section 7.1.6), each with a payload of its own: a small one that is kept would keep all of the
 // message. The time of a part is the message's time plus the part's distance from the first part; absolute times inside therefore come out

@@ -425,7 +425,7 @@ TEST(server_media, M7_bad_sizes_close) {
   }
 }
 
-TEST(server_media, M7_an_aggregate_has_4096_parts_at_most) {
+TEST(server_media, M7_an_aggregate_has_512_parts_at_most) {
   for (const std::size_t count : {aggregate_parts_max, aggregate_parts_max + 1}) {
     auto c = publishing();
     test::bytes body;
@@ -435,7 +435,7 @@ TEST(server_media, M7_an_aggregate_has_4096_parts_at_most) {
     const auto closed = c.closed_by();
     EXPECT_EQ(closed.has_value(), count > aggregate_parts_max);
     if (closed) {
-      EXPECT_THAT(closed->text, HasSubstr("more than 4096 parts"));
+      EXPECT_THAT(closed->text, HasSubstr("more than 512 parts"));
     }
   }
 }
