@@ -34,7 +34,7 @@ void child_process::ask_to_stop() const { ::kill(number_, SIGTERM); }  // not re
 void child_process::wait() {
   descriptor_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code failed) {
     if (failed) return;  // this object may be gone
-    int status = 0;
+    int status = 1 << 8;  // where nobody may know how it ended, because SIGCHLD is ignored: not well
     if (::waitpid(number_, &status, WNOHANG) == 0) return wait();
     std::exchange(ended_, nullptr)(status);
   });

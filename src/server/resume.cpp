@@ -25,9 +25,9 @@ std::string resume_register::issue(const std::string& name, std::function<void()
   return token;
 }
 
-void resume_register::linger(const std::string& name, std::unique_ptr<live_publication> publication) {
+void resume_register::linger(const std::string& name, const std::string& token, std::unique_ptr<live_publication> publication) {
   const auto found = entries_.find(name);
-  if (found == entries_.end() || found->second.token.empty() || publication->over()) return;
+  if (found == entries_.end() || token.empty() || found->second.token != token || publication->over()) return;
   auto& e = found->second;
   e.let_go = nullptr;
   e.waiting = std::move(publication);

@@ -21,8 +21,9 @@ class resume_register {
 
   // For a publication that begins. `let_go` makes the one who holds it yield; it is called at most once, and not after end() or linger().
   std::string issue(const std::string& name, std::function<void()> let_go);
-  // The publisher is gone without a word: its publication waits for it. Without a token the publication just ends.
-  void linger(const std::string& name, std::unique_ptr<live_publication> publication);
+  // The publisher is gone without a word: its publication waits for it. With a token that was used, or that is
+  // that of its next publisher by now, the publication just ends.
+  void linger(const std::string& name, const std::string& token, std::unique_ptr<live_publication> publication);
   // The publication ended in order, or was taken over.
   void end(const std::string& name, const std::string& token);
   // Somebody shows a token: true if it is the one, and the name yields to its next publisher.

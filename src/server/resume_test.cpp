@@ -53,7 +53,7 @@ TEST_F(resume_register_test, a_token_that_was_used_leaves_nothing) {
 TEST_F(resume_register_test, a_publication_that_waited_and_was_followed_leaves_nothing) {
   auto first = publish();
   const auto token = resumes.issue("live/a", [] {});
-  resumes.linger("live/a", std::move(first));
+  resumes.linger("live/a", token, std::move(first));
   EXPECT_EQ(resumes.lingering(), 1U);
   EXPECT_TRUE(resumes.take("live/a", token));
   const auto second = publish();
@@ -63,6 +63,21 @@ TEST_F(resume_register_test, a_publication_that_waited_and_was_followed_leaves_n
   io.poll();
   EXPECT_EQ(resumes.lingering(), 0U);
   EXPECT_EQ(resumes.size(), 0U);
+}
+
+// The old connection breaks only when its publisher is back already and waits for a key frame.
+TEST_F(resume_register_test, a_publication_whose_next_one_has_a_token_does_not_take_it) {
+  auto first = publish();
+  const auto old = resumes.issue("live/a", [&first] { first->yield([] {}); });
+  EXPECT_TRUE(resumes.take("live/a", old));
+  auto second = publish();
+  ASSERT_NE(second, nullptr);
+  int let_go = 0;
+  const auto token = resumes.issue("live/a", [&let_go] { ++let_go; });
+  resumes.linger("live/a", old, std::move(first));
+  EXPECT_EQ(resumes.lingering(), 0U);
+  EXPECT_TRUE(resumes.take("live/a", token));
+  EXPECT_EQ(let_go, 1);
 }
 
 }  // namespace

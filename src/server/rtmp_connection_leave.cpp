@@ -107,7 +107,7 @@ void rtmp_connection::leave_publications() {
     metered_.erase(msid);
     if (!publication) continue;
     const auto target = publication.mapped()->target();
-    shard_.resumes.linger(target->name(), std::move(publication.mapped()));
+    shard_.resumes.linger(target->name(), token, std::move(publication.mapped()));
   }
 }
 

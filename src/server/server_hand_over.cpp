@@ -249,9 +249,10 @@ void server::take_back() {
 void server::give_recordings() {
   if (!context_.recordings || !context_.recordings->enabled()) return;
   recordings_given_ = context_.recordings->facts().demanded;
-  context_.recordings->give_away([weak = std::weak_ptr(alive_), &home = io_] {
-    boost::asio::post(home, [weak] {
-      if (const auto self = weak.lock(); self && (*self)->sibling_) (*self)->sibling_->give_recordings((*self)->recordings_given_);
+  context_.recordings->give_away([weak = std::weak_ptr(alive_), &home = io_, to = std::weak_ptr(sibling_)] {
+    boost::asio::post(home, [weak, to] {
+      const auto self = weak.lock();
+      if (const auto there = to.lock(); self && there && there == (*self)->sibling_) there->give_recordings((*self)->recordings_given_);
     });
   });
 }
@@ -279,7 +280,7 @@ void server::leave(std::function<void()> left) {
 void server::leave_when_empty(std::function<void()> left, base::instant by) {
   leaving_.expires_after(std::chrono::milliseconds(500));
   leaving_.async_wait([this, left = std::move(left), by](boost::system::error_code failed) mutable {
-    if (failed || stopping_) return;
+    if (failed || stopping_ || !successor_) return;  // cancelled when this was due already
     std::size_t here = 0;
     for (const auto& each : shards()) here += each.connections + each.web_connections;
     if (here > 0 && std::chrono::steady_clock::now() < by) return leave_when_empty(std::move(left), by);
