@@ -129,7 +129,7 @@ void api::route(const http::request& r, const http::reply_ptr& to) const {
       const auto process = look_at_process(*control_.disk);
       auto out = server_json(all, process, capacity_left(all, process));
       out["listen"] = json::array(control_.addresses.begin(), control_.addresses.end());
-      if (auto pin = control_.pin(); !pin.empty()) out["pin"] = std::move(pin);
+      if (auto pin = control_.pin(); !pin.empty()) out["pin"] = pin;
       to->send(json_response(out));
     });
   }

@@ -142,7 +142,7 @@ hook_answer decode_json(const http::client_response& r) {
 
 hook_answer decode_form(hook what, const http::client_response& r) {
   if (r.status >= 200 && r.status < 300) return {true, {}, std::nullopt};
-  if (r.status < 300 || r.status >= 400) return {false, "status " + std::to_string(r.status), std::nullopt, r.status >= 400 && r.status < 500};
+  if (r.status < 300 || r.status >= 400) return refusal("status " + std::to_string(r.status));
   if (what != hook::publish && what != hook::play) return refusal("status " + std::to_string(r.status) + ": only streams can get another name");
   // "Location: name" names a stream here. Another server would be a relay, which answers of others cannot set up.
   if (r.location.find("://") != std::string::npos) {
@@ -174,8 +174,10 @@ http::client_request encode_hook(const hook_settings& set, const hook_question& 
 }
 
 hook_answer decode_hook(hook_form form, hook what, const http::client_response& r) {
-  if (r.status == 0) return refusal(base::escaped(r.failed, 300));
-  return form == hook_form::json ? decode_json(r) : decode_form(what, r);
+  if (r.status == 0) return {false, base::escaped(r.failed, 300), std::nullopt, true};
+  auto answer = form == hook_form::json ? decode_json(r) : decode_form(what, r);
+  answer.unheard = r.status >= 500 || r.status == 429;
+  return answer;
 }
 
 }  // namespace millrace::server

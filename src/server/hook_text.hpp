@@ -62,7 +62,7 @@ struct hook_answer {
   bool allowed = false;
   std::string why;                 // for the log: what was wrong
   std::optional<std::string> stream;  // another name for it
-  bool said_no = false;            // in a form: the name is none that it knows, so no secret of anybody
+  bool unheard = false;            // no answer, or that of a back end in trouble (5xx, 429): says nothing about who asked
 };
 // Not answered, not understood and "no" are all refusals.
 hook_answer decode_hook(hook_form form, hook what, const http::client_response& r);

@@ -58,7 +58,7 @@ void hook_caller::ask_next(const std::shared_ptr<inner>& in, const std::shared_p
     if (!answer.allowed) {
       ++(r.status == 0 ? in->failed : in->refused);
       const auto about = q->who.app + "/" + q->stream;
-      log::warning("hook {} of {}: {}: {}", name(q->what), escaped(answer.said_no ? about : loggable(*set, q->what, about)), r.status == 0 ? "no answer" : "refused", answer.why);
+      log::warning("hook {} of {}: {}: {}", name(q->what), escaped(loggable(*set, q->what, about)), r.status == 0 ? "no answer" : "refused", answer.why);
       return done(std::move(answer));
     }
     if (!answer.stream) answer.stream = std::move(so_far.stream);

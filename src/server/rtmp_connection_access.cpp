@@ -65,7 +65,10 @@ void rtmp_connection::handle(rtmp::publish_requested& e) {
   if (memory_refuses(e.msid, shown, true)) return;
   const auto decision = may_publish(shard_.settings.access, remote_address_, name, e.query, shard_.keys, std::chrono::system_clock::now());
   const bool asks = hooked(hook::publish) && !decision.wrong;
-  if (!decision.allowed && !asks) return refuse_publish(e.msid, shown, decision.why, decision.why);
+  if (!decision.allowed && !asks) {
+    shard_.failures.failed(remote_address_, std::chrono::steady_clock::now());
+    return refuse_publish(e.msid, shown, decision.why, decision.why);
+  }
   auto q = question(hook::publish);
   q.stream = e.name;
   q.query = e.query;
@@ -76,8 +79,8 @@ void rtmp_connection::handle(rtmp::publish_requested& e) {
 
 void rtmp_connection::publish_decided(const rtmp::publish_requested& e, const access_decision& by, const hook_question& q, const hook_answer& answer) {
   if (!answer.allowed) {
-    const auto shown = answer.said_no ? stream_name(e.name) : unanswered_name(hook::publish, e.name);
-    return refuse_publish(e.msid, shown, "hook: " + answer.why, std::string(refused_text));
+    if (!answer.unheard) shard_.failures.failed(remote_address_, std::chrono::steady_clock::now());
+    return refuse_publish(e.msid, unanswered_name(hook::publish, e.name), "hook: " + answer.why, std::string(refused_text));
   }
   const auto name = stream_name(answer.stream.value_or(e.name));
   // The peer may have moved while the back end thought about it.
@@ -130,8 +133,7 @@ void rtmp_connection::handle(rtmp::play_requested& e) {
 
 void rtmp_connection::play_decided(const rtmp::play_requested& e, const access_decision& by, const hook_question& q, const hook_answer& answer) {
   if (!answer.allowed) {
-    const auto shown = answer.said_no ? stream_name(e.name) : unanswered_name(hook::play, e.name);
-    return refuse_play(e.msid, shown, "hook: " + answer.why, std::string(refused_text));
+    return refuse_play(e.msid, unanswered_name(hook::play, e.name), "hook: " + answer.why, std::string(refused_text));
   }
   const auto name = stream_name(answer.stream.value_or(e.name));
   if (by.by_address && !may_play_by_address(shard_.settings.access, remote_address_)) {
@@ -206,7 +208,6 @@ bool rtmp_connection::memory_refuses(std::uint32_t msid, const std::string& name
 }
 
 void rtmp_connection::refuse_publish(std::uint32_t msid, const std::string& name, const std::string& why, const std::string& told) {
-  shard_.failures.failed(remote_address_, std::chrono::steady_clock::now());
   log::warning("#{} {}: publish {} refused: {}", id_, remote_, escaped(name), why);
   note(name, reason::publish_refused, why);
   refuse_later(msid, "NetStream.Publish.Denied", told, true);

@@ -204,7 +204,7 @@ void web_front::admit(const std::shared_ptr<const http::request>& r, const std::
       const auto self = weak.lock();
       if (!self || !to->wanted()) return;
       auto& own = **self;
-      if (!answer.allowed) return own.refuse(*r, answer.said_no ? name : shown, to, 403, "hook: " + answer.why, "not allowed by the rules of this server");
+      if (!answer.allowed) return own.refuse(*r, shown, to, 403, "hook: " + answer.why, "not allowed by the rules of this server");
       const auto as = answer.stream ? q.who.app + "/" + *answer.stream : name;
       hook_visit visit(own.shard_.hooks, q);
       if (!hls) return then(as, std::make_shared<hook_visit>(std::move(visit)));

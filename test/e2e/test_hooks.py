@@ -252,7 +252,7 @@ def test_another_name(hooked_server, back_end, procs, clip, tmp_path):
     assert procs.millrace("push", "--no-reconnect", clip.path, server.rtmp("live/s3cret?token=s3cret-too")).wait(20) == 6
     server.process.wait_line(r"hook on_publish of live/\*\*\*: no answer")
     assert "s3cret" not in server.process.text
-    assert [e["reason"] for e in fetch_json(server, "/api/v1/stream/events?name=live/***")[1]["events"]] == ["publish_refused"]
+    assert [e["reason"] for e in fetch_json(server, "/api/v1/stream/events?name=live/***")[1]["events"]] == ["publish_refused"] * 2
 
 
 @pytest.mark.skipif(not MODULE.exists() or not nginx_program(), reason="nginx with its RTMP module is not installed")
