@@ -164,7 +164,7 @@ void connection::pump() {
     budget = std::min(budget, transport_->send_budget());
     if (size == 0) break;
   }
-  out.clear();
+  out.clear();  // NOLINT: good after a move, too
   pumping_ = false;
   if (!transport_) return;
   if (state == body_source::state::ended) {

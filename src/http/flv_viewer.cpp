@@ -18,7 +18,7 @@ base::send_chain encode_message(const media::frame& f) {
 }  // namespace
 
 flv_viewer::flv_viewer(std::shared_ptr<hub::stream> stream, std::shared_ptr<void> hold, flv_options options)
-    : hold_(std::move(hold)), options_(std::move(options)), cursor_(std::move(stream), *this, options_.policy) {
+    : hold_(std::move(hold)), options_(options), cursor_(std::move(stream), *this, options_.policy) {
   if (!cursor_.source()->published()) on_publisher_gone();
 }
 

@@ -342,7 +342,7 @@ void rtmp_connection::pump() {
   pumping_ = false;
   session_.take_output(out);  // notices
   if (!out.empty()) transport_->send(std::move(out));
-  out.clear();
+  out.clear();  // NOLINT: good after a move, too
   pull();
   watch_progress(at);
 }
