@@ -98,18 +98,18 @@ void index::read() {
     if (r->state == recording_state::writing) unfinished.push_back({*r, true});
     found.push_back(std::move(*r));
   }
+  find_strays(found, unfinished);
   const std::scoped_lock guard(lock_);
   all_.clear();
   by_stream_.clear();
   for (const auto& r : found) list(r);
   strays_ = std::move(unfinished);
-  find_strays();
 }
 
-// Recordings without a line. Under the lock.
-void index::find_strays() {
+// Recordings without a line. Not under the lock: it is a walk through all of the directory.
+void index::find_strays(const std::vector<recording_facts>& listed, std::deque<stray>& to) const {
   std::set<std::string, std::less<>> known;
-  for (const auto& [id, r] : all_) known.insert(r.file);
+  for (const auto& r : listed) known.insert(r.file);
   std::error_code failure;
   for (fs::recursive_directory_iterator at(directory_, fs::directory_options::skip_permission_denied, failure), end; !failure && at != end; at.increment(failure)) {
     const auto& path = at->path();
@@ -124,7 +124,7 @@ void index::find_strays() {
     r.file = path.lexically_relative(directory_).string();
     if (known.contains(r.file)) continue;
     r.as = ending == ".flv" ? format::flv : format::mp4;
-    strays_.push_back({std::move(r), false});
+    to.push_back({std::move(r), false});
   }
 }
 
@@ -159,6 +159,11 @@ std::unique_ptr<index::repairing> index::begin_repair() {
   if (failed != 0 && one.ours) failed = disk_file::open(disk_, path, false, file);
   if (failed != 0) {
     log::warning("recordings: {} cannot be read: {}", one.what.file, advice_for(failed));
+    if (!one.ours) return nullptr;
+    // Nobody writes it, so it may be removed. Its line stays as it was: another start may read it.
+    one.what.state = recording_state::recovered;
+    const std::scoped_lock guard(lock_);
+    list(one.what);
     return nullptr;
   }
   auto made = std::make_unique<repairing>(std::move(one), std::move(*file));
@@ -179,6 +184,10 @@ void index::end_repair(repairing& one) {
   const bool ours = one.ours, lost = one.lost;
   const auto facts = one.scan->facts();
   const auto path = directory_ / r.file;
+  if (!file.has_name()) {  // somebody took it away meanwhile
+    if (ours) forget(r.id);
+    return;
+  }
   if (lost) log::warning("recordings: {} cannot be read to its end and is left as it is", r.file);
   if (!facts.readable && !ours) return;  // somebody else's, perhaps
   if (!facts.readable && !lost && file.size() <= empty_bytes_max) {
@@ -252,6 +261,12 @@ int index::create(recording_facts& r, std::optional<disk_file>& to) {
     const int failed = disk_file::create(disk_, directory_ / r.file, to);
     if (failed == EEXIST) continue;
     if (failed != 0) return failed;
+    // One of this name was there to be mended and is gone.
+    if (repairing_ && repairing_->what.file == r.file) repairing_.reset();
+    {
+      const std::scoped_lock guard(lock_);
+      std::erase_if(strays_, [&](const auto& each) { return each.what.file == r.file; });
+    }
     r.id = free_id(r.file);
     r.state = recording_state::writing;
     update(r, true);

@@ -85,7 +85,11 @@ class index {
   [[nodiscard]] std::filesystem::path line_of(std::string_view id) const;
   [[nodiscard]] std::string free_id(const std::string& file) const;
   [[nodiscard]] unsigned free_number(const std::string& wanted) const;
-  void find_strays();
+  struct stray {
+    recording_facts what;
+    bool ours = false;  // it has a line, so it may be mended
+  };
+  void find_strays(const std::vector<recording_facts>& listed, std::deque<stray>& to) const;
   struct repairing;
   std::unique_ptr<repairing> begin_repair();
   void end_repair(repairing& one);
@@ -94,10 +98,6 @@ class index {
   void forget(std::string_view id);
   void save();
 
-  struct stray {
-    recording_facts what;
-    bool ours = false;  // it has a line, so it may be mended
-  };
   disk& disk_;
   const std::filesystem::path directory_;
   int lock_fd_ = -1;

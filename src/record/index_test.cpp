@@ -167,25 +167,29 @@ TEST_F(index_test, and_there_may_be_thousands_of_them) {
   EXPECT_EQ(facts.active[0].file, "live/a-2501.mp4") << facts.active[0].failure;
 }
 
-// After a crash: one file of hours that nobody ended, and streams that are published again at once.
-TEST_F(index_test, a_long_file_is_read_bit_by_bit_and_recording_does_not_wait) {
-  constexpr std::uint32_t tags = 2'000, body_bytes = 200'000;
-  std::filesystem::create_directories(folder.path / "live");
-  {
-    std::ofstream out(folder.path / "live/long.flv", std::ios::binary);
-    base::byte_writer head;
-    head.text("FLV").u8(1).u8(5).u32(9).u32(0);
-    for (std::uint32_t i = 0; i < tags; ++i) {  // with holes for bodies
-      head.u8(9).u24(body_bytes).u24(i * 40).u8(0).u24(0);
-      const auto bytes = std::move(head).take_slice();
-      out.write(reinterpret_cast<const char*>(bytes.view().data()), static_cast<std::streamsize>(bytes.size()));
-      out.seekp(body_bytes, std::ios::cur);
-      head = base::byte_writer();
-      head.u32(11 + body_bytes);
-    }
+constexpr std::uint32_t long_tags = 2'000;
+// Hours in one file, with holes for bodies.
+void put_long_flv(const std::filesystem::path& to) {
+  constexpr std::uint32_t body_bytes = 200'000;
+  std::filesystem::create_directories(to.parent_path());
+  std::ofstream out(to, std::ios::binary);
+  base::byte_writer head;
+  head.text("FLV").u8(1).u8(5).u32(9).u32(0);
+  for (std::uint32_t i = 0; i < long_tags; ++i) {
+    head.u8(9).u24(body_bytes).u24(i * 40).u8(0).u24(0);
     const auto bytes = std::move(head).take_slice();
     out.write(reinterpret_cast<const char*>(bytes.view().data()), static_cast<std::streamsize>(bytes.size()));
+    out.seekp(body_bytes, std::ios::cur);
+    head = base::byte_writer();
+    head.u32(11 + body_bytes);
   }
+  const auto bytes = std::move(head).take_slice();
+  out.write(reinterpret_cast<const char*>(bytes.view().data()), static_cast<std::streamsize>(bytes.size()));
+}
+
+// After a crash: one file of hours that nobody ended, and streams that are published again at once.
+TEST_F(index_test, a_long_file_is_read_bit_by_bit_and_recording_does_not_wait) {
+  put_long_flv(folder.path / "live/long.flv");
   open();
   shard_of_one shard(*home);
   begin(shard);
@@ -203,8 +207,31 @@ TEST_F(index_test, a_long_file_is_read_bit_by_bit_and_recording_does_not_wait) {
   const auto all = home->recordings();
   const auto found = std::ranges::find(all, "live/long.flv", &recording_facts::file);
   ASSERT_NE(found, all.end());
-  EXPECT_EQ(found->duration_ms, tags * 40);
+  EXPECT_EQ(found->duration_ms, long_tags * 40);
   EXPECT_EQ(found->state, recording_state::recovered);
+}
+
+// Its name is free, and the new one has the same id.
+TEST_F(index_test, a_file_that_is_taken_away_while_it_is_read_does_not_take_its_name_along) {
+  put_long_flv(folder.path / "live/long.flv");
+  put_long_flv(folder.path / "live/other.flv");
+  index list(*on, folder.path);
+  const auto taken = list.lock();
+  ASSERT_TRUE(taken && *taken);
+  list.read();
+  ASSERT_TRUE(list.repair());
+  std::filesystem::remove_all(folder.path / "live");
+  recording_facts r;
+  r.stream = "live/long";
+  r.file = "live/long.flv";
+  r.as = format::flv;
+  std::optional<disk_file> file;
+  ASSERT_EQ(list.create(r, file), 0);
+  while (list.repair()) {}
+  const auto all = list.all();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].file, "live/long.flv");
+  EXPECT_EQ(all[0].state, recording_state::writing);
 }
 
 // Another process may take over at any moment.
