@@ -95,6 +95,10 @@ void service::give_away(std::function<void()> done) {
     const std::scoped_lock guard(inner_->lock);
     inner_->has = inner::directory::given_away;
     inner_->demanded.clear();
+    // Published anew, or taken back, before the disk thread has ended them all: that belongs to what comes after.
+    for (const auto& [name, one] : inner_->seats) {
+      for (const auto& s : one->sources) s->stopped = true;
+    }
   }
   const bool added = inner_->add_job([home = inner_.get(), done] {
     home->end_seats();

@@ -22,7 +22,7 @@ struct source {
   // On its shard, if that is still there: there is room again; nobody reads it any more (`again`: unless it is published, then it begins anew).
   std::function<void()> on_room;
   std::function<void(bool again)> on_over;
-  std::atomic<bool> stopped{false};  // by somebody who wants no more of it, and not over yet
+  std::atomic<bool> stopped{false};  // by somebody who wants no more of it, or for another process; and not over yet
 };
 
 // How a shard is reached by its number: a command for a stream, wherever it is.

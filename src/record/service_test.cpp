@@ -381,6 +381,24 @@ TEST_F(service_test, what_was_given_to_a_process_that_has_died_is_taken_back) {
   EXPECT_EQ(list[1].state, recording_state::complete);
 }
 
+TEST_F(service_test, what_is_taken_back_while_its_files_are_still_closed_is_recorded_again) {
+  open();
+  shard_of_one shard(*home);
+  begin(shard);
+  stream_for(shard, 4s);
+  home->give_away([] {});
+  home->take([] {});  // the other has died before the disk thread came round
+  shard.recorders.attach(shard.streams.at("live/a"));
+  home->turn();
+  shard.run_posted();
+  stream_for(shard, 3s);
+  const auto list = home->recordings();
+  ASSERT_EQ(list.size(), 2U);
+  EXPECT_EQ(list[0].state, recording_state::writing);
+  EXPECT_GE(list[0].duration_ms, 2'900);
+  EXPECT_EQ(list[1].state, recording_state::complete);
+}
+
 TEST_F(service_test, a_directory_that_is_not_given_away_is_not_taken) {
   open();
   auto made = service::open(set, {on, times, false, true});

@@ -43,7 +43,7 @@ class recorder final : public hub::viewer {
   [[nodiscard]] const std::shared_ptr<source>& to() const noexcept { return to_; }
   [[nodiscard]] const std::shared_ptr<hub::stream>& stream() const noexcept { return cursor_.source(); }
 
-  bool again = false;  // it was published anew while somebody's stop() was under way
+  bool again = false;  // it was published anew, or the directory taken back, while its end was under way
 
   void pull() {
     const auto now = times_->steady();
