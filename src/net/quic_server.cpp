@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <optional>
 
 #include "base/log.hpp"
 #include "net/quic_endpoint.hpp"
@@ -18,6 +19,8 @@ constexpr quic_time retry_token_life = 10 * second, address_token_life = 24 * 36
 // A handshake costs a signature and two agreements of keys, a millisecond of CPU. A flood of them makes handshakes wait for each other, not
 // what is connected: after so much time for them the loop turns. What does not fit in the queue is lost, as in a full socket.
 constexpr quic_time handshake_time_per_turn = second / 200;
+// A sibling that has died looks at first like one that has no use for the socket. Clients knock again after a second: who is not refused before is served then.
+constexpr quic_time take_back_time = second / 2;
 constexpr std::size_t waiting_handshake_bytes_max = 2u << 20;
 constexpr std::size_t half_open_hard_factor = 4;  // past this many times the Retry threshold new clients are ignored
 constexpr std::size_t reset_bytes_min = 5 + NGTCP2_STATELESS_RESET_TOKENLEN, reset_bytes_usual = 43;
@@ -89,10 +92,20 @@ class server_endpoint final : public quic_endpoint {
           const auto self = std::static_pointer_cast<server_endpoint>(weak.lock());
           if (self && self->open()) self->collect([&] { self->on_passed_on(datagram); });
         },
-        [] {});
+        [weak] {
+          const auto self = std::static_pointer_cast<server_endpoint>(weak.lock());
+          if (self && self->open() && self->left_at_) self->read_for_who_stayed();
+        });
   }
-  void leave_reading_to_sibling() { stop_reading(); }
-  void take_reading_back() { read_again(); }
+  void leave_reading_to_sibling() {
+    if (!sibling_ || !sibling_->there()) return read_for_who_stayed();
+    left_at_ = quic_now();
+    stop_reading();
+  }
+  void take_reading_back() {
+    left_at_.reset();
+    read_again();
+  }
   void shut_down() {
     stopped_ = true;
     on_accept_ = nullptr;
@@ -147,6 +160,11 @@ class server_endpoint final : public quic_endpoint {
   }
 
  private:
+  // The other process accepts, but not on this socket.
+  void read_for_who_stayed() {
+    left_at_ = quic_now();
+    read_again();
+  }
   // Transports that were told to close flush for up to two seconds, whatever happens to the server; the socket stays for them.
   void close_when_idle() {
     if (!shutting_down_ || !connections_.empty()) return;
@@ -182,6 +200,7 @@ class server_endpoint final : public quic_endpoint {
   quic_time handshake_time_ = 0;       // spent since the last turn for them
   bool turn_for_handshakes_posted_ = false;
   std::shared_ptr<quic_sibling> sibling_;
+  std::optional<quic_time> left_at_;   // since when new clients are not ours
   quic_server_counters counters_;
   std::size_t half_open_ = 0;
   std::uint16_t port_ = 0;
@@ -263,7 +282,8 @@ void server_endpoint::accept(const udp_datagram& datagram) {
   if (ngtcp2_accept(&hello.header, datagram.bytes.data(), datagram.bytes.size()) != 0) return;
   if (half_open_ >= half_open_hard_factor * std::max<std::size_t>(options_.retry_above_half_open, 64)) return;
   const auto from = datagram.remote.endpoint();
-  if (stopped_ || (admission_.may_begin && !admission_.may_begin(from))) return refuse(datagram, hello.header, NGTCP2_CONNECTION_REFUSED);
+  if (left_at_ && quic_now() - *left_at_ < take_back_time) return;
+  if (stopped_ || left_at_ || (admission_.may_begin && !admission_.may_begin(from))) return refuse(datagram, hello.header, NGTCP2_CONNECTION_REFUSED);
   hello.original_dcid = hello.header.dcid;
   if (!check_token(datagram, hello)) return;
   const bool want_retry = options_.retry == retry_policy::always ||

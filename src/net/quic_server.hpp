@@ -24,7 +24,8 @@ class quic_server {
   [[nodiscard]] virtual int socket() const = 0;
   // Another process has the same socket: datagrams with connection ids of its tag go to it by `channel`, which is owned from then on.
   virtual void join_sibling(int channel, std::uint16_t tag) = 0;
-  // The other process reads the socket from now on. What is connected here goes on by what that passes on.
+  // The other process reads the socket from now on. What is connected here goes on by what that passes on; where it has closed its end of the channel, or
+  // does later, this one reads again for them and refuses who is new.
   virtual void leave_reading_to_sibling() = 0;
   // That has ended: this one reads again.
   virtual void take_reading_back() = 0;

@@ -56,9 +56,9 @@ void quic_sibling::forward(const udp_datagram& datagram) {
   if (::sendmsg(channel_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && (errno == EPIPE || errno == ECONNRESET)) close();
 }
 
-void quic_sibling::start(std::function<void(const udp_datagram&)> each, std::function<void()> after) {
+void quic_sibling::start(std::function<void(const udp_datagram&)> each, std::function<void()> gone) {
   each_ = std::move(each);
-  after_ = std::move(after);
+  gone_ = std::move(gone);
   wait();
 }
 
@@ -68,7 +68,12 @@ void quic_sibling::wait() {
     if (failed || !self || !self->each_) return;
     for (int i = 0; i < datagrams_per_turn; ++i) {
       const auto got = ::recv(self->channel_.native_handle(), self->buffer_.data(), self->buffer_.size(), MSG_DONTWAIT);
-      if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return self->close();
+      if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        const auto gone = std::move(self->gone_);
+        self->close();
+        if (gone) gone();
+        return;
+      }
       if (got < 0) break;
       head h;
       const auto size = static_cast<std::size_t>(got);
@@ -84,7 +89,6 @@ void quic_sibling::wait() {
                    udp_address(reinterpret_cast<const sockaddr*>(&remote), h.remote_size),
                    static_cast<std::uint8_t>(h.ecn)});
     }
-    self->after_();
     self->wait();
   });
 }
@@ -93,7 +97,7 @@ void quic_sibling::close() {
   boost::system::error_code ignored;
   channel_.close(ignored);
   each_ = nullptr;
-  after_ = nullptr;
+  gone_ = nullptr;
 }
 
 }  // namespace millrace::net

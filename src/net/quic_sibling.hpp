@@ -23,11 +23,11 @@ class quic_sibling : public std::enable_shared_from_this<quic_sibling> {
  public:
   quic_sibling(boost::asio::io_context& io, int channel, process_tag tag);
   [[nodiscard]] process_tag tag() const noexcept { return tag_; }
-  // False once the other process has gone.
+  // False once the other process has closed its end.
   [[nodiscard]] bool there() const { return channel_.is_open(); }
   void forward(const udp_datagram& datagram);
-  // Calls `each` with what the other passes on, many in a row, and `after` behind them.
-  void start(std::function<void(const udp_datagram&)> each, std::function<void()> after);
+  // Calls `each` with what the other passes on, and `gone` once it has closed its end: it has no use for the socket, or has ended.
+  void start(std::function<void(const udp_datagram&)> each, std::function<void()> gone);
   void close();
 
  private:
@@ -35,7 +35,7 @@ class quic_sibling : public std::enable_shared_from_this<quic_sibling> {
   boost::asio::posix::stream_descriptor channel_;
   const process_tag tag_;
   std::function<void(const udp_datagram&)> each_;
-  std::function<void()> after_;
+  std::function<void()> gone_;
   std::vector<std::uint8_t> buffer_;
 };
 

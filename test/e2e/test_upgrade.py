@@ -290,6 +290,39 @@ def test_an_address_that_is_gone_is_closed_while_the_old_process_stays(procs, cl
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
 
 
+@pytest.mark.parametrize("gone", ["address", "quic"])
+def test_who_is_connected_over_quic_where_the_new_process_has_none_stays(procs, clip, tmp_path, gone):
+    """Nobody passes their datagrams on. They ask to come back where nobody is, and go on where they are."""
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        stays, goes = one.getsockname()[1], two.getsockname()[1]
+    both, rest = f'listen = ["127.0.0.1:{stays}", "127.0.0.1:{goes}"]\n', "http.listen = []\nquic.idle_timeout_s = 3\n"
+    config = tmp_path / "upgrade.toml"
+    config.write_text(both + rest)
+    server = procs.millrace("serve", "--config", config, "--state", tmp_path / "state")
+    pin = server.wait_line(r"ready.*pin=([0-9a-f]{64})")[1]
+    url = f"rtmpq://127.0.0.1:{goes}/live/a?transport=quic-only&pin={pin}"
+    push = procs.millrace("push", "--loop", clip.path, url)
+    server.wait_line("publishes live/a")
+    out = tmp_path / "stays.flv"
+    pull = procs.millrace("pull", url, out)
+    growing(out)
+    config.write_text((f'listen = "127.0.0.1:{stays}"\n' if gone == "address" else both + "quic.enabled = false\n") + rest)
+    server.popen.send_signal(signal.SIGUSR2)
+    successor = int(server.wait_line(r"process (\d+) has taken over", timeout=30)[1])
+    try:
+        for each in (push, pull):
+            each.wait_line("refused.*the old one goes on")
+        end = time.monotonic() + 6  # twice as long as the idle timeout
+        while time.monotonic() < end:
+            growing(out)
+        for each in (push, pull):
+            assert each.running() and "lost" not in each.text, each.text
+    finally:
+        os.kill(successor, signal.SIGTERM)
+
+
 def test_an_address_that_is_gone_is_closed(procs, tmp_path):
     """A socket that listened and that nobody accepted from would let clients hang."""
     with socket.socket() as one, socket.socket() as two:
