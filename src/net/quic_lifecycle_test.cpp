@@ -2,6 +2,10 @@
 // that drop everything from inside a callback.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
 
 #include "support/quic_fixtures.hpp"
 #include "support/quic_raw_peer.hpp"
@@ -395,6 +399,37 @@ TEST(quic_callbacks, two_thousand_rounds_of_question_and_answer) {
   client->transport->send(chain_of("q"));
   EXPECT_TRUE(run_until(
       world.io, [&, c = client] { return c->handler.received.size() >= 2000; }, 30s));
+}
+
+// One process has left the socket to another, which does not read it: before the first knows, or later.
+TEST(quic_sibling, who_is_connected_is_read_where_the_other_closes_its_channel) {
+  for (const bool at_once : {true, false}) {
+    quic_world world;
+    world.listen();
+    const auto [client, server] = world.pair();
+    ASSERT_NE(server, nullptr);
+    std::array<int, 2> channel{};
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel.data()), 0);
+    world.server->join_sibling(channel[0], 7);
+    if (at_once) {
+      ::close(channel[1]);
+      run_until(
+          world.io, [] { return false; }, 20ms);
+    }
+    world.server->leave_reading_to_sibling();
+    client->transport->send(chain_of("on"));
+    if (!at_once) {
+      EXPECT_FALSE(run_until(
+          world.io, [&, s = server] { return s->handler.received == "on"; }, 100ms));
+      ::close(channel[1]);
+    }
+    EXPECT_TRUE(run_until(world.io, [&, s = server] { return s->handler.received == "on"; }));
+    const auto refused = world.dial(world.options());
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().text, HasSubstr("refused"));
+    world.server->take_reading_back();
+    EXPECT_NE(world.pair().second, nullptr);
+  }
 }
 
 }  // namespace
