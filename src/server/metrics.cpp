@@ -60,6 +60,7 @@ constexpr std::array all_metrics{
     metric{"millrace_recording_free_bytes", "gauge", "Room left where recordings go; absent without a directory."},
     metric{"millrace_stream_received_bytes_per_second", "gauge", "Media taken in by a stream in the last second."},
     metric{"millrace_stream_pictures_per_second", "gauge", "Pictures taken in by a stream in the last second."},
+    metric{"millrace_stream_has_video", "gauge", "1 if the publication has brought video, however long ago; 0 if it is sound only so far."},
     metric{"millrace_stream_viewers", "gauge", "Viewers of a stream, over all protocols."},
     metric{"millrace_stream_backlog_seconds", "gauge", "How late a stream's media came by its own clock, against the best of the last half minute: queues at the publisher and on its link."},
     metric{"millrace_stream_viewer_delay_seconds", "gauge", "From a frame's arrival to its hand-over to the transport, the worst viewer of the last second."},
@@ -238,6 +239,7 @@ std::string metrics_text(const snapshot& all, const process_facts& process, cons
   };
   per_stream("millrace_stream_received_bytes_per_second", [](const published& p) { return p.now.kbps * 125; });
   per_stream("millrace_stream_pictures_per_second", [](const published& p) { return p.now.fps; });
+  per_stream("millrace_stream_has_video", [](const published& p) { return p.entry->hub.video_codec.empty() ? 0 : 1; });
   per_stream("millrace_stream_viewers", [](const published& p) { return p.viewers; });
   per_stream("millrace_stream_backlog_seconds", [](const published& p) { return p.now.backlog_ms / 1000; });
   per_stream("millrace_stream_viewer_delay_seconds", [](const published& p) { return p.now.viewer_delay_ms / 1000; });

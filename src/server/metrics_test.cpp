@@ -20,6 +20,7 @@ snapshot two_shards() {
   auto& own = all.shards[0].streams["live/\"a\"\n\\\xFF"];
   own.owned = true;
   own.hub.viewers = 10;
+  own.hub.video_codec = "H.264";
   own.seconds.push_back({100, 800, 30, 5, 20, 0, 10, 3, 0});
   all.shards[1].streams["live/\"a\"\n\\\xFF"].hub.viewers = 7;
   all.shards[1].streams["live/waited-for"].hub.viewers = 1;
@@ -60,6 +61,7 @@ TEST(metrics, add_up_what_the_shards_say) {
 TEST(metrics, escape_the_names_of_streams) {
   const auto all = text();
   EXPECT_NE(all.find("millrace_stream_viewers{stream=\"live/\\\"a\\\"\\n\\\\\xEF\xBF\xBD\"} 17\n"), std::string::npos) << all;
+  EXPECT_NE(all.find("millrace_stream_has_video{stream=\"live/\\\"a\\\"\\n\\\\\xEF\xBF\xBD\"} 1\n"), std::string::npos) << all;
   EXPECT_NE(all.find("millrace_stream_received_bytes_per_second{stream=\"live/\\\"a\\\"\\n\\\\\xEF\xBF\xBD\"} 100000\n"), std::string::npos) << all;
 }
 
