@@ -156,18 +156,20 @@ int run_serve(const serve_options& o) {
   raise_descriptor_limit();
   fix_heap_thresholds();
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGCHLD, SIG_DFL);  // how a process ended that had taken over is to be known
 
   const bool quic = settings->quic;
-  boost::asio::io_context io(1);
   const auto command = own_command();
-  auto from = server::take_inheritance();
+  auto from = server::take_inheritance();  // closes every descriptor that it knows nothing of
   if (from && !*from) from = server::take_activation(*settings);
   if (!from) return fail("serve", from.error());
+  boost::asio::io_context io(1);
+  // Before anybody can hear that this process serves: signals that come meanwhile are kept until they are waited for.
+  boost::asio::signal_set signals(io, SIGINT, SIGTERM), upgrades(io, SIGUSR2), hangups(io, SIGHUP);
   auto opened = server::server::open(io, std::move(*settings), std::move(*from));
   if (!opened) return fail("serve", opened.error());
   auto& s = **opened;
 
-  boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   boost::asio::steady_timer flushing(io);
   const std::function<void()> stop = [&] {
     s.shut_down([&] {
@@ -182,7 +184,6 @@ int run_serve(const serve_options& o) {
     if (!s.successor()) notify_service_manager("STOPPING=1");
     stop();
   });
-  boost::asio::signal_set upgrades(io, SIGUSR2);
   std::function<void()> await_upgrade = [&] {
     upgrades.async_wait([&](boost::system::error_code failed, int) {
       if (failed) return;
@@ -193,7 +194,6 @@ int run_serve(const serve_options& o) {
     });
   };
   await_upgrade();
-  boost::asio::signal_set hangups(io, SIGHUP);
   std::function<void()> await_hangup = [&] {
     hangups.async_wait([&](boost::system::error_code failed, int) {
       if (failed) return;
