@@ -116,13 +116,16 @@ void connection::next() {
 }
 
 void connection::answer(response&& r) {
-  if (!transport_ || phase_ != phase::answering) return;
+  const auto gone = [&] {
+    if (r.source) r.source->on_end("the connection has ended");
+  };
+  if (!transport_ || phase_ != phase::answering) return gone();
   if (r.source && !r.source_bytes) keep_alive_ = false;  // its end is the connection's end
   base::send_chain out(base::slice::copy_of(base::as_bytes(encode_head(r, keep_alive_, imf_date(std::time(nullptr))))));
   if (!head_ && !r.source) out.append(r.body);
   watch_progress(now());
   transport_->send(std::move(out));
-  if (!transport_) return;
+  if (!transport_) return gone();
   if (head_ || !r.source) {
     if (r.source) r.source->on_end("only the head was asked for");
     return end_of_body();

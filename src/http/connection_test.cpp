@@ -343,6 +343,18 @@ TEST_F(http_connection, a_late_answer_to_a_peer_that_is_gone_goes_nowhere) {
   EXPECT_TRUE(pipe->sent.empty());
 }
 
+// Whoever keeps books of a body counts on its end.
+TEST_F(http_connection, a_body_for_a_peer_that_is_gone_ends) {
+  pipe->give("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n");
+  pipe->handler->on_closed({{base::error_kind::closed, "gone"}, true, {}});
+  ASSERT_TRUE(waiting[0]->wanted());  // until its owner drops it
+  std::string end;
+  response r;
+  r.source = std::make_unique<counting_source>(10, &end);
+  waiting[0]->send(std::move(r));
+  EXPECT_FALSE(end.empty());
+}
+
 TEST_F(http_connection, ends_what_has_no_end_at_a_shutdown) {
   pipe->give("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n");
   one->shut_down();

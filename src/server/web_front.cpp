@@ -285,6 +285,9 @@ void web_front::play_flv(const http::request& r, const std::string& name, const 
 void web_front::start_flv(const std::shared_ptr<player>& one, const http::flv_options& how, const std::shared_ptr<watched_stream>& source,
                           const std::string& websocket_key, const http::reply_ptr& to) {
   const auto id = to->connection_id();
+  // It may have ended while its stream came from another shard, and still be there for this turn: nobody would end a viewer of it.
+  const auto found = connections_.find(id);
+  if (found == connections_.end() || found->second.connection->transport() == nullptr) return;
   http::response r;
   if (how.websocket) {
     r.status = 101;
@@ -306,7 +309,7 @@ void web_front::start_flv(const std::shared_ptr<player>& one, const http::flv_op
     log::info("http #{} {}: plays {} over {}", id, one->remote, escaped(one->stream), one->protocol);
     shard_.reasons.note(one->stream, reason::play_began, id, one->remote, "over " + one->protocol);
   }
-  if (const auto at = connections_.find(id); at != connections_.end()) at->second.playing = one;
+  found->second.playing = one;
   r.source = std::move(viewer);
   to->send(std::move(r));
 }
