@@ -11,6 +11,7 @@
 #include "http/connection.hpp"
 #include "http/flv_viewer.hpp"
 #include "server/api.hpp"
+#include "server/play_grants.hpp"
 #include "server/rtmp_connection.hpp"
 #include "server/stream_history.hpp"
 
@@ -62,9 +63,14 @@ class web_front {
   void accept(net::transport_ptr transport, base::instant came);
   void handle(http::request&& r, http::reply_ptr to);
   void play_flv(const http::request& r, const std::string& name, const std::shared_ptr<hook_visit>& visit, const http::reply_ptr& to);
-  void get_hls(const http::request& r, const std::string& name, const std::string& rest, const http::reply_ptr& to);
-  // Goes on with the name that the stream has for them, or refuses and says so: now, or when the operator's back end has answered.
-  using admitted = std::function<void(const std::string& as, const std::shared_ptr<hook_visit>& visit)>;
+  struct admission {
+    std::string as;  // the name that the stream has for them
+    std::shared_ptr<hook_visit> visit = {};
+    std::shared_ptr<const play_grants::promise> promised = {};
+  };
+  void get_hls(const http::request& r, const admission& who_may, const std::string& rest, const http::reply_ptr& to);
+  // Goes on, or refuses and says so: now, or when the operator's back end has answered.
+  using admitted = std::function<void(const admission&)>;
   void admit(const std::shared_ptr<const http::request>& r, const std::string& name, const http::reply_ptr& to, bool hls, admitted then);
   // Who may not hears so a second later, who may not now at once.
   void refuse(const http::request& r, const std::string& name, const http::reply_ptr& to, unsigned status, const std::string& why, const std::string& told);

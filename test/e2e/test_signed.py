@@ -70,6 +70,11 @@ def test_over_http(signing_server, procs, clip, tmp_path):
     assert done.returncode == 0 and Decoded(out).pictures, done.stderr
     assert get(server, "/live/a/index.m3u8")[0] == 200
     assert get(server, "/live/b/index.m3u8")[0] == 403, "of that stream only"
+    # What is not there is granted to nobody, or names alone would fill the table.
+    assert get(server, path_of(signed("play", server.http("/live/c.m3u8"))))[0] == 404
+    procs.millrace("push", "--loop", clip.path, signed("publish", server.rtmp("live/c")))
+    server.wait_publisher("live/c")
+    assert get(server, "/live/c/index.m3u8")[0] == 403
 
 
 def test_an_address_expires(signing_server, procs, clip):
