@@ -40,15 +40,15 @@ bool source_pace::live(const media::frame& f, std::uint64_t held_back) {
 }
 
 std::int64_t loop_clock::map(const media::frame& f) {
-  if (!first_ms_) {
-    if (timeless(f)) return offset_ms_;
-    first_ms_ = newest_in_ms_ = f.dts_ms;
-  } else if (f.dts_ms < newest_in_ms_ - pacer::back_ms_max) {
+  if (!first_ms_ && timeless(f)) return offset_ms_;
+  // Of its own kind: sound may lie behind its pictures by any time.
+  const auto newest = f.kind == media::frame_kind::data ? std::max(tracks_[0].newest_in_ms, tracks_[1].newest_in_ms) : of(f.kind).newest_in_ms;
+  if (newest && f.dts_ms < *newest - pacer::back_ms_max) {
     if (timeless(f)) return std::max({offset_ms_, tracks_[0].last, tracks_[1].last});
     // The input's clock has begun anew: clamped, every frame would have one time until it caught up, after hours perhaps.
     next_pass();
-    first_ms_ = newest_in_ms_ = f.dts_ms;
   }
+  if (!first_ms_) first_ms_ = f.dts_ms;
   const auto mapped = std::max(offset_ms_, offset_ms_ + f.dts_ms - *first_ms_);
   if (f.kind == media::frame_kind::data) return mapped;
   auto& t = of(f.kind);
@@ -56,14 +56,16 @@ std::int64_t loop_clock::map(const media::frame& f) {
   if (t.seen && mapped > t.last) t.duration = mapped - t.last;
   t.last = std::max(t.last, mapped);
   t.seen = true;
-  if (!f.config) newest_in_ms_ = std::max(newest_in_ms_, f.dts_ms);
+  if (!f.config) t.newest_in_ms = std::max(t.newest_in_ms.value_or(f.dts_ms), f.dts_ms);
   return mapped;
 }
 
 void loop_clock::next_pass() {
   std::int64_t end = offset_ms_;
   for (auto& t : tracks_) {
-    if (std::exchange(t.seen, false)) end = std::max(end, t.last + (t.duration > 0 ? t.duration : joint_ms));
+    t.newest_in_ms.reset();
+    const bool usable = t.duration > 0 && t.duration <= pacer::ahead_ms_max;  // or a time was wrong
+    if (std::exchange(t.seen, false)) end = std::max(end, t.last + (usable ? t.duration : joint_ms));
   }
   offset_ms_ = end;
   first_ms_.reset();

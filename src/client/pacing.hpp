@@ -51,7 +51,7 @@ class source_pace {
 };
 
 // The times that a publisher sends: they start at 0 and go on across the passes of a looped file, where every pass begins
-// one frame duration after the end of the one before. A step back of more than pacer::back_ms_max begins a pass, too.
+// one frame duration after the end of the one before. A step of a track back by more than pacer::back_ms_max begins a pass, too.
 class loop_clock {
  public:
   std::int64_t map(const media::frame& f);
@@ -62,13 +62,13 @@ class loop_clock {
     std::int64_t last = 0;      // as mapped
     std::int64_t duration = 0;  // distance of the last two of one pass
     bool seen = false;          // in this pass
+    std::optional<std::int64_t> newest_in_ms;  // of this pass, as it came
   };
   track& of(media::frame_kind kind) { return kind == media::frame_kind::audio ? tracks_[0] : tracks_[1]; }
 
   std::array<track, 2> tracks_;
   std::optional<std::int64_t> first_ms_;  // of the first audio or video frame of this pass
   std::int64_t offset_ms_ = 0;            // what it is mapped to
-  std::int64_t newest_in_ms_ = 0;         // of this pass, as it came
 };
 
 // The times of a file that is being written while sessions come and go: from 0, never backwards within a kind, and without the

@@ -104,6 +104,22 @@ TEST(loop_clock, goes_on_when_the_clock_of_the_input_begins_anew) {
   EXPECT_EQ(c.map(at(frame_kind::video, 500)), 4'080) << "and anew, behind the newest";
 }
 
+TEST(loop_clock, sound_behind_its_pictures_begins_nothing) {
+  loop_clock c;
+  for (std::int64_t i = 0; i < 100; ++i) {
+    EXPECT_EQ(c.map(at(frame_kind::video, 5'000 + i * 40)), i * 40);
+    EXPECT_EQ(c.map(at(frame_kind::audio, 3'000 + i * 40)), std::max<std::int64_t>(0, i * 40 - 2'000));
+  }
+}
+
+TEST(loop_clock, a_time_that_is_wrong_is_no_duration) {
+  loop_clock c;
+  EXPECT_EQ(c.map(at(frame_kind::video, 0)), 0);
+  EXPECT_EQ(c.map(at(frame_kind::video, 40)), 40);
+  EXPECT_EQ(c.map(at(frame_kind::video, 3'600'000)), 3'600'000);
+  EXPECT_EQ(c.map(at(frame_kind::video, 80)), 3'600'040);
+}
+
 TEST(loop_clock, passes_join_by_the_longest_track_and_its_frame_duration) {
   loop_clock c;
   std::vector<std::int64_t> video;
