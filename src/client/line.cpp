@@ -143,7 +143,7 @@ void line::seat::on_link_down(const link_end& what) {
   const auto keep = owner.shared_from_this();
   link.reset();
   auto end = what;
-  const bool servers_words = end.refused || end.reason.kind == base::error_kind::closed;
+  const bool servers_words = end.refused || end.by_peer || end.reason.kind == base::error_kind::closed;
   if (servers_words) end.reason.text = rtmp::hide_secrets(std::move(end.reason.text), at.uri, at.app_query);
   if (is_next()) return owner.on_next_down(end);
   if (is_current()) owner.on_lost(end);

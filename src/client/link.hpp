@@ -58,6 +58,7 @@ struct link_end {
   std::optional<rtmp::status> refused;  // the server's own words when it said no
   bool was_running = false;             // publish or play had been accepted
   std::string redirect;                 // where the server sends us instead, as it wrote it
+  bool by_peer = false;                 // it ended the transport: `reason` may hold words of its own
 };
 
 // Called on the io_context's thread, never from inside a call into the link, and not after close(). A handler may call
@@ -158,6 +159,7 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   net::dial_story story_;
   link_times times_;
   std::optional<rtmp::status> refused_;
+  bool by_peer_ = false;
   std::optional<base::error> refusal_;
   std::string redirect_;
   std::string resume_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/escape.hpp"
+#include "base/percent.hpp"
 
 namespace millrace::rtmp {
 namespace {
@@ -13,7 +14,7 @@ constexpr std::size_t least = 4, distinctive = 8;
 
 bool in_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-'; }
 
-void hide(std::string& words, std::string_view secret) {
+void hide_text(std::string& words, std::string_view secret) {
   if (secret.size() < least) return;
   for (auto at = words.find(secret); at != std::string::npos; at = words.find(secret, at)) {
     const auto end = at + secret.size();
@@ -25,6 +26,12 @@ void hide(std::string& words, std::string_view secret) {
       at = end;
     }
   }
+}
+
+// As it was written, and as a server may have read it.
+void hide(std::string& words, std::string_view secret) {
+  hide_text(words, secret);
+  if (const auto decoded = base::percent_decoded(secret); decoded && *decoded != secret) hide_text(words, *decoded);
 }
 
 void hide_values(std::string& words, std::string_view query) {

@@ -26,6 +26,8 @@ TEST(hide_secrets, of_a_servers_words_name_and_query_are_not) {
   EXPECT_EQ(hide_secrets("keyXk3y9Zq1wXk3y9Zq1w", target), "key******") << "a long one is hidden wherever it is";
   EXPECT_EQ(hide_secrets("abcde 77777 abcd", target), "abcde 77777 ***") << "a short one as a word";
   EXPECT_EQ(hide_secrets("user SECRETAPP", target, "key=SECRETAPP"), "user ***");
+  const auto encoded = parse_uri("rtmp://host/live/a?key=Pa%2Fss%2Bword9").value();
+  EXPECT_EQ(hide_secrets("key Pa/ss+word9 is wrong, Pa%2Fss%2Bword9 too", encoded), "key *** is wrong, *** too");
   target.stream = "a";
   EXPECT_EQ(hide_secrets("a name that was taken: live/a", target), "a name that was taken: live/a");
 }
