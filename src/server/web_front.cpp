@@ -201,7 +201,7 @@ void web_front::admit(const std::shared_ptr<const http::request>& r, const std::
   }
   if (!asks) return then({name, nullptr, promised});
   auto q = question(*r, name, to->connection_id());
-  shard_.hooks->ask(shard_.hook_set, q, [weak = std::weak_ptr(alive_), &io = shard_.io, r, q, name, shown, from, to, hls, promised, then = std::move(then)](hook_answer&& answer) mutable {
+  shard_.hooks->ask(shard_.hook_set, q, [weak = std::weak_ptr(alive_), &io = shard_.io, r, q, name, shown, from, to = http::reply_ptr(to), hls, promised, then = std::move(then)](hook_answer&& answer) mutable {
     // On the caller's thread: shards are there as long as it is. Moved, because the reply belongs to this one and ends here.
     boost::asio::post(io, [weak, r, q, name, shown, from, to = std::move(to), hls, promised, then = std::move(then), answer = std::move(answer)] {
       const auto self = weak.lock();
