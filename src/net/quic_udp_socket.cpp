@@ -93,6 +93,7 @@ void set_common_options(int fd, bool v6) {
 
 // Shared by all sockets of a thread: a receive call is never inside another one.
 constexpr std::size_t receive_messages = 16;
+constexpr std::chrono::minutes segmentation_pause{1};
 constexpr std::size_t receive_bytes = 65'536;
 struct receive_space {
   std::array<mmsghdr, receive_messages> messages;
@@ -339,8 +340,8 @@ quic_udp_socket::sent quic_udp_socket::send(const udp_batch& batch) {
     return out;
   }
   const auto would_block = [](int number) { return number == EAGAIN || number == ENOBUFS; };
-  int refused = 0;  // why not as segments
-  if (segmentation_ && batch.bytes.size() > batch.segment) {
+  bool refused = false;  // as segments
+  if (batch.bytes.size() > batch.segment && std::chrono::steady_clock::now() >= segmentation_from_) {
     if (send_call(batch, batch.bytes, true) >= 0) {
       segmentation_refused_ = 0;
       out.bytes = batch.bytes.size();
@@ -352,7 +353,7 @@ quic_udp_socket::sent quic_udp_socket::send(const udp_batch& batch) {
       out.blocked = true;
       return out;
     }
-    refused = why == EIO || why == EINVAL || why == EMSGSIZE || why == EOPNOTSUPP ? why : 0;
+    refused = why == EIO || why == EINVAL || why == EMSGSIZE || why == EOPNOTSUPP;
   }
   while (out.bytes < batch.bytes.size()) {
     const auto rest = batch.bytes.subspan(out.bytes);
@@ -370,9 +371,9 @@ quic_udp_socket::sent quic_udp_socket::send(const udp_batch& batch) {
     out.bytes += one.size();
   }
   // Segmentation is at fault only where the same bytes went without it: some destinations the kernel refuses either way, and a peer can make them up.
-  // EIO: the device cannot do checksums, so it never will segment. The others may be about this batch only (the route's MTU fell), so three of
-  // them in a row are needed before giving segmentation up.
-  if (refused != 0 && out.datagrams > 0 && (refused == EIO || ++segmentation_refused_ >= 3)) segmentation_ = false;
+  // The refusal may be about this batch only (the route's MTU fell), or about this destination (EIO, as from a device without checksums: IPsec on the way
+  // there), so it takes three in a row to do without, and after a while segmentation is tried again: behind those, one more is enough.
+  if (refused && out.datagrams > 0 && ++segmentation_refused_ >= 3) segmentation_from_ = std::chrono::steady_clock::now() + segmentation_pause;
   return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -117,8 +118,8 @@ class quic_udp_socket {
   bool wildcard_ = false;  // bound to no particular address: each datagram tells which one it came to
   bool connected_ = false;
   bool v6_ = false;
-  bool segmentation_ = true;
-  int segmentation_refused_ = 0;
+  int segmentation_refused_ = 0;  // in a row
+  std::chrono::steady_clock::time_point segmentation_from_{};
 };
 
 }  // namespace millrace::net

@@ -3,12 +3,30 @@
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <netinet/udp.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <vector>
+
+namespace {
+thread_local bool refuse_segments = false;
+}  // namespace
+
+// In the place of the C library's, for this whole program: no route of a test machine has IPsec.
+extern "C" ssize_t sendmsg(int socket, const msghdr* message, int flags) {
+  if (refuse_segments) {
+    for (auto* part = CMSG_FIRSTHDR(message); part != nullptr; part = CMSG_NXTHDR(const_cast<msghdr*>(message), part)) {
+      if (part->cmsg_level != SOL_UDP || part->cmsg_type != UDP_SEGMENT) continue;
+      errno = EIO;
+      return -1;
+    }
+  }
+  return ::syscall(SYS_sendmsg, socket, message, flags);
+}
 
 namespace millrace::net {
 namespace {
@@ -84,6 +102,34 @@ TEST_P(udp_server_socket, an_address_that_the_kernel_refuses_costs_the_others_no
   EXPECT_EQ(socket.send({bytes, 1200, socket.local(), udp_address(peer_.local_endpoint()), 0}).datagrams, 3u);
   std::vector<std::uint8_t> space(65'536);
   EXPECT_EQ(peer_.receive(asio::buffer(space)), bytes.size()) << "sent one by one";
+}
+
+// As the kernel does where IPsec is on the way. What is gone through in one call comes as one message to a receiver that asks for it.
+TEST_P(udp_server_socket, a_way_without_segmentation_costs_the_others_none_and_several_in_a_row_do) {
+  auto made = quic_udp_socket::bind(io_, udp::endpoint(peer_.local_endpoint().address(), 0));
+  ASSERT_TRUE(made);
+  auto& socket = **made;
+  const int on = 1;
+  ASSERT_EQ(::setsockopt(peer_.native_handle(), SOL_UDP, UDP_GRO, &on, sizeof on), 0);
+  const std::vector<std::uint8_t> bytes(3 * 1200);
+  std::vector<std::uint8_t> space(65'536);
+  const auto send = [&](bool refused) {
+    refuse_segments = refused;
+    const auto sent = socket.send({bytes, 1200, socket.local(), udp_address(peer_.local_endpoint()), 0});
+    refuse_segments = false;
+    EXPECT_EQ(sent.datagrams, 3u);
+    EXPECT_EQ(sent.error, 0);
+    std::size_t messages = 0;
+    for (std::size_t size = 0; size < bytes.size(); ++messages) size += peer_.receive(asio::buffer(space));
+    return messages;
+  };
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(send(true), 3u);
+    EXPECT_EQ(send(true), 3u);
+    EXPECT_EQ(send(false), 1u) << i;
+  }
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(send(true), 3u);
+  EXPECT_EQ(send(false), 3u) << "not again so soon";
 }
 
 // Nobody can be answered there, so it is an address that somebody made up.
