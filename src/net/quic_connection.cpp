@@ -87,7 +87,7 @@ base::result<std::shared_ptr<quic_connection>> quic_connection::make_server(quic
   ngtcp2_settings settings;
   ngtcp2_transport_params params;
   made->settle(options, options.handshake_timeout, settings, params);
-  params.initial_max_data = stranger_window;
+  params.initial_max_data = settings.max_window = stranger_window;
   params.initial_max_streams_uni = stranger_unidirectional;
   params.initial_max_streams_bidi = stranger_bidirectional;
   params.original_dcid = hello.original_dcid;
@@ -362,7 +362,8 @@ void quic_connection::allow_media() {
   if (conn_ == nullptr || !server_ || std::exchange(media_allowed_, true)) return;
   ngtcp2_conn_extend_max_streams_uni(conn_, unidirectional_streams - stranger_unidirectional);
   ngtcp2_conn_extend_max_streams_bidi(conn_, bidirectional_streams - stranger_bidirectional);
-  ngtcp2_conn_extend_max_offset(conn_, connection_window - stranger_window);
+  // For ngtcp2 the window stays the stranger's: it neither grows by itself, past what is meant, nor waits for a quarter of the large one to tell of more.
+  ngtcp2_conn_extend_max_offset(conn_, connection_window_max - stranger_window);
   touch();
 }
 

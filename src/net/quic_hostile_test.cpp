@@ -238,7 +238,7 @@ TEST(quic_hostile, a_stranger_may_have_few_streams_at_once_and_a_publisher_many)
   EXPECT_TRUE(run_until(world.io, [&] { return peer->streams_ended == publisher; })) << peer->streams_ended;
   world.accepted[0]->transport->expect_media();
   EXPECT_FALSE(run_until(world.io, [&] { return peer->streams_ended > publisher; }, 200ms)) << "once";
-  EXPECT_EQ(ngtcp2_conn_get_max_data_left2(peer->connection->native()), (8u << 20) - 2);
+  EXPECT_EQ(ngtcp2_conn_get_max_data_left2(peer->connection->native()), (16u << 20) - 2);
   peer->hang_up();
 }
 

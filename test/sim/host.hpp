@@ -50,6 +50,7 @@ class host final : public net::quic_connection_host, public timed {
   // From now on it writes another source address into its packets, and hears what comes to its own.
   void pretend(const char* address) { pretended_ = address_of(address); }
 
+  [[nodiscard]] net::quic_connection& connection() const noexcept { return *connection_; }  // while it lives
   [[nodiscard]] bool over() const noexcept { return ended_; }
   [[nodiscard]] const wan::link_counters& sent() const noexcept { return path_.counters(); }
 
