@@ -74,7 +74,10 @@ struct quic_callbacks {
   static int path_validation(ngtcp2_conn* conn, std::uint32_t flags, const ngtcp2_path* path, const ngtcp2_path*,
                              ngtcp2_path_validation_result result, void* user) {
     auto& connection = self(user);
-    connection.validating_.reset();
+    // Nothing else proves an address. Behind a failure, or a move elsewhere, the peer is not there any more; given up for want of connection ids, it is,
+    // and nobody looks at it again.
+    if (result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS) connection.validating_.reset();
+    if (result == NGTCP2_PATH_VALIDATION_RESULT_ABORTED && ngtcp2_path_eq(path, ngtcp2_conn_get_path2(conn)) != 0) connection.unprovable_ = true;
     if (connection.server_ && result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS && (flags & NGTCP2_PATH_VALIDATION_FLAG_NEW_TOKEN) != 0) {
       submit_token(conn, connection, udp_address(path->remote.addr, path->remote.addrlen));
     }

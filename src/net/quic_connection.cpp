@@ -228,11 +228,13 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
 // False: the connection is closed. A client knows where its server is; only its own address changes.
 bool quic_connection::learn_where() {
   if (server_ && validating_ == remote_) {
-    if (validations_begun_ <= validations_max) return true;
+    if (validations_begun_ <= validations_max && !unprovable_) return true;
     if (host_ != nullptr) host_->on_over_budget();
     close(static_cast<std::uint64_t>(close_code::general_error), "the new address did not prove itself");
     return false;
   }
+  validating_.reset();  // the peer has proved it, or has left it
+  unprovable_ = false;
   validations_begun_ = 0;
   const auto silence = std::exchange(silence_at_move_, std::nullopt);
   if (!silence || (server_ && remote_ == proven_remote_)) return true;

@@ -228,6 +228,7 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   // handshake's, or one to which a path validation succeeded (RFC 9000 section 8.2). Media is not held up by that.
   udp_address proven_remote_;
   std::optional<udp_address> validating_;      // not yet proven
+  bool unprovable_ = false;                    // it never will be: its validation was given up while the peer stays there
   std::optional<quic_time> silence_at_move_;   // of a change of address that the application has not been told of
   unsigned validations_begun_ = 0;             // since it was last known where the peer is
   std::vector<ngtcp2_cid> ids_;  // under which the host knows us

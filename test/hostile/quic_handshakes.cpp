@@ -206,6 +206,23 @@ asio::awaitable<void> flapping(arena& in, std::size_t sockets, std::size_t packe
   }
 }
 
+// It moves to where nothing has proved it to be, and retires all of its ids but one (section 5.1.2): the server has none for the way back any more, and gives up
+// the validation. The address must not pass for proven.
+asio::awaitable<void> unprovable(arena& in) {
+  liar at(in, {});
+  const bool ready = co_await at.shake_hands();
+  check(ready, "no handshake");
+  co_await at.listen(milliseconds(100));
+  const bool moved = at.move();
+  check(moved, "the server gave no connection id to move with");
+  const auto last = at.given_ids().size();  // the handshake's is number 0
+  const bytes retire = frame(0x18, last, last) + at.given_ids().back();
+  const bool open = co_await at.say(frame(1)) && co_await at.say(retire);
+  if (open) co_await at.listen(soon);
+  check(at.ended().has_value(), "not closed");
+  check(at.ended()->text == "the new address did not prove itself", "closed for another reason: " + at.ended()->text);
+}
+
 // A token that the server gave to one address, from another one and twice: as good as none, and no reason to refuse (section 8.1.3).
 asio::awaitable<void> borrowed_token(arena& in) {
   liar first(in, {});
@@ -244,6 +261,7 @@ void add_quic_handshakes(cases& to) {
   to.push_back({family, "its last packet again 3000 times from elsewhere", "the connection goes on", [](arena& in) { return replayed(in, 3000); }});
   to.push_back({family, "an address that flaps between 2", "closed or served", [](arena& in) { return flapping(in, 2, 200); }});
   to.push_back({family, "an address that flaps between 50", "closed or served", [](arena& in) { return flapping(in, 50, 300); }});
+  to.push_back({family, "a new address, and no connection id to validate it with", "closed", unprovable});
   to.push_back({family, "a token of another address", "confirmed within 8 s", borrowed_token});
 }
 

@@ -37,10 +37,13 @@ struct liar_callbacks {
     return writing->encrypt(dest, aead, context, {plain, plain_size}, {nonce, nonce_size}, {header, header_size});
   }
   static void random(std::uint8_t* into, std::size_t size, const ngtcp2_rand_ctx*) { net::quic_random({into, size}); }
-  static int new_id(ngtcp2_conn*, ngtcp2_cid* id, ngtcp2_stateless_reset_token* token, std::size_t size, void*) {
+  static int new_id(ngtcp2_conn*, ngtcp2_cid* id, ngtcp2_stateless_reset_token* token, std::size_t size, void* user) {
     net::quic_random({id->data, size});
     id->datalen = size;
     net::quic_random(token->data);
+    auto& given = self(user).given_ids_.emplace_back(bytes{static_cast<std::uint8_t>(size)});
+    given.insert(given.end(), id->data, id->data + size);
+    given.insert(given.end(), std::begin(token->data), std::end(token->data));
     return 0;
   }
   static int confirmed(ngtcp2_conn*, void* user) {
@@ -253,6 +256,16 @@ asio::awaitable<bool> liar::taken(milliseconds limit) {
   const bool all = co_await until([this] { return acknowledged_ >= carried_; }, limit);
   if (!all && !ended_) throw failure{"neither acknowledged nor closed within " + std::to_string(limit.count()) + " ms"};
   co_return all;
+}
+
+bool liar::move() {
+  asio::ip::udp::socket other(in_.io, asio::ip::udp::endpoint(next_source(), 0));
+  other.non_blocking(true);
+  local_ = net::udp_address(other.local_endpoint());
+  const ngtcp2_path path{{local_.data(), local_.size()}, {remote_.data(), remote_.size()}, nullptr};
+  if (ngtcp2_conn_initiate_immediate_migration(conn_, &path, net::quic_now()) != 0) return false;
+  sockets_[0] = std::move(other);
+  return true;
 }
 
 asio::awaitable<void> liar::listen(milliseconds span) {

@@ -50,6 +50,8 @@ class liar {
   asio::awaitable<bool> shake_hands(milliseconds limit = soon);
   // A packet of these frames. False: the connection has ended.
   asio::awaitable<bool> say(bytes frames);
+  // To another address at once, under another of the server's connection ids. False: it has given none yet.
+  bool move();
   // True: everything that was said is acknowledged, so it was read and taken. False: the connection ended. Throws when neither happens.
   asio::awaitable<bool> taken(milliseconds limit = soon);
   asio::awaitable<void> listen(milliseconds span);
@@ -59,6 +61,8 @@ class liar {
   [[nodiscard]] std::uint64_t received_bytes() const noexcept { return received_bytes_; }
   [[nodiscard]] std::uint64_t received_datagrams() const noexcept { return received_datagrams_; }
   [[nodiscard]] const bytes& first_datagram() const noexcept { return first_datagram_; }  // the last of it, for repeating it
+  // Of its connection ids, as in a NEW_CONNECTION_ID: length, id, reset token.
+  [[nodiscard]] const std::vector<bytes>& given_ids() const noexcept { return given_ids_; }
   [[nodiscard]] const bytes& token() const noexcept { return token_; }                    // the server's NEW_TOKEN
 
  private:
@@ -87,6 +91,7 @@ class liar {
   std::optional<end> ended_;
   std::uint64_t sent_bytes_ = 0, received_bytes_ = 0, received_datagrams_ = 0;
   bytes first_datagram_, token_;
+  std::vector<bytes> given_ids_;
 };
 
 // --- frames
