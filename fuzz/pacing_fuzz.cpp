@@ -41,8 +41,8 @@ void pacer_of(operations& in) {
     if (in(32) == 0) pace.restart();
     const auto f = times.next(in, now);
     if (in(32) == 0) pace.anchor_to(f.dts_ms, now);
-    const auto due = pace.due(f.dts_ms, now);
-    require(pace.due(f.dts_ms, now) == due);
+    const auto due = pace.due(f, now);
+    require(pace.due(f, now) == due);
   }
 }
 

@@ -1,6 +1,7 @@
 #include "client/pacing.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 namespace millrace::client {
@@ -15,15 +16,19 @@ bool timeless(const media::frame& f) { return f.kind == media::frame_kind::data 
 
 }  // namespace
 
-base::instant pacer::due(std::int64_t dts_ms, base::instant now) {
-  if (anchored_ && (dts_ms - last_dts_ms_ > ahead_ms_max || dts_ms - last_dts_ms_ < -back_ms_max)) anchored_ = false;
+base::instant pacer::due(const media::frame& f, base::instant now) {
+  auto& own = last_of_kind_[f.kind == media::frame_kind::audio ? 0 : 1];
+  const auto step = f.dts_ms - last_dts_ms_;
+  // One track may lie behind the other by seconds: only its own frames say that its time went back.
+  if (std::abs(step) > ahead_ms_max || (own && f.dts_ms < *own - back_ms_max)) anchored_ = false;
   if (!anchored_) {
     anchored_ = true;
     anchor_ = now;
-    anchor_dts_ms_ = dts_ms;
+    anchor_dts_ms_ = f.dts_ms;
+    last_of_kind_ = {};
   }
-  last_dts_ms_ = dts_ms;
-  return anchor_ + std::chrono::milliseconds(dts_ms - anchor_dts_ms_);
+  own = last_dts_ms_ = f.dts_ms;
+  return anchor_ + std::chrono::milliseconds(f.dts_ms - anchor_dts_ms_);
 }
 
 bool source_pace::live(const media::frame& f, std::uint64_t held_back) {
@@ -40,13 +45,16 @@ bool source_pace::live(const media::frame& f, std::uint64_t held_back) {
 }
 
 std::int64_t loop_clock::map(const media::frame& f) {
-  if (!first_ms_ && timeless(f)) return offset_ms_;
-  // Of its own kind: sound may lie behind its pictures by any time.
-  const auto newest = f.kind == media::frame_kind::data ? std::max(tracks_[0].newest_in_ms, tracks_[1].newest_in_ms) : of(f.kind).newest_in_ms;
-  if (newest && f.dts_ms < *newest - pacer::back_ms_max) {
-    if (timeless(f)) return std::max({offset_ms_, tracks_[0].last, tracks_[1].last});
-    // The input's clock has begun anew: clamped, every frame would have one time until it caught up, after hours perhaps.
-    next_pass();
+  if (timeless(f)) {
+    if (!first_ms_) return offset_ms_;
+    if (f.dts_ms < std::max(tracks_[0].newest_in.value_or(*first_ms_), tracks_[1].newest_in.value_or(*first_ms_)) - pacer::back_ms_max) {
+      return std::max({offset_ms_, tracks_[0].last, tracks_[1].last});
+    }
+  } else {
+    // The input's clock has begun anew: clamped, every frame would have one time until it caught up, after hours perhaps. Measured within the
+    // track, since the other one may lie ahead by seconds.
+    if (const auto& newest = of(f.kind).newest_in; newest && f.dts_ms < *newest - pacer::back_ms_max) next_pass();
+    if (!first_ms_) first_ms_ = f.dts_ms;
   }
   if (!first_ms_) first_ms_ = f.dts_ms;
   const auto mapped = std::max(offset_ms_, offset_ms_ + f.dts_ms - *first_ms_);
@@ -56,16 +64,17 @@ std::int64_t loop_clock::map(const media::frame& f) {
   if (t.seen && mapped > t.last) t.duration = mapped - t.last;
   t.last = std::max(t.last, mapped);
   t.seen = true;
-  if (!f.config) t.newest_in_ms = std::max(t.newest_in_ms.value_or(f.dts_ms), f.dts_ms);
+  if (!f.config) t.newest_in = std::max(t.newest_in.value_or(f.dts_ms), f.dts_ms);
   return mapped;
 }
 
 void loop_clock::next_pass() {
   std::int64_t end = offset_ms_;
   for (auto& t : tracks_) {
-    t.newest_in_ms.reset();
-    const bool usable = t.duration > 0 && t.duration <= pacer::ahead_ms_max;  // or a time was wrong
-    if (std::exchange(t.seen, false)) end = std::max(end, t.last + (usable ? t.duration : joint_ms));
+    // Over so long a gap the clock jumped: taken for a frame's duration it would be a pause a second time.
+    const bool usual = t.duration > 0 && t.duration <= pacer::back_ms_max;
+    if (std::exchange(t.seen, false)) end = std::max(end, t.last + (usual ? t.duration : joint_ms));
+    t.newest_in.reset();
   }
   offset_ms_ = end;
   first_ms_.reset();

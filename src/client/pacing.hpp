@@ -13,12 +13,12 @@ namespace millrace::client {
 // Late frames are due immediately, so a source that stumbled catches up.
 class pacer {
  public:
-  // Times that jump ahead by more than this, or back by more than `back_ms_max`, are a new timeline, not a pause to sit out.
+  // Times that jump by more than this, or back within a track by more than `back_ms_max`, are a new timeline, not a pause to sit out.
   static constexpr std::int64_t ahead_ms_max = 10'000;
   static constexpr std::int64_t back_ms_max = 1'000;
 
   // Asking again for the same frame gives the same answer.
-  base::instant due(std::int64_t dts_ms, base::instant now);
+  base::instant due(const media::frame& f, base::instant now);
   // The next frame is due at once whatever its time (after an interruption).
   void restart() noexcept { anchored_ = false; }
   // A frame of that time is due `when`, and the others around it.
@@ -33,6 +33,7 @@ class pacer {
   base::instant anchor_{};
   std::int64_t anchor_dts_ms_ = 0;
   std::int64_t last_dts_ms_ = 0;
+  std::array<std::optional<std::int64_t>, 2> last_of_kind_;  // since the anchor
 };
 
 // Tells a source that runs at the pace of its media (an encoder in front of a pipe) from one that gives all it has (`cat file |`).
@@ -51,7 +52,7 @@ class source_pace {
 };
 
 // The times that a publisher sends: they start at 0 and go on across the passes of a looped file, where every pass begins
-// one frame duration after the end of the one before. A step of a track back by more than pacer::back_ms_max begins a pass, too.
+// one frame duration after the end of the one before. A step back of more than pacer::back_ms_max within a track begins a pass, too.
 class loop_clock {
  public:
   std::int64_t map(const media::frame& f);
@@ -62,7 +63,7 @@ class loop_clock {
     std::int64_t last = 0;      // as mapped
     std::int64_t duration = 0;  // distance of the last two of one pass
     bool seen = false;          // in this pass
-    std::optional<std::int64_t> newest_in_ms;  // of this pass, as it came
+    std::optional<std::int64_t> newest_in;  // of this pass, as it came
   };
   track& of(media::frame_kind kind) { return kind == media::frame_kind::audio ? tracks_[0] : tracks_[1]; }
 

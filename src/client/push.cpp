@@ -109,7 +109,7 @@ bool push::take_input(base::instant now) {
     if (skipped.key) {
       skipping_ = false;
       pacer_.restart();
-      static_cast<void>(pacer_.due(skipped.dts_ms, now));
+      static_cast<void>(pacer_.due(skipped, now));
     } else if (!skipped.config && skipped.kind != media::frame_kind::data) {
       ++skipped_;
       return true;
@@ -123,7 +123,7 @@ bool push::take_input(base::instant now) {
     if (f->kind != media::frame_kind::data) {
       // A running encoder in front of the pipe has a pace of its own: what it gave while this program started and dialled is late
       // already, and pacing it once more would be a delay for ever.
-      due = pacer_.due(f->dts_ms, now);
+      due = pacer_.due(*f, now);
       if (live_input() && source_pace_.live(*f, input_->times_held_back()) && f->arrival < due) {
         pacer_.anchor_to(f->dts_ms, f->arrival);
         due = f->arrival;
