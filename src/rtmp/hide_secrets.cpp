@@ -14,7 +14,7 @@ constexpr std::size_t least = 4, distinctive = 8;
 
 bool in_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-'; }
 
-void hide_text(std::string& words, std::string_view secret) {
+void hide_as_written(std::string& words, std::string_view secret) {
   if (secret.size() < least) return;
   for (auto at = words.find(secret); at != std::string::npos; at = words.find(secret, at)) {
     const auto end = at + secret.size();
@@ -28,10 +28,10 @@ void hide_text(std::string& words, std::string_view secret) {
   }
 }
 
-// As it was written, and as a server may have read it.
+// A server may say it as it was sent or as it is meant.
 void hide(std::string& words, std::string_view secret) {
-  hide_text(words, secret);
-  if (const auto decoded = base::percent_decoded(secret); decoded && *decoded != secret) hide_text(words, *decoded);
+  hide_as_written(words, secret);
+  if (const auto meant = base::percent_decoded(secret); meant && *meant != secret) hide_as_written(words, *meant);
 }
 
 void hide_values(std::string& words, std::string_view query) {

@@ -11,7 +11,8 @@ namespace millrace::rtmp {
 // it, user and query are "***" or left out. Escaped for a terminal.
 std::string shown_target(std::string_view reference);
 
-// Words of a server to the client that went to `target`, with "***" for its stream's name and the values of its query and of `app_query`.
+// Words of a server to the client that went to `target`, with "***" for its stream's name and the values of its query and of `app_query`,
+// as they are and percent-decoded.
 // What is shorter than 8 bytes is hidden as a whole word only, and what is shorter than 4 not at all: the words stay readable.
 std::string hide_secrets(std::string words, const uri& target, std::string_view app_query = {});
 

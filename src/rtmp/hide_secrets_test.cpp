@@ -26,8 +26,9 @@ TEST(hide_secrets, of_a_servers_words_name_and_query_are_not) {
   EXPECT_EQ(hide_secrets("keyXk3y9Zq1wXk3y9Zq1w", target), "key******") << "a long one is hidden wherever it is";
   EXPECT_EQ(hide_secrets("abcde 77777 abcd", target), "abcde 77777 ***") << "a short one as a word";
   EXPECT_EQ(hide_secrets("user SECRETAPP", target, "key=SECRETAPP"), "user ***");
-  const auto encoded = parse_uri("rtmp://host/live/a?key=Pa%2Fss%2Bword9").value();
-  EXPECT_EQ(hide_secrets("key Pa/ss+word9 is wrong, Pa%2Fss%2Bword9 too", encoded), "key *** is wrong, *** too");
+  auto encoded = parse_uri("rtmp://host/live/My%20Stream?key=Pa%2Fss%2Bword9&bad=%zz%2").value();
+  EXPECT_EQ(hide_secrets("key Pa/ss+word9 of My Stream is wrong", encoded), "key *** of *** is wrong") << "nor as it is meant";
+  EXPECT_EQ(hide_secrets("My%20Stream?key=Pa%2Fss%2Bword9&bad=%zz%2", encoded), "***?key=***&bad=***");
   target.stream = "a";
   EXPECT_EQ(hide_secrets("a name that was taken: live/a", target), "a name that was taken: live/a");
 }
