@@ -9,7 +9,9 @@
 #include "base/base64.hpp"
 #include "base/log.hpp"
 #include "client/sessions_fixture.hpp"
+#include "net/listener.hpp"
 #include "net/md5.hpp"
+#include "support/net_fixtures.hpp"
 
 namespace millrace::client {
 namespace {
@@ -326,6 +328,31 @@ TEST_F(lines, a_server_that_says_the_streams_name_does_not_get_it_logged) {
   p.start();
   ASSERT_TRUE(run_until([&] { return p.report().state == link_state::waiting_to_retry; }));
   EXPECT_THAT(p.report().last_error, HasSubstr("***?key=*** is published already"));
+  EXPECT_THAT(log_lines::text(), testing::Not(HasSubstr("SECRET")));
+}
+
+TEST_F(lines, what_a_quic_server_closes_with_is_said_without_the_key) {
+  const log_lines log;
+  net::listener_options o;
+  o.address = {"127.0.0.1", 0};
+  o.certificate = millrace::test::shared_identity();
+  millrace::test::recording_handler heard;
+  auto listening = net::listen(io_, std::move(o), [&](net::transport_ptr taken, base::instant) {
+    taken->start(heard);
+    taken->close(net::close_code::general_error, "publish live/SECRETNAME?key=SECRETKEY refused");
+  });
+  ASSERT_TRUE(listening.has_value()) << listening.error().text;
+  auto to = rtmp::parse_uri("rtmpq://127.0.0.1:" + std::to_string((*listening)->port()) + "/live/SECRETNAME?key=SECRETKEY&transport=quic-only");
+  ASSERT_TRUE(to.has_value());
+  auto options = test::push_of(write_file("a.flv", test::flv_of(test::clip(5))), *to);
+  options.link.verify.pin = millrace::test::shared_identity()->pin;
+  push p(io_, std::move(options), note);
+  p.start();
+  ASSERT_TRUE(run_until([&] { return outcome.has_value(); }));
+  ASSERT_FALSE(outcome->has_value());
+  EXPECT_EQ(outcome->error().kind, base::error_kind::protocol);
+  EXPECT_THAT(outcome->error().text, testing::AllOf(HasSubstr("live/***?key=*** refused"), testing::Not(HasSubstr("SECRET"))));
+  EXPECT_THAT(p.report().last_error, testing::Not(HasSubstr("SECRET")));
   EXPECT_THAT(log_lines::text(), testing::Not(HasSubstr("SECRET")));
 }
 

@@ -404,7 +404,7 @@ void link::down(base::error reason) {
   if (ended_) return;
   ended_ = true;
   timer_.cancel();
-  link_end end{std::move(reason), std::move(refused_), running_, std::move(redirect_), by_peer_};
+  link_end end{std::move(reason), std::move(refused_), running_, std::move(redirect_), closed_by_peer_};
   if (transport_) {
     // What the session still wanted to say goes out with the close.
     if (session_) {
@@ -460,6 +460,7 @@ void link::on_writable() {
 void link::on_closed(const net::close_info& info) {
   transport_.reset();
   if (ended_) return;
+  closed_by_peer_ = info.by_peer;
   const auto self = shared_from_this();
   by_peer_ = info.by_peer;
   auto reason = info.reason;

@@ -58,7 +58,7 @@ struct link_end {
   std::optional<rtmp::status> refused;  // the server's own words when it said no
   bool was_running = false;             // publish or play had been accepted
   std::string redirect;                 // where the server sends us instead, as it wrote it
-  bool by_peer = false;                 // it ended the transport: `reason` may hold words of its own
+  bool by_peer = false;                 // the server ended the connection: the reason may have its words
 };
 
 // Called on the io_context's thread, never from inside a call into the link, and not after close(). A handler may call
@@ -176,6 +176,7 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   bool in_turn_ = false;
   bool ending_ = false;               // end() was called
   bool ended_ = false;                // down() ran, or close()
+  bool closed_by_peer_ = false;
 };
 
 using link_ptr = std::shared_ptr<link>;
