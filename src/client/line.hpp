@@ -109,6 +109,7 @@ class line final : public std::enable_shared_from_this<line> {
 
   // line_move.cpp: from one link to the next while both are up
   void wish_to_move(seat& s, const rtmp::reconnect_requested& wish);
+  void warn(const std::string& text);  // of what a server can bring about as often as it likes
   void begin_move();
   void give_up_move();
   void on_next_started();

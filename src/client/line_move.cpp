@@ -25,17 +25,21 @@ void line::wish_to_move(seat& s, const rtmp::reconnect_requested& wish) {
   if (moving_to_) return;  // asked again while we are on our way
   if (clock_now() - up_since_ > settled_after) hops_ = 0;
   if (++hops_ > hops_max) {
-    log::warning("the server asked to reconnect more than {} times in a row: staying", hops_max);
+    warn("the server asked to reconnect more than " + std::to_string(hops_max) + " times in a row: staying");
     return;
   }
   auto target = rtmp::follow_redirect(s.at.uri, wish.tc_url, options_.link.redirects);
   if (!target) {
     // The server closes in the end; what happens then is the same as after any loss.
-    log::warning("not reconnecting: {}", target.error().text);
+    warn("not reconnecting: " + target.error().text);
     return;
   }
   moving_to_ = place{std::move(target->to), wish.tc_url.empty() ? s.at.app_query : std::move(target->app_query), {}};
   begin_move();
+}
+
+void line::warn(const std::string& text) {
+  if (const auto left_out = ration_.take(clock_now())) log::warning("{}{}", text, *left_out);
 }
 
 void line::begin_move() {
@@ -58,7 +62,7 @@ void line::on_next_down(const link_end& end) {
   if (!handler_ || !moving_to_) return;
   if (auto another = answer_to(*moving_to_, end)) {
     if (!*another) {
-      log::warning("not reconnecting: {}", another->error().text);
+      warn("not reconnecting: " + another->error().text);
       return give_up_move();
     }
     moving_to_ = std::move(**another);
@@ -69,7 +73,7 @@ void line::on_next_down(const link_end& end) {
   if (end.reason.kind == base::error_kind::busy && options_.target.role == rtmp::client_role::publish)
     return move_before_connecting(end.reason);
   if (!worth_retrying(end.reason.kind)) {
-    log::warning("not reconnecting: {}", end.reason.text);
+    warn("not reconnecting: " + end.reason.text);
     return give_up_move();
   }
   const auto wait = move_backoff_.next();

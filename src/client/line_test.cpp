@@ -396,6 +396,51 @@ TEST_F(lines, a_server_that_talks_without_end_fills_no_log) {
   EXPECT_LE(said, 30U) << "ten, and one a second for as long as this takes";
 }
 
+std::ptrdiff_t lines_with(const std::string& words) {
+  return std::count_if(log_lines::all.begin(), log_lines::all.end(), [&](const std::string& line) { return line.find(words) != std::string::npos; });
+}
+
+TEST_F(lines, a_server_that_asks_to_move_without_end_fills_no_log) {
+  const log_lines log;
+  test::server server(io_, {.refuse_publish = {}, .refuse_play = {}, .for_players = test::clip(5)});
+  pull q(io_, test::pull_of((directory_ / "out.flv").string(), url(server.port(), "/live/show")), note);
+  ASSERT_TRUE(q.start().has_value());
+  ASSERT_TRUE(run_until([&] { return q.report().frames > 5; }));
+  const auto frames = q.report().frames;
+  server.each([&](test::server::peer& peer) {
+    for (int i = 0; i < 3000; ++i) peer.session.request_reconnect("http://x", "again");
+    for (const auto& f : test::clip(5)) peer.session.send(std::chrono::steady_clock::now(), server.play_msid, f, nullptr);
+  });
+  ASSERT_TRUE(run_until([&] { return q.report().frames > frames + 5; }));
+  EXPECT_GE(lines_with("not reconnecting"), 1);
+  EXPECT_LE(lines_with("reconnect"), 30) << "ten, and one a second for as long as this takes";
+}
+
+TEST_F(lines, a_publisher_that_leaves_again_and_again_is_told_once_until_media_comes) {
+  const log_lines log;
+  test::server server(io_, {.refuse_publish = {}, .refuse_play = {}, .for_players = test::clip(5)});
+  auto o = test::pull_of((directory_ / "out.flv").string(), url(server.port(), "/live/show"));
+  o.stay = true;
+  pull q(io_, std::move(o), note);
+  ASSERT_TRUE(q.start().has_value());
+  ASSERT_TRUE(run_until([&] { return q.report().frames > 5; }));
+  const auto leave_and_return = [&] {
+    const auto frames = q.report().frames;
+    server.each([&](test::server::peer& peer) {
+      for (int i = 0; i < 100; ++i) {
+        peer.session.notify_unpublish(server.play_msid);
+        peer.session.notify_publish(server.play_msid);
+      }
+      for (const auto& f : test::clip(5)) peer.session.send(std::chrono::steady_clock::now(), server.play_msid, f, nullptr);
+    });
+    return run_until([&] { return q.report().frames > frames + 5; });
+  };
+  ASSERT_TRUE(leave_and_return());
+  EXPECT_EQ(lines_with("the publisher left"), 1);
+  ASSERT_TRUE(leave_and_return());
+  EXPECT_EQ(lines_with("the publisher left"), 2);
+}
+
 // The server's half of Adobe's dialogue.
 struct adobe_server {
   explicit adobe_server(test::server& on) {

@@ -65,7 +65,10 @@ void pull::on_line_jump() { clock_.restart(); }
 
 void pull::on_line_frame(media::frame f) {
   if (ending_) return;
-  if (f.kind != media::frame_kind::data) publisher_left_at_ = {};
+  if (f.kind != media::frame_kind::data) {
+    publisher_left_at_ = {};
+    told_of_leaving_ = false;
+  }
   if (header_written_) {
     write(std::move(f));
     return;
@@ -124,7 +127,8 @@ void pull::on_line_words(const std::string& text) { log::info("server: {}", text
 void pull::on_line_stream_ended() {
   if (ending_ || publisher_left_at_ != base::instant{}) return;
   if (options_.stay) {
-    log::info("the publisher left; waiting for its return");
+    // Once until media comes again: a server could say it without end.
+    if (!std::exchange(told_of_leaving_, true)) log::info("the publisher left; waiting for its return");
     clock_.restart();
     return;
   }

@@ -64,6 +64,7 @@ class pull final : private line_handler {
   base::instant started_at_;
   base::instant publisher_left_at_{};     // zero: it did not
   unsigned publisher_left_in_ = 0;        // which session
+  bool told_of_leaving_ = false;          // since media came
   base::instant ending_since_{};
   link_state state_ = link_state::connecting;
   std::int64_t position_ms_ = 0;
