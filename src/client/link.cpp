@@ -382,7 +382,7 @@ void link::on_timer() {
                                                  std::chrono::duration<double>(settings_.start_timeout).count())});
     return;
   }
-  if (stall_ && now >= stall_->due() && transport_ && stall_->look(now, transport_->traffic_so_far().sent, queued_bytes())) {
+  if (stall_ && now >= stall_->due() && transport_ && stall_->look(now, transport_->delivered_bytes(), queued_bytes())) {
     down({base::error_kind::timeout, "the server takes no data"});
     return;
   }

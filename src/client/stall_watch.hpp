@@ -1,4 +1,4 @@
-// Whether what was handed to a transport still goes out. Pure.
+// Whether what was handed to a transport still gets to the peer. Pure.
 #pragma once
 #include <cstdint>
 
@@ -6,18 +6,18 @@
 
 namespace millrace::client {
 
-// The age of a queue does not tell: on a slow network it is old and moves all the same. So this looks at what was sent, a few times
-// within the patience, and costs nothing in between.
+// The age of a queue does not tell: on a slow network it is old and moves all the same. So this looks at what was delivered, a few
+// times within the patience, and costs nothing in between.
 class stall_watch {
  public:
   stall_watch(base::duration patience, base::instant now) : patience_(patience), moved_(now), due_(now + every()) {}
 
   [[nodiscard]] base::instant due() const noexcept { return due_; }  // of the next look
-  // `sent`: bytes so far. True: there were `queued` ones, and none of them went, for the whole patience, at most a third more.
-  bool look(base::instant now, std::uint64_t sent, std::uint64_t queued) {
+  // `delivered`: bytes so far. True: there were `queued` ones, and none got there for the whole patience, at most a third more.
+  bool look(base::instant now, std::uint64_t delivered, std::uint64_t queued) {
     due_ = now + every();
-    if (queued == 0 || sent != sent_) moved_ = now;
-    sent_ = sent;
+    if (queued == 0 || delivered != delivered_) moved_ = now;
+    delivered_ = delivered;
     return now - moved_ >= patience_;
   }
 
@@ -26,7 +26,7 @@ class stall_watch {
 
   base::duration patience_;
   base::instant moved_, due_;
-  std::uint64_t sent_ = 0;
+  std::uint64_t delivered_ = 0;
 };
 
 }  // namespace millrace::client

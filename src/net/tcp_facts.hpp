@@ -8,4 +8,7 @@ namespace millrace::net {
 // kernel does not tell.
 void read_tcp_info(int socket, transport_facts& facts);
 
+// Bytes that the peer has acknowledged.
+std::optional<std::uint64_t> tcp_bytes_acknowledged(int socket);
+
 }  // namespace millrace::net

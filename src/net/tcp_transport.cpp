@@ -91,6 +91,9 @@ class tcp_transport final : public transport, public receive_rounds::reader, pub
   }
 
   [[nodiscard]] traffic traffic_so_far() const override { return {bytes_sent_, bytes_received_}; }
+  [[nodiscard]] std::uint64_t delivered_bytes() const override {
+    return phase_ == phase::gone ? bytes_sent_ : tcp_bytes_acknowledged(descriptor_).value_or(bytes_sent_);
+  }
   [[nodiscard]] std::size_t send_budget() const override {
     if (phase_ != phase::open || queued_bytes_ >= tcp_high_water) return 0;
     return tcp_high_water - queued_bytes_;

@@ -223,6 +223,21 @@ TEST_P(tcp_pair, FactsTellWhoAndHow) {
   }
 }
 
+TEST_P(tcp_pair, WhatTheKernelTookIsNotDelivered) {
+  server->pause_receive(true);
+  client->send(cut(pattern(30'000'000)));
+  run_until(io, [] { return false; }, std::chrono::milliseconds(300));
+  const auto delivered = client->delivered_bytes();
+  EXPECT_GT(client->traffic_so_far().sent, delivered) << "the kernel took what the peer has no room for";
+  EXPECT_GT(client->queued_bytes(), 0u);
+  run_until(io, [] { return false; }, std::chrono::milliseconds(300));
+  EXPECT_EQ(client->delivered_bytes(), delivered) << "so nothing is delivered";
+  server->pause_receive(false);
+  ASSERT_TRUE(run_until(io, [&] { return client->queued_bytes() == 0; }));
+  const auto sent = client->traffic_so_far().sent;
+  ASSERT_TRUE(run_until(io, [&] { return client->delivered_bytes() >= sent; })) << "acknowledgements go on when the kernel takes nothing more";
+}
+
 TEST_P(tcp_pair, NothingIsSentInsideSendAndOneTurnIsOneBurst) {
   client->send(chain_of("a"));
   client->send(chain_of("b"));

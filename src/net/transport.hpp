@@ -88,6 +88,9 @@ class transport {
     const auto all = facts();
     return {all.bytes_sent, all.bytes_received};
   }
+  // What tells a slow peer from one that takes nothing. TCP: bytes that were acknowledged, TLS's own among them, since the kernel takes none of ours
+  // while it sends the much that it has; elsewhere, and where the kernel does not say, bytes sent.
+  [[nodiscard]] virtual std::uint64_t delivered_bytes() const { return traffic_so_far().sent; }
   [[nodiscard]] virtual std::optional<std::chrono::microseconds> round_trip() const { return facts().rtt; }  // smoothed
   // Bytes taken by send() and not yet handed to the kernel (TCP) or put into a packet (QUIC).
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
