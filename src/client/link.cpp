@@ -462,7 +462,6 @@ void link::on_closed(const net::close_info& info) {
   if (ended_) return;
   closed_by_peer_ = info.by_peer;
   const auto self = shared_from_this();
-  by_peer_ = info.by_peer;
   auto reason = info.reason;
   if (session_ && !ending_) {
     session_->on_transport_closed(reason);

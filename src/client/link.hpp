@@ -159,7 +159,6 @@ class link final : private net::transport_handler, public std::enable_shared_fro
   net::dial_story story_;
   link_times times_;
   std::optional<rtmp::status> refused_;
-  bool by_peer_ = false;
   std::optional<base::error> refusal_;
   std::string redirect_;
   std::string resume_;

@@ -56,7 +56,6 @@ std::int64_t loop_clock::map(const media::frame& f) {
     if (const auto& newest = of(f.kind).newest_in; newest && f.dts_ms < *newest - pacer::back_ms_max) next_pass();
     if (!first_ms_) first_ms_ = f.dts_ms;
   }
-  if (!first_ms_) first_ms_ = f.dts_ms;
   const auto mapped = std::max(offset_ms_, offset_ms_ + f.dts_ms - *first_ms_);
   if (f.kind == media::frame_kind::data) return mapped;
   auto& t = of(f.kind);
@@ -72,7 +71,7 @@ void loop_clock::next_pass() {
   std::int64_t end = offset_ms_;
   for (auto& t : tracks_) {
     // Over so long a gap the clock jumped: taken for a frame's duration it would be a pause a second time.
-    const bool usual = t.duration > 0 && t.duration <= pacer::back_ms_max;
+    const bool usual = t.duration > 0 && t.duration <= pacer::ahead_ms_max;
     if (std::exchange(t.seen, false)) end = std::max(end, t.last + (usual ? t.duration : joint_ms));
     t.newest_in.reset();
   }
