@@ -243,6 +243,17 @@ TEST_F(catch_up_test, L4_a_pause_amid_the_backlog_goes_on_with_it) {
   EXPECT_EQ(w.read(1500), "v@900 v@1000 v@1500");
 }
 
+// Data 400 ms behind its pictures, moved ahead with them by the catch-up, which the pause ends.
+TEST_F(catch_up_test, lagging_data_does_not_step_back_where_a_pause_ends_the_catching_up) {
+  append(*p, {key(0), inter(500), data(600, "onCuePoint"), inter(1000)});
+  watcher w(s, catching_up());
+  EXPECT_EQ(w.read(1000), "K@800 v@900 onCuePoint@900 v@1000");
+  w.place.set_paused(true);
+  append(*p, {key(1100), data(700, "onCuePoint"), data(950, "onCuePoint")});
+  w.place.set_paused(false);
+  EXPECT_EQ(w.read(1100), "K@1100 onCuePoint@900 onCuePoint@950");
+}
+
 TEST_F(catch_up_test, L10_a_jump_amid_the_backlog_lands_on_original_times) {
   append(*p, {key(0), inter(500), inter(1000)});
   watcher w(s, catching_up());

@@ -118,10 +118,17 @@ void cursor::state::follow_publication(const slot& at) {
   slow_skip = false;
 }
 
-entry_ptr cursor::state::form_of(const slot& at) const {
+entry_ptr cursor::state::form_of(const slot& at) {
   auto item = at.item;
   if (const auto track = picked(at.kind); track && at.multitrack) item = entry_forms::single_track(item, *track);
-  return item && catching ? entry_forms::stamped(item, *catching) : item;
+  if (item && catching) item = entry_forms::stamped(item, *catching);
+  // Data may lag behind its pictures by any time, and a catch-up moves it ahead with them. Where the catch-up ends before the data is past it - with a
+  // pause, or a jump -, what follows keeps that time until its own is later.
+  if (at.kind == frame_kind::data) {
+    if (item->frame()->dts_ms < data_ms) return entry_forms::at_time(item, data_ms);
+    data_ms = item->frame()->dts_ms;
+  }
+  return item;
 }
 
 }  // namespace millrace::hub

@@ -41,4 +41,10 @@ entry_ptr entry_forms::stamped(const entry_ptr& item, const catch_up& with) {
   return stamped.item;
 }
 
+entry_ptr entry_forms::at_time(const entry_ptr& item, std::int64_t dts_ms) {
+  auto changed = *item->frame();
+  changed.dts_ms = dts_ms;
+  return std::make_shared<const entry>(std::move(changed));
+}
+
 }  // namespace millrace::hub

@@ -35,6 +35,8 @@ class entry_forms {
   static entry_ptr single_track(const entry_ptr& item, std::uint8_t track);
   // With the times of a catch-up, composition times included; the entry itself where they do not differ.
   static entry_ptr stamped(const entry_ptr& item, const catch_up& with);
+  // With another time, for one viewer. This one is made anew each time.
+  static entry_ptr at_time(const entry_ptr& item, std::int64_t dts_ms);
 };
 
 }  // namespace millrace::hub

@@ -136,6 +136,7 @@ struct cursor::state {
   // How old a position may be while no newer key frame is there; falls as the viewer catches up.
   base::duration age_allowed{};
   std::shared_ptr<const catch_up> catching;  // until the live edge is well behind
+  std::int64_t data_ms = std::numeric_limits<std::int64_t>::min();  // of the newest data delivered
 
   // Before the next frame goes out, records in effect there that the viewer has not got go ahead of it: those with a
   // number at or above `seen` of their kind. Meaningful only while `check` is set: reading in order, all is seen.
@@ -162,7 +163,7 @@ struct cursor::state {
   [[nodiscard]] bool can_start_at(const slot& at) const;
   [[nodiscard]] bool has_more(const stream::state& s) const;
   void follow_publication(const slot& at);
-  [[nodiscard]] entry_ptr form_of(const slot& at) const;  // null: nothing that this viewer could read
+  [[nodiscard]] entry_ptr form_of(const slot& at);  // null: nothing that this viewer could read
 
   // cursor_join.cpp
   bool join(stream::state& s, base::instant now);
