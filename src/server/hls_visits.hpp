@@ -1,6 +1,9 @@
 // Viewers over HLS that a back end has allowed (hook on_play): it is asked when somebody begins, not for each segment, and told when they have gone.
 #pragma once
 #include <boost/asio/ip/address.hpp>
+#include <chrono>
+#include <cstddef>
+#include <list>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -8,49 +11,37 @@
 #include <utility>
 
 #include "base/time.hpp"
+#include "net/address_block.hpp"
 #include "server/hooks.hpp"
 
 namespace millrace::server {
 
-// Thread-safe. A viewer is an address here, as for play_grants: players carry the query of the first playlist to nothing that it names.
+// Any thread. A viewer is a stream and a net::address_block here, as for play_grants: players carry the query of the first playlist to nothing that it
+// names. Ends are told outside the lock.
 class hls_visits {
  public:
-  static constexpr std::size_t visits_max = 100'000;   // beyond, each request is asked about
-  static constexpr std::chrono::seconds silence{60};   // then a viewer has left
+  static constexpr std::size_t visits_max = 100'000;  // beyond, who fetched nothing for the longest time has left
+  static constexpr std::chrono::seconds silence{60};  // then a viewer has left
 
   // The name that the stream has for them, and they go on; nothing: they have to be asked about.
-  std::optional<std::string> known(const std::string& stream, const boost::asio::ip::address& from, base::instant now) {
-    const std::lock_guard held(mutex_);
-    const auto at = all_.find({stream, from});
-    if (at == all_.end() || now - at->second.last > silence) return std::nullopt;
-    at->second.last = now;
-    return at->second.name;
-  }
-  void begin(const std::string& stream, const boost::asio::ip::address& from, std::string name, hook_visit visit, base::instant now) {
-    const std::lock_guard held(mutex_);
-    if (all_.size() >= visits_max) return;
-    all_.insert_or_assign({stream, from}, one{std::move(name), std::move(visit), now});
-  }
-  void end_silent(base::instant now) {
-    const std::lock_guard held(mutex_);
-    if (now - looked_ < std::chrono::seconds(1)) return;
-    looked_ = now;
-    std::erase_if(all_, [&](const auto& each) { return now - each.second.last > silence; });
-  }
-  void clear() {
-    const std::lock_guard held(mutex_);
-    all_.clear();
-  }
+  std::optional<std::string> known(const std::string& stream, const boost::asio::ip::address& from, base::instant now);
+  // Once the stream turns out to be there: for names alone there would be no bound but this table's.
+  void begin(const std::string& stream, const boost::asio::ip::address& from, std::string name, hook_visit visit, base::instant now);
+  void end_silent(base::instant now);
+  void clear();
+  [[nodiscard]] std::size_t size() const;
 
  private:
+  using key = std::pair<net::address_block, std::string>;
   struct one {
+    key of;
     std::string name;
     hook_visit visit;
     base::instant last;
   };
-  std::mutex mutex_;
-  base::instant looked_{};
-  std::map<std::pair<std::string, boost::asio::ip::address>, one> all_;
+  mutable std::mutex mutex_;
+  std::list<one> all_;  // by the last request, the newest first
+  std::map<key, std::list<one>::iterator> by_key_;
 };
 
 }  // namespace millrace::server

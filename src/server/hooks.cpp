@@ -82,8 +82,8 @@ void hook_caller::tell(hook_question q) {
 }
 
 void hook_visit::end() {
-  auto* const to = std::exchange(to_, nullptr);
-  if (to == nullptr) return;
+  const auto to = std::exchange(to_, {}).lock();
+  if (!to) return;
   auto over = std::move(begun_);
   over.publishing = over.what == hook::publish;
   over.what = over.publishing ? hook::publish_done : hook::play_done;

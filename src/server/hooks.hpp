@@ -16,8 +16,8 @@ struct hook_counts {
   std::uint64_t failed = 0;    // not answered, or not understood: a question is refused then, a message is lost
 };
 
-// One for a server; every method is for any thread.
-class hook_caller {
+// One for a server, owned by a shared_ptr; every method is for any thread.
+class hook_caller : public std::enable_shared_from_this<hook_caller> {
  public:
   // `server`: what tells this process from others, for the back end.
   hook_caller(hook_settings set, std::string server);
@@ -41,15 +41,15 @@ class hook_caller {
   http::client client_;  // its thread ends before what it calls into
 };
 
-// A publication or a play that a back end was asked about: says when it is over. One thread.
+// A publication or a play that a back end was asked about: says when it is over, if the caller is still there. One thread at a time.
 class hook_visit {
  public:
   hook_visit() = default;
-  hook_visit(hook_caller* to, hook_question begun) : to_(to), begun_(std::move(begun)) {}
-  hook_visit(hook_visit&& other) noexcept : to_(std::exchange(other.to_, nullptr)), begun_(std::move(other.begun_)) {}
+  hook_visit(hook_caller& to, hook_question begun) : to_(to.weak_from_this()), begun_(std::move(begun)) {}
+  hook_visit(hook_visit&& other) noexcept = default;  // which leaves nobody to tell there
   hook_visit& operator=(hook_visit&& other) noexcept {
     end();
-    to_ = std::exchange(other.to_, nullptr);
+    to_ = std::move(other.to_);
     begun_ = std::move(other.begun_);
     return *this;
   }
@@ -57,7 +57,7 @@ class hook_visit {
 
  private:
   void end();
-  hook_caller* to_ = nullptr;
+  std::weak_ptr<hook_caller> to_;
   hook_question begun_;
 };
 

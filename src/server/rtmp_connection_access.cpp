@@ -273,7 +273,7 @@ void rtmp_connection::ask(hook_question q, std::function<void(hook_answer&&)> th
 void rtmp_connection::begin_visit(std::uint32_t msid, hook_question q) {
   if (!who_) return;
   const bool publishing = q.what == hook::publish;
-  if (hooked(hook::done) || hooked(publishing ? hook::publish_done : hook::play_done)) visits_[msid] = hook_visit(shard_.hooks, std::move(q));
+  if (hooked(hook::done) || hooked(publishing ? hook::publish_done : hook::play_done)) visits_[msid] = hook_visit(*shard_.hooks, std::move(q));
 }
 
 void rtmp_connection::tell_disconnect() {

@@ -38,7 +38,7 @@ std::uint16_t some_tag() {
 
 server::server(boost::asio::io_context& io, config settings)
     : io_(io), settings_(std::move(settings)), context_{settings_, {}, {}, {}}, leaving_(io), drained_by_(io), hls_timer_(io) {
-  context_.hooks = std::make_unique<hook_caller>(settings_.hooks, process_name());
+  context_.hooks = std::make_shared<hook_caller>(settings_.hooks, process_name());
   const auto count = shard_count(settings_);
   for (std::size_t index = 0; index < count; ++index) {
     if (index > 0) workers_.push_back(std::make_unique<worker>());

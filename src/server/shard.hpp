@@ -39,7 +39,7 @@ struct server_context {
   server_control control = {};
   play_grants grants = {};
   memory_watch memory = memory_watch(settings.memory_max != 0 ? settings.memory_max : memory_watch::usual_limit());
-  std::unique_ptr<hook_caller> hooks = nullptr;  // there before any thread runs; used by all that follows
+  std::shared_ptr<hook_caller> hooks = nullptr;  // there before any thread runs; used by all that follows
   hls_visits hls_viewers = {};
   std::unique_ptr<hls::service> hls = nullptr;  // there before any thread runs
   std::unique_ptr<record::service> recordings = nullptr;  // likewise

@@ -195,24 +195,27 @@ void web_front::admit(const std::shared_ptr<const http::request>& r, const std::
   }
   const auto still = [&](const std::string& earlier) { return may_play(shard_.settings.access, from, name, earlier, now).allowed; };
   if (!decision.allowed && !asks && !(hls && server_.grants.granted(name, from, now, still))) return refuse(*r, shown, to, 403, decision.why, decision.why);
-  std::shared_ptr<const play_grants::promise> promised;
-  if (hls && decision.allowed && !decision.by_address) {
-    promised = std::make_shared<play_grants::promise>(play_grants::promise{name, from, decision.shown, decision.until, server_.grants.rules()});
-  }
-  if (!asks) return then({name, nullptr, promised});
+  std::optional<play_grants::promise> promised;
+  if (hls && decision.allowed && !decision.by_address) promised = {name, from, decision.shown, decision.until, server_.grants.rules()};
+  const auto grant = [this, promised] {
+    if (promised) server_.grants.grant(*promised, std::chrono::system_clock::now());
+  };
+  if (!asks) return then({name, nullptr, grant});
   auto q = question(*r, name, to->connection_id());
-  shard_.hooks->ask(shard_.hook_set, q, [weak = std::weak_ptr(alive_), &io = shard_.io, r, q, name, shown, from, to = http::reply_ptr(to), hls, promised, then = std::move(then)](hook_answer&& answer) mutable {
+  shard_.hooks->ask(shard_.hook_set, q, [weak = std::weak_ptr(alive_), &io = shard_.io, r, q, name, shown, from, to = http::reply_ptr(to), hls, grant, then = std::move(then)](hook_answer&& answer) mutable {
     // On the caller's thread: shards are there as long as it is. Moved, because the reply belongs to this one and ends here.
-    boost::asio::post(io, [weak, r, q, name, shown, from, to = std::move(to), hls, promised, then = std::move(then), answer = std::move(answer)] {
+    boost::asio::post(io, [weak, r, q, name, shown, from, to = std::move(to), hls, grant, then = std::move(then), answer = std::move(answer)] {
       const auto self = weak.lock();
       if (!self || !to->wanted()) return;
       auto& own = **self;
       if (!answer.allowed) return own.refuse(*r, shown, to, 403, "hook: " + answer.why, "not allowed by the rules of this server");
       const auto as = answer.stream ? q.who.app + "/" + *answer.stream : name;
-      hook_visit visit(own.shard_.hooks, q);
-      if (!hls) return then({as, std::make_shared<hook_visit>(std::move(visit))});
-      own.server_.hls_viewers.begin(name, from, as, std::move(visit), std::chrono::steady_clock::now());
-      then({as, nullptr, promised});
+      const auto visit = std::make_shared<hook_visit>(*own.shard_.hooks, q);
+      if (!hls) return then({as, visit});
+      then({as, nullptr, [&own, name, from, as, visit, grant] {
+              grant();
+              own.server_.hls_viewers.begin(name, from, as, std::move(*visit), std::chrono::steady_clock::now());
+            }});
     });
   });
 }
@@ -234,14 +237,14 @@ hook_question web_front::question(const http::request& r, const std::string& nam
 // A playlist stays while its publisher is away for a moment, so whether there is something is for the service to say.
 void web_front::get_hls(const http::request& r, const admission& who_may, const std::string& rest, const http::reply_ptr& to) {
   hls::asker who{net::address_of(r.remote).to_string(), r.remote, agent_of(r), r.secure};
-  server_.hls->get(who_may.as, rest, r.query, [weak = std::weak_ptr(alive_), &io = shard_.io, to, promised = who_may.promised, who = std::move(who), wants_body = !r.head()](hls::answer a) {
+  server_.hls->get(who_may.as, rest, r.query, [weak = std::weak_ptr(alive_), &io = shard_.io, to, there = who_may.there, who = std::move(who), wants_body = !r.head()](hls::answer a) {
     // From any thread. The reply belongs to this one.
     if (a.taken_by && wants_body) a.taken_by->took(who, a.body.size(), std::chrono::steady_clock::now());
-    boost::asio::post(io, [weak, to, promised, answer = std::make_shared<hls::answer>(std::move(a))] {
+    boost::asio::post(io, [weak, to, there, answer = std::make_shared<hls::answer>(std::move(a))] {
       const auto self = weak.lock();
       if (!self) return;
       if (answer->status != 200) return to->send((*self)->with_cors(http::text_response(answer->status, answer->why)));
-      if (promised) (*self)->server_.grants.grant(*promised, std::chrono::system_clock::now());
+      if (there) there();
       http::response out;
       out.content_type = answer->content_type;
       out.body = std::move(answer->body);

@@ -66,7 +66,7 @@ class web_front {
   struct admission {
     std::string as;  // the name that the stream has for them
     std::shared_ptr<hook_visit> visit = {};
-    std::shared_ptr<const play_grants::promise> promised = {};
+    std::function<void()> there = {};  // over HLS: once the stream turns out to be there. For names alone nothing is kept
   };
   void get_hls(const http::request& r, const admission& who_may, const std::string& rest, const http::reply_ptr& to);
   // Goes on, or refuses and says so: now, or when the operator's back end has answered.

@@ -108,6 +108,11 @@ def test_over_http(hooked_server, back_end, procs, clip, tmp_path):
     assert status == 200, media
     assert back_end.count(action="on_play") == asked + 2
     assert back_end.wait(action="on_play", count=asked + 2)["tcUrl"] == server.http("/live")
+    # What is not there has no viewer, whoever may play it: the back end hears so at once, and is asked again.
+    for times in (1, 2):
+        assert get(server, "/live/nothing.m3u8?token=good")[0] == 404
+        assert back_end.wait(action="on_stop", stream="nothing", count=times)
+    assert back_end.count(action="on_play", stream="nothing") == 2
 
 
 def test_a_hook_that_does_not_answer_refuses_and_holds_up_nobody(hooked_server, back_end, procs, clip, tmp_path):

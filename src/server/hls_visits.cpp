@@ -1,0 +1,51 @@
+#include "server/hls_visits.hpp"
+
+#include <iterator>
+
+namespace millrace::server {
+
+std::optional<std::string> hls_visits::known(const std::string& stream, const boost::asio::ip::address& from, base::instant now) {
+  const std::lock_guard held(mutex_);
+  const auto at = by_key_.find({net::block_of(from), stream});
+  if (at == by_key_.end() || now - at->second->last > silence) return std::nullopt;
+  at->second->last = now;
+  all_.splice(all_.begin(), all_, at->second);
+  return at->second->name;
+}
+
+void hls_visits::begin(const std::string& stream, const boost::asio::ip::address& from, std::string name, hook_visit visit, base::instant now) {
+  std::list<one> ended, begun;
+  begun.push_back({{net::block_of(from), stream}, std::move(name), std::move(visit), now});
+  const std::lock_guard held(mutex_);
+  const auto [at, fresh] = by_key_.try_emplace(begun.front().of);
+  if (!fresh) ended.splice(ended.end(), all_, at->second);
+  all_.splice(all_.begin(), begun);
+  at->second = all_.begin();
+  if (all_.size() > visits_max) {
+    by_key_.erase(all_.back().of);
+    ended.splice(ended.end(), all_, std::prev(all_.end()));
+  }
+}
+
+void hls_visits::end_silent(base::instant now) {
+  std::list<one> ended;
+  const std::lock_guard held(mutex_);
+  while (!all_.empty() && now - all_.back().last > silence) {
+    by_key_.erase(all_.back().of);
+    ended.splice(ended.end(), all_, std::prev(all_.end()));
+  }
+}
+
+void hls_visits::clear() {
+  std::list<one> ended;
+  const std::lock_guard held(mutex_);
+  by_key_.clear();
+  ended.swap(all_);
+}
+
+std::size_t hls_visits::size() const {
+  const std::lock_guard held(mutex_);
+  return all_.size();
+}
+
+}  // namespace millrace::server
