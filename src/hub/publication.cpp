@@ -1,11 +1,14 @@
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
+#include "hub/records.hpp"
 #include "hub/stream_state.hpp"
 
 namespace millrace::hub {
 
-publication::publication(std::shared_ptr<stream> s, standing at) : stream_(std::move(s)), standing_(at) {}
+publication::publication(std::shared_ptr<stream> s, standing at)
+    : stream_(std::move(s)), standing_(at), heads_(std::make_shared<const record_set>()) {}
 
 publication::~publication() {
   auto& s = *stream_->state_;
@@ -40,29 +43,34 @@ void publication::yield(std::function<void()> taken_over) {
 // What the one before publishes is still good: media is left out until decoding can begin with ours.
 void publication::wait_with(media::frame&& f) {
   auto& s = *stream_->state_;
-  if (f.config || f.kind == media::frame_kind::data) {
-    // Where there is no more room, one goes that this one repeats or replaces, or else the oldest of its kind: what is in effect in the end are the newest.
-    const auto is_like = [&f](const media::frame& head) { return head.kind == f.kind && head.config == f.config; };
-    const auto is_again = [&](const media::frame& head) { return is_like(head) && base::as_text(head.payload) == base::as_text(f.payload); };
-    while (heads_.size() >= s.limits.kept_configs + s.limits.kept_data_names || head_bytes_ + f.payload.size() > s.limits.kept_record_bytes) {
-      auto going = std::find_if(heads_.begin(), heads_.end(), is_again);
-      if (going == heads_.end()) going = std::find_if(heads_.begin(), heads_.end(), is_like);
-      if (going == heads_.end()) return;
-      head_bytes_ -= going->payload.size();
-      heads_.erase(going);
-    }
-    head_bytes_ += f.payload.size();
-    heads_.push_back(std::move(f));
-    return;
-  }
+  if (f.config || f.kind == media::frame_kind::data) return keep_head(std::move(f));
   const bool starts = f.kind == media::frame_kind::video ? f.key : s.video_tracks.none();
   if (!starts) return;
-  for (auto& head : heads_) head.arrival = f.arrival;
-  take_over();
+  take_over(f.arrival);
   s.append(std::move(f));
 }
 
-void publication::take_over() {
+// By the rules of an active one's records, and all of them together as large as one may be: the largest goes, and never what has just come.
+void publication::keep_head(media::frame&& f) {
+  const auto& limits = stream_->state_->limits;
+  const auto info = media::inspect(f.kind, f.payload);
+  const auto newest = ++heads_seen_;
+  update_records(heads_, std::make_shared<const entry>(std::move(f)), info, newest, limits);
+  const auto bytes = [this] {
+    std::size_t sum = 0;
+    for (const auto& kept : heads_->records) sum += kept.item->frame()->payload.size();
+    return sum;
+  };
+  while (bytes() > limits.kept_record_bytes) {
+    auto fewer = std::make_shared<record_set>(*heads_);
+    const auto weight = [newest](const record& r) { return r.sequence == newest ? 0 : r.item->frame()->payload.size(); };
+    fewer->records.erase(std::max_element(fewer->records.begin(), fewer->records.end(), [&](const record& a, const record& b) { return weight(a) < weight(b); }));
+    heads_ = std::move(fewer);
+  }
+}
+
+// `now`: when what it waited with is taken to have come; nothing: when it did.
+void publication::take_over(std::optional<base::instant> now) {
   auto& s = *stream_->state_;
   auto* before = s.active;
   s.flush();
@@ -71,7 +79,14 @@ void publication::take_over() {
   s.successor = nullptr;
   standing_ = standing::active;
   s.begin_publication();
-  for (auto& head : std::exchange(heads_, {})) s.append(std::move(head));
+  auto heads = heads_->records;
+  heads_.reset();
+  std::sort(heads.begin(), heads.end(), [](const record& a, const record& b) { return std::tie(a.sequence, a.rank) < std::tie(b.sequence, b.rank); });  // as they came
+  for (const auto& head : heads) {
+    auto f = *head.item->frame();
+    if (now) f.arrival = *now;
+    s.append(std::move(f));
+  }
   if (!before) return;
   if (const auto tell = std::exchange(before->taken_over_, nullptr)) tell();
 }

@@ -21,6 +21,7 @@ namespace millrace::hub {
 
 class stream;
 class cursor;
+struct record_set;
 
 // An entry of the ring: the frame and its wire images, encoded at most once each and shared by all viewers.
 class entry {
@@ -97,14 +98,15 @@ class publication {
   enum class standing : unsigned char { waiting, active, over };
   publication(std::shared_ptr<stream> s, standing at);
   void wait_with(media::frame&& f);
-  void take_over();
+  void keep_head(media::frame&& f);
+  void take_over(std::optional<base::instant> now = {});
 
   std::shared_ptr<stream> stream_;
   standing standing_;
   bool yields_ = false;
   std::function<void()> taken_over_;
-  std::vector<media::frame> heads_;  // waiting: metadata and configurations that came so far
-  std::size_t head_bytes_ = 0;
+  std::shared_ptr<const record_set> heads_;  // waiting: the metadata and configurations that are in effect by now
+  std::uint64_t heads_seen_ = 0;
 };
 
 struct cursor_policy {

@@ -1,6 +1,8 @@
 // Conformance Q3: a publisher that was asked to reconnect is followed by its own new connection.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <optional>
 
 #include "hub/directory.hpp"
@@ -102,6 +104,33 @@ TEST_F(succession, of_what_a_waiting_one_sends_the_newest_is_in_effect) {
   append(*second, {video_config(0, 9), key(0)});
   watcher w(s);
   EXPECT_NE(w.read(0).find("*V9@0 *A7@0 K@0"), std::string::npos);
+}
+
+TEST_F(succession, no_metadata_takes_the_place_of_a_configuration) {
+  auto second = successor();
+  append(*second, {audio_config(0, 7)});
+  for (int i = 0; i < 1000; ++i) append(*second, {data(0, "name" + std::to_string(i))});
+  append(*second, {video_config(0, 8)});
+  for (int i = 0; i < 100; ++i) second->append(make(media::frame_kind::data, 0, 0, {2, 0, 1, static_cast<std::uint8_t>(i)}));
+  append(*second, {key(0)});
+  watcher w(s);
+  const auto got = w.read(0);
+  EXPECT_NE(got.find("*V8@0 *A7@0 K@0"), std::string::npos) << got;
+}
+
+TEST_F(succession, of_too_much_configuration_the_largest_goes) {
+  auto second = successor();
+  const auto of_track = [](std::uint8_t track, std::size_t bytes) {
+    std::vector<std::uint8_t> all(bytes);
+    const std::array<std::uint8_t, 8> head{0x96, 0x00, 'a', 'v', 'c', '1', track, track};
+    std::copy(head.begin(), head.end(), all.begin());
+    all.back() = track;
+    return make(media::frame_kind::video, 0, 0, std::move(all));
+  };
+  append(*second, {audio_config(0, 7), of_track(1, 110'000), of_track(2, 100'000), of_track(3, 90'000), key(0)});
+  watcher w(s);
+  EXPECT_EQ(w.read(0), "*V2@0 *V3@0 *A7@0 K@0");
+  EXPECT_LE(s->facts().ring_bytes, limits.kept_record_bytes + 100);
 }
 
 TEST_F(succession, a_successor_yields_in_its_turn) {
