@@ -25,7 +25,8 @@ base::send_chain encode_tag(const frame& f) {
   out.u24(0).u32(11 + size);
   const base::slice around = std::move(out).take_slice();
   chain.push_back(around.sub(0, 11));
-  chain.push_back(f.payload);
+  chain.push_back(f.head);
+  chain.push_back(f.payload.sub(f.head.size()));
   chain.push_back(around.sub(11));
   return chain;
 }

@@ -69,6 +69,15 @@ TEST(flv, tag_bytes_and_shared_payload) {
   EXPECT_EQ(tag.parts().at(1).data(), f.payload.data());
 }
 
+// As a catch-up makes it: other composition times in front of the same payload.
+TEST(flv, a_head_stands_in_the_place_of_the_first_bytes) {
+  auto f = make(frame_kind::video, 1, {0x27, 1, 0, 0, 80, 7, 8});
+  f.head = base::slice(bytes{0x27, 1, 0, 0, 9});
+  const auto tag = encode_tag(f);
+  EXPECT_EQ(tag.flatten(), (bytes{9, 0, 0, 7, 0, 0, 1, 0, 0, 0, 0, 0x27, 1, 0, 0, 9, 7, 8, 0, 0, 0, 18}));
+  EXPECT_EQ(tag.parts().at(2).data(), f.payload.data() + 5);
+}
+
 TEST(flv, round_trip_at_every_split) {
   const auto file = file_of(sample());
   for (std::size_t split = 0; split <= file.size(); ++split) {
