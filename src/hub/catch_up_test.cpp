@@ -214,6 +214,31 @@ TEST_F(catch_up_test, sound_far_ahead_of_its_pictures_does_not_end_the_catching_
   EXPECT_EQ(a.last[frame_kind::video], 2000);
 }
 
+// A phone in the background, a camera that is off: sound alone, behind the last pictures.
+TEST_F(catch_up_test, sound_that_goes_on_without_pictures_is_not_heard_from_their_end_on) {
+  append(*p, {key(0), inter(40)});
+  for (std::int64_t ms = 20; ms <= 60'000; ms += 20) p->append(audio(ms));
+  p->flush();
+  watcher w(s, catching_up(100));
+  EXPECT_EQ(w.read(60'000), "K@59900 v@59901 a@59900 a@59920 a@59940 a@59960 a@59980 a@60000");
+  append(*p, {inter(60'010), audio(60'020)});
+  EXPECT_EQ(w.read(60'020), "v@60010 a@60020");
+}
+
+TEST_F(catch_up_test, sound_ahead_of_pictures_that_stopped_is_no_live_edge) {
+  append(*p, {key(0), audio(10'000)});
+  for (std::int64_t ms = 100; ms <= 5'000; ms += 100) {
+    auto f = audio(10'000 + ms);
+    f.arrival = at_ms(ms);
+    p->append(std::move(f));
+  }
+  p->flush();
+  watcher w(s, catching_up());
+  EXPECT_EQ(w.read(5'000).substr(0, 15), "K@4800 a@10000 ");
+  append(*p, {inter(5'040)});
+  EXPECT_EQ(w.read(5'040), "v@5040");
+}
+
 TEST_F(catch_up_test, a_young_key_frame_needs_no_catching_up) {
   append(*p, {key(0), audio(10), inter(100), audio(110), inter(200)});
   watcher w(s, catching_up());

@@ -23,8 +23,8 @@ bool cursor::state::fall_behind(const stream::state& s, const slot& at, base::in
   }
   const base::duration age = now - at.arrival;
   if (age > age_allowed) {
-    if (!s.has_video(policy.video_track) || !wants_video()) {
-      jump(s, s.frames.end(), loss::viewer_too_slow, now);  // without video any frame is a good start
+    if (!s.has_video(policy.video_track) || !wants_video() || s.without_pictures().count() > 0) {
+      jump(s, s.frames.end(), loss::viewer_too_slow, now);  // without video any frame is a good start, and who knows when a key frame comes
       return true;
     }
     if (!need_key) {

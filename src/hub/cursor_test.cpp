@@ -256,6 +256,18 @@ TEST_F(cursor_test, L10_audio_only_jumps_to_the_live_edge) {
   EXPECT_EQ(w.place.stats().dropped_slow(), 3u);
 }
 
+TEST_F(cursor_test, L10_where_pictures_have_stopped_no_key_frame_is_waited_for) {
+  watcher w(s);
+  append(*p, {key(0), audio(0)});
+  EXPECT_EQ(w.read(0), "K@0 a@0");
+  for (int ms = 1000; ms <= 15'000; ms += 1000) append(*p, {audio(ms)});
+  EXPECT_EQ(w.read(15'000), "");
+  append(*p, {audio(15'020)});
+  EXPECT_EQ(w.read(15'020), "a@15020");
+  append(*p, {inter(15'040), key(15'080)});
+  EXPECT_EQ(w.read(15'080), "K@15080");
+}
+
 TEST(cursor, L10_an_evicted_position_counts_as_too_slow) {
   base::hub_limits limits;
   limits.ring_frames = 4;

@@ -99,7 +99,10 @@ void stream::state::append(media::frame&& f) {
   added.key = f.key;
   if (f.kind == media::frame_kind::video) {
     note_video(added, info);
-    if (!f.config) ++pictures_total;
+    if (!f.config) {
+      ++pictures_total;
+      picture_arrival = f.arrival;
+    }
   }
   added.before = records;
   const std::size_t size = f.payload.size();
@@ -227,13 +230,23 @@ std::shared_ptr<const catch_up> stream::state::catch_up_from(std::uint64_t start
   if (decoded.empty()) return nullptr;
   // Where frames are shown before they are decoded (negative composition times), what comes next may still be shown ahead of the
   // newest decoding time, and nothing squeezed may be shown after it.
-  const auto edge = *std::max_element(decoded.begin(), decoded.end()) + least_composition;
+  const auto newest = *std::max_element(decoded.begin(), decoded.end());
+  auto edge = newest + least_composition;
+  // Sound that went on without them is not to be waited for either: it is where its own time says, or by the clock of the pictures if that is earlier.
+  if (const auto since = without_pictures(); since.count() > 0 && sound) edge = std::max(edge, std::min(*sound, newest + since.count()));
   auto times = time_squeeze::make(decoded, shown, edge, delay);
   if (times) {
     const bool sound_is_there = sound && *sound >= times->start_ms();
     cached.made = std::make_shared<const catch_up>(catch_up{++catch_ups_, std::move(*times), sound_is_there});
   }
   return cached.made;
+}
+
+std::chrono::milliseconds stream::state::without_pictures() const {
+  constexpr std::chrono::milliseconds stopped{2'000};
+  if (frames.empty()) return {};
+  const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(frames.at(frames.end() - 1).arrival - picture_arrival);
+  return since > stopped ? since : std::chrono::milliseconds{};
 }
 
 std::uint64_t stream::state::sound_of_last(std::chrono::milliseconds delay, std::uint64_t lowest) const {

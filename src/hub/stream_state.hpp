@@ -40,6 +40,7 @@ struct stream::state {
   std::uint64_t frames_total = 0;
   std::uint64_t bytes_total = 0;
   std::uint64_t pictures_total = 0;
+  base::instant picture_arrival{};  // of the newest picture
   std::uint64_t malformed_total = 0;
   struct {
     media::frame_kind kind;
@@ -84,6 +85,9 @@ struct stream::state {
   void flush();
   // The key frame that a viewer starts at, by its picked track.
   [[nodiscard]] std::optional<std::uint64_t> newest_start(std::optional<std::uint8_t> picked) const;
+  // What has come since the newest picture did, where that is so long that pictures say nothing of the live edge any more: the camera is off, or it is a show
+  // of slides, and sound goes on. By arrival, for the sound may be ahead of its pictures by any time. 0: they come.
+  [[nodiscard]] std::chrono::milliseconds without_pictures() const;
   [[nodiscard]] bool has_video(std::optional<std::uint8_t> picked) const { return picked ? video_tracks[*picked] : video_tracks.any(); }
   prelude_ptr prelude_of(std::uint64_t sequence, std::int64_t time_ms, std::int64_t audio_time_ms);
   // The catch-up of a viewer that starts at the key frame `start` now; null when there is nothing to catch up with.
