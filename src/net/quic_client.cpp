@@ -101,7 +101,7 @@ class client_endpoint final : public quic_endpoint {
     close_sockets();
   }
   void on_handshake_over(quic_connection&) override {}
-  void on_path_change() override {}
+  void on_path_change() override { drop_unsent(); }
   void make_reset_token(const ngtcp2_cid&, ngtcp2_stateless_reset_token& token) override { quic_random(token.data); }
   std::vector<std::uint8_t> make_address_token(const udp_address&) override { return {}; }
   void keep_address_token(base::bytes_view token) override {
@@ -120,6 +120,7 @@ class client_endpoint final : public quic_endpoint {
     const auto used = which.local();
     if (auto moved = which.migrate(socket->local(), how); !moved) return moved;
     remove_sockets_but(used);
+    drop_unsent();  // a network that takes nothing any more is a reason to leave it, and its full socket would hold up the packets that prove the new path
     add_socket(std::move(socket));
     return {};
   }

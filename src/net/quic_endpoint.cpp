@@ -38,6 +38,13 @@ void quic_endpoint::remove_sockets_but(const udp_address& used) {
   });
 }
 
+void quic_endpoint::drop_unsent() {
+  if (!blocked()) return;
+  unsent_.clear();
+  waiting_writable_ = false;  // its socket may be closed, and then calls nobody; if it is not, on_writable() finds nothing to do
+  post_turn();
+}
+
 void quic_endpoint::close_sockets() {
   for (const auto& socket : sockets_) socket->close();
   sockets_.clear();

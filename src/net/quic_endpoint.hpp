@@ -31,6 +31,8 @@ class quic_endpoint : public quic_connection_host, public std::enable_shared_fro
   // Starts reading. Several sockets are possible (a client that moved, or is to move).
   void add_socket(std::shared_ptr<quic_udp_socket> socket);
   void remove_sockets_but(const udp_address& used);
+  // What waits for room in a socket counts as lost: nothing else can be sent before it, by any socket.
+  void drop_unsent();
   [[nodiscard]] quic_udp_socket* present_socket() const { return sockets_.empty() ? nullptr : sockets_.back().get(); }  // the newest
   [[nodiscard]] quic_udp_socket* socket_for(const udp_address& local) const;  // with this address; the newest if none has it
   // The sockets are there to send by; somebody else reads them, until read_again().
