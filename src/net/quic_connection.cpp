@@ -222,7 +222,7 @@ void quic_connection::after_read(int rv, std::size_t size, quic_time now, quic_t
     if (host_ != nullptr) host_->on_handshake_over(*this);
     if (application_) application_->on_handshake_completed();
   }
-  touch();
+  wake();  // also where it only waits to write: it had its delivery before this
 }
 
 // False: the connection is closed. A client knows where its server is; only its own address changes.
