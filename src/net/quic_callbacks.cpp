@@ -104,6 +104,7 @@ struct quic_callbacks {
   static int recv_stream_data(ngtcp2_conn*, std::uint32_t flags, std::int64_t stream, std::uint64_t, const std::uint8_t* bytes,
                               std::size_t size, void* user, void*) {
     self(user).progressed_ = true;
+    self(user).handed_on_ += size;
     if (auto* const application = app(user)) {
       application->on_stream_bytes(stream, {bytes, size}, (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0);
     }

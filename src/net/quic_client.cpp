@@ -101,7 +101,7 @@ class client_endpoint final : public quic_endpoint {
     close_sockets();
   }
   void on_handshake_over(quic_connection&) override {}
-  void on_path_change() override {}
+  void on_path_change() override { drop_unsent(); }
   void make_reset_token(const ngtcp2_cid&, ngtcp2_stateless_reset_token& token) override { quic_random(token.data); }
   std::vector<std::uint8_t> make_address_token(const udp_address&) override { return {}; }
   void keep_address_token(base::bytes_view token) override {
@@ -110,13 +110,21 @@ class client_endpoint final : public quic_endpoint {
   base::result<void> move_to_fresh_socket(quic_connection& which) override {
     auto socket = quic_udp_socket::connect(io(), options_.remote);
     if (!socket) return socket.error();
-    if (auto moved = which.migrate((*socket)->local(), quic_connection::migration::immediate); !moved) return moved;
-    remove_old_sockets();            // of the move before this one
-    add_socket(std::move(*socket));  // the last one stays to hear what is still under way to it
-    return {};
+    return move_to(which, std::move(*socket), quic_connection::migration::immediate);
   }
 
  private:
+  // The socket in use stays: to hear what is still under way to it, and because all goes on over it where the new path is not known to work. An older
+  // one goes, and one whose path has not proved itself yet: ngtcp2 looks at one path at a time.
+  base::result<void> move_to(quic_connection& which, std::shared_ptr<quic_udp_socket> socket, quic_connection::migration how) {
+    const auto used = which.local();
+    if (auto moved = which.migrate(socket->local(), how); !moved) return moved;
+    remove_sockets_but(used);
+    drop_unsent();  // a network that takes nothing any more is a reason to leave it, and its full socket would hold up the packets that prove the new path
+    add_socket(std::move(socket));
+    return {};
+  }
+
   // Something about the routes changes. Packets from an address that is still there go on through its own interface meanwhile, or what leads to
   // the new network would swallow them. If it is gone there is nothing to wait for: what is sent from it would be lost.
   void on_route_sign() {
@@ -124,7 +132,7 @@ class client_endpoint final : public quic_endpoint {
     if (!connection || !connection->handshake_completed()) return;
     const auto interface = interface_of(connection->local().endpoint().address());
     if (interface == 0) return on_routes_changed();
-    if (auto* const present = present_socket()) present->send_through(interface);
+    if (auto* const used = socket_for(connection->local())) used->send_through(interface);
   }
 
   // The way to the server may lead over another address now (Wi-Fi to mobile, or back). As long as the old one is there the move waits until
@@ -136,13 +144,11 @@ class client_endpoint final : public quic_endpoint {
     if (!socket) return;  // no way at all at the moment
     const auto now = (*socket)->local().endpoint().address(), before = connection->local().endpoint().address();
     if (now == before) {
-      if (auto* const present = present_socket()) present->send_through(0);
+      if (auto* const used = socket_for(connection->local())) used->send_through(0);
       return;
     }
     const auto how = interface_of(before) != 0 ? quic_connection::migration::validated : quic_connection::migration::immediate;
-    if (auto moved = connection->migrate((*socket)->local(), how); !moved) return;  // what is too early is tried again when sending fails
-    remove_old_sockets();
-    add_socket(std::move(*socket));
+    static_cast<void>(move_to(*connection, std::move(*socket), how));  // what is too early is tried again when sending fails
   }
 
   void on_datagram(const udp_datagram& datagram) override {

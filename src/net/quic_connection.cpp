@@ -173,10 +173,10 @@ void quic_connection::read(const udp_datagram& datagram) {
   const auto path = path_of(local, remote);
   const ngtcp2_pkt_info info{datagram.ecn};
   const int rv = ngtcp2_conn_read_pkt(conn_, &path, &info, datagram.bytes.data(), datagram.bytes.size(), now);
-  after_read(rv, now, silent_since);
+  after_read(rv, datagram.bytes.size(), now, silent_since);
 }
 
-void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) {
+void quic_connection::after_read(int rv, std::size_t size, quic_time now, quic_time silent_since) {
   if (no_alpn_) {
     ngtcp2_ccerr error;
     ngtcp2_ccerr_set_tls_alert(&error, tls_alert_no_application_protocol, nullptr, 0);
@@ -185,7 +185,7 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
                state::closing);
   }
   if (rv != 0) return fail(rv);
-  if (server_ && !within_budget(now)) {
+  if (server_ && !within_budget(size, now)) {
     if (host_ != nullptr) host_->on_over_budget();
     return close(static_cast<std::uint64_t>(close_code::general_error), "too many datagrams that bring nothing");
   }
@@ -222,7 +222,7 @@ void quic_connection::after_read(int rv, quic_time now, quic_time silent_since) 
     if (host_ != nullptr) host_->on_handshake_over(*this);
     if (application_) application_->on_handshake_completed();
   }
-  touch();
+  wake();  // also where it only waits to write: it had its delivery before this
 }
 
 // False: the connection is closed. A client knows where its server is; only its own address changes.
@@ -244,15 +244,17 @@ bool quic_connection::learn_where() {
 }
 
 // Only what was authentic counts: others on the way could otherwise cut a peer off with junk.
-bool quic_connection::within_budget(quic_time now) {
+bool quic_connection::within_budget(std::size_t size, quic_time now) {
+  const auto handed_on = std::exchange(handed_on_, 0);
   if (std::exchange(progressed_, false)) {
+    if (handed_on > size) budget_.hole_closed(handed_on - size);  // the rest had come before
     received_known_ = 0;
     return true;
   }
   ngtcp2_conn_info info;
   ngtcp2_conn_get_conn_info2(conn_, &info);
   const auto before = std::exchange(received_known_, info.pkt_recv);
-  return before == 0 || info.pkt_recv == before || budget_.idle_datagram(now);
+  return before == 0 || info.pkt_recv == before || budget_.idle_datagram(now, size);
 }
 
 void quic_connection::on_timer(quic_time now) {
@@ -366,6 +368,7 @@ void quic_connection::allow_media() {
   ngtcp2_conn_extend_max_streams_bidi(conn_, bidirectional_streams - stranger_bidirectional);
   // For ngtcp2 the window stays the stranger's: it neither grows by itself, past what is meant, nor waits for a quarter of the large one to tell of more.
   ngtcp2_conn_extend_max_offset(conn_, connection_window_max - stranger_window);
+  budget_.expect_stream(connection_window_max);
   touch();
 }
 

@@ -203,9 +203,9 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   void look_at_path(quic_time now);
   void keep_for_repeat(const udp_batch& batch, quic_time now);
   void send_repeats(quic_time now);
-  void after_read(int rv, quic_time now, quic_time silent_since);
+  void after_read(int rv, std::size_t size, quic_time now, quic_time silent_since);
   bool learn_where();
-  bool within_budget(quic_time now);
+  bool within_budget(std::size_t size, quic_time now);
   void fail(int rv);
   [[nodiscard]] close_info why_draining() const;
   void send_close(const ngtcp2_ccerr& error);
@@ -239,7 +239,8 @@ class quic_connection final : public std::enable_shared_from_this<quic_connectio
   bool handshake_completed_ = false, handshake_announced_ = false, handshake_over_told_ = false;
   bool foreign_stream_ = false, no_alpn_ = false, stateless_reset_ = false;
   std::uint32_t path_changes_ = 0;
-  bool progressed_ = false;            // by the datagram that is being read: stream data came, or was acknowledged
+  bool progressed_ = false;            // by the datagram that is being read: stream data was handed on, or acknowledged
+  std::uint64_t handed_on_ = 0;        // by it: bytes of streams, those included that had waited behind a hole
   std::uint64_t received_known_ = 0;   // packets that counted when the budget was asked last
   work_budget budget_;                 // of a server's peer
 

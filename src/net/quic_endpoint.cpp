@@ -30,9 +30,19 @@ void quic_endpoint::add_socket(std::shared_ptr<quic_udp_socket> socket) {
   wait_readable(socket);
 }
 
-void quic_endpoint::remove_old_sockets() {
-  for (std::size_t i = 0; i + 1 < sockets_.size(); ++i) sockets_[i]->close();
-  if (sockets_.size() > 1) sockets_.erase(sockets_.begin(), sockets_.end() - 1);
+void quic_endpoint::remove_sockets_but(const udp_address& used) {
+  std::erase_if(sockets_, [&](const auto& socket) {
+    if (socket->local() == used) return false;
+    socket->close();
+    return true;
+  });
+}
+
+void quic_endpoint::drop_unsent() {
+  if (!blocked()) return;
+  unsent_.clear();
+  waiting_writable_ = false;  // its socket may be closed, and then calls nobody; if it is not, on_writable() finds nothing to do
+  post_turn();
 }
 
 void quic_endpoint::close_sockets() {
@@ -45,11 +55,11 @@ void quic_endpoint::close_sockets() {
   if (timer_) timer_->cancel();
 }
 
-quic_udp_socket* quic_endpoint::socket_for(const udp_address& local) {
+quic_udp_socket* quic_endpoint::socket_for(const udp_address& local) const {
   for (const auto& socket : sockets_) {
     if (socket->local() == local) return socket.get();
   }
-  return sockets_.empty() ? nullptr : sockets_.back().get();
+  return present_socket();
 }
 
 void quic_endpoint::touch(quic_connection& which) {

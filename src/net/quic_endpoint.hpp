@@ -28,11 +28,13 @@ class quic_endpoint : public quic_connection_host, public std::enable_shared_fro
   explicit quic_endpoint(boost::asio::io_context& io) : io_(io) {}
   ~quic_endpoint() = default;
 
-  // Starts reading. Several sockets are possible (a client that moved); the newest is the one to send from, unless an
-  // older one has the batch's local address.
+  // Starts reading. Several sockets are possible (a client that moved, or is to move).
   void add_socket(std::shared_ptr<quic_udp_socket> socket);
-  void remove_old_sockets();
+  void remove_sockets_but(const udp_address& used);
+  // What waits for room in a socket counts as lost: nothing else can be sent before it, by any socket.
+  void drop_unsent();
   [[nodiscard]] quic_udp_socket* present_socket() const { return sockets_.empty() ? nullptr : sockets_.back().get(); }  // the newest
+  [[nodiscard]] quic_udp_socket* socket_for(const udp_address& local) const;  // with this address; the newest if none has it
   // The sockets are there to send by; somebody else reads them, until read_again().
   void stop_reading() { reading_ = false; }
   void read_again();
@@ -55,7 +57,6 @@ class quic_endpoint : public quic_connection_host, public std::enable_shared_fro
     std::uint8_t ecn;
   };
   quic_timer& timer();
-  quic_udp_socket* socket_for(const udp_address& local);
   void wait_readable(const std::shared_ptr<quic_udp_socket>& socket);
   void wait_writable();
   void on_readable(const std::shared_ptr<quic_udp_socket>& socket);

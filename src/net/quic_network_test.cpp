@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/quic_fixtures.hpp"
+#include "support/send_faults.hpp"
 #include "support/udp_relay.hpp"
 
 namespace millrace::net {
@@ -142,6 +143,25 @@ TEST(quic_migration, the_client_moves_to_a_fresh_port_and_back_again_and_again) 
   EXPECT_TRUE(world.watcher.received == sent);
   EXPECT_EQ(client->transport->facts().path_changes, 4u);
   EXPECT_GE(world.watcher.check.size(), 3u);
+}
+
+// A radio that stalls takes nothing any more, and is not gone.
+TEST(quic_migration, what_waits_for_a_full_socket_holds_up_nothing_once_the_client_has_moved) {
+  quic_world world;
+  world.listen();
+  const auto [client, server] = world.pair();
+  ASSERT_NE(server, nullptr);
+  const auto move = [&, c = client] { return static_cast<bool>(quic_rebind_local(*c->transport)); };
+  ASSERT_TRUE(run_until(world.io, move)) << "the handshake is confirmed, and there is a spare connection id";
+  const std::string local = client->transport->facts().local;
+  test::faults = {.full_port = static_cast<std::uint16_t>(std::stoul(local.substr(local.rfind(':') + 1)))};
+  const std::string bytes = noise(300'000, 12);
+  client->transport->send(chain_of(bytes));
+  EXPECT_TRUE(run_until(world.io, [] { return test::faults.found_full > 0; }));
+  EXPECT_TRUE(run_until(world.io, move));
+  EXPECT_TRUE(run_until(world.io, [&, s = server] { return s->handler.received.size() >= bytes.size(); }));
+  EXPECT_TRUE(server->handler.received == bytes);
+  test::faults = {};
 }
 
 // A source address is the sender's own choice; whether anybody is there, only an answer tells (RFC 9000 sections 8.2 and 9.3).

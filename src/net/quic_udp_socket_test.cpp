@@ -12,13 +12,23 @@
 #include <cstring>
 #include <vector>
 
-namespace {
-thread_local bool refuse_segments = false;
-}  // namespace
+#include "support/send_faults.hpp"
 
-// In the place of the C library's, for this whole program: no route of a test machine has IPsec.
+using millrace::test::faults;
+
+// In the place of the C library's, for this whole program.
 extern "C" ssize_t sendmsg(int socket, const msghdr* message, int flags) {
-  if (refuse_segments) {
+  if (faults.full_port != 0) {
+    sockaddr_in6 bound{};
+    socklen_t size = sizeof bound;
+    ::getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &size);
+    if (ntohs(bound.sin6_port) == faults.full_port) {  // at the same place for IPv4
+      ++faults.found_full;
+      errno = EAGAIN;
+      return -1;
+    }
+  }
+  if (faults.segments) {
     for (auto* part = CMSG_FIRSTHDR(message); part != nullptr; part = CMSG_NXTHDR(const_cast<msghdr*>(message), part)) {
       if (part->cmsg_level != SOL_UDP || part->cmsg_type != UDP_SEGMENT) continue;
       errno = EIO;
@@ -114,9 +124,9 @@ TEST_P(udp_server_socket, a_way_without_segmentation_costs_the_others_none_and_s
   const std::vector<std::uint8_t> bytes(3 * 1200);
   std::vector<std::uint8_t> space(65'536);
   const auto send = [&](bool refused) {
-    refuse_segments = refused;
+    faults.segments = refused;
     const auto sent = socket.send({bytes, 1200, socket.local(), udp_address(peer_.local_endpoint()), 0});
-    refuse_segments = false;
+    faults.segments = false;
     EXPECT_EQ(sent.datagrams, 3u);
     EXPECT_EQ(sent.error, 0);
     std::size_t messages = 0;
