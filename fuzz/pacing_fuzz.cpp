@@ -68,6 +68,26 @@ void output_of(operations& in) {
   }
 }
 
+// Two tracks of one clock, any distance apart that the slower may lie behind: the distance stays, however they take turns.
+void output_of_two(operations& in) {
+  client::output_clock clock;
+  const auto behind = static_cast<std::int64_t>(in(10'000));
+  std::int64_t video_ms = 0, audio_ms = 0;
+  const auto map = [&](media::frame_kind kind, std::int64_t dts_ms) {
+    auto f = fuzz::numbered_frame(kind, false, false, 0, 0);
+    f.dts_ms = dts_ms;
+    return clock.map(f);
+  };
+  require(map(media::frame_kind::video, 0) == 0);
+  while (in.more()) {
+    video_ms += static_cast<std::int64_t>(in(64));
+    require(map(media::frame_kind::video, video_ms) == video_ms);
+    if (video_ms - behind < audio_ms || in.chance()) continue;
+    audio_ms = video_ms - behind;
+    require(map(media::frame_kind::audio, audio_ms) == audio_ms);
+  }
+}
+
 void loop_of(operations& in) {
   client::loop_clock clock;
   std::int64_t longest = 0, dts = 0;
@@ -115,7 +135,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   operations in(data, size);
   switch (in(4)) {
     case 0: pacer_of(in); break;
-    case 1: output_of(in); break;
+    case 1: {
+      auto again = in;
+      output_of(in);
+      output_of_two(again);
+      break;
+    }
     case 2: loop_of(in); break;
     default: others(in);
   }

@@ -85,6 +85,7 @@ class output_clock {
   bool joined_ = false;
   bool started_ = false;
   std::int64_t newest_in_ms_ = 0;
+  std::array<std::optional<std::int64_t>, 2> newest_of_kind_;  // of what came since it joined
   std::int64_t newest_out_ms_ = 0;
   std::array<std::int64_t, 2> last_out_ms_{0, 0};
 };

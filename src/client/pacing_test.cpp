@@ -231,5 +231,26 @@ TEST(output_clock, T9_a_step_inside_a_session_joins_and_stays_monotonic) {
   EXPECT_EQ(c.map(at(frame_kind::video, 900'000)), 160) << "and so does a jump ahead";
 }
 
+// A publisher whose pictures wait for a bad network sends them behind the sound, and so do some muxers.
+TEST(output_clock, a_track_that_lies_seconds_behind_joins_nothing) {
+  output_clock c;
+  EXPECT_EQ(c.map(at(frame_kind::video, 0)), 0);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(c.map(at(frame_kind::video, 1'500 + i * 40)), 1'500 + i * 40);
+    EXPECT_EQ(c.map(at(frame_kind::audio, i * 40)), i * 40);
+  }
+  EXPECT_EQ(c.map(at(frame_kind::audio, 10)), 5'500) << "but its own step back is another clock: behind the newest";
+  EXPECT_EQ(c.map(at(frame_kind::video, 0)), 5'490) << "the other track follows with its distance";
+  EXPECT_EQ(c.map(at(frame_kind::video, 40)), 5'530);
+}
+
+TEST(output_clock, another_clock_is_seen_in_a_track_that_was_not_there_before) {
+  output_clock c;
+  c.map(at(frame_kind::video, 500'000));
+  EXPECT_EQ(c.map(at(frame_kind::video, 500'040)), 40);
+  EXPECT_EQ(c.map(at(frame_kind::audio, 0)), 80) << "a publisher of sound alone follows one of pictures alone";
+  EXPECT_EQ(c.map(at(frame_kind::audio, 20)), 100);
+}
+
 }  // namespace
 }  // namespace millrace::client
