@@ -15,6 +15,7 @@ extern "C" {
 
 #include "base/log.hpp"
 #include "client/input_source.hpp"
+#include "client/pacing.hpp"
 
 namespace millrace::client {
 namespace {
@@ -181,6 +182,7 @@ base::result<void> remux_to_flv(const std::string& path, byte_source* pipe, cons
   if (!packet) return base::error{base::error_kind::internal, "out of memory"};
   // Transport streams begin at any time; all tracks move by the same amount, as the ffmpeg program does it.
   const std::int64_t start = in->start_time == AV_NOPTS_VALUE ? 0 : in->start_time;
+  joining_clock clock;
   bool told_of_late_track = false;
   while (!target.stopped()) {
     const int code = av_read_frame(in.get(), packet.get());
@@ -199,6 +201,12 @@ base::result<void> remux_to_flv(const std::string& path, byte_source* pipe, cons
     if (packet->pts != AV_NOPTS_VALUE) packet->pts -= shift;
     if (packet->dts != AV_NOPTS_VALUE) packet->dts -= shift;
     av_packet_rescale_ts(packet.get(), in->streams[packet->stream_index]->time_base, out->streams[to]->time_base);
+    // An encoder that starts anew behind a pipe or URL begins its clock anew, and FLV's muxer takes no step back.
+    if (packet->dts != AV_NOPTS_VALUE) {
+      const auto moved = clock.shift(static_cast<std::size_t>(to), packet->dts);
+      packet->dts += moved;
+      if (packet->pts != AV_NOPTS_VALUE) packet->pts += moved;
+    }
     packet->stream_index = to;
     packet->pos = -1;
     if (const int written = av_interleaved_write_frame(out.get(), packet.get()); written < 0) {

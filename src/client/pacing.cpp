@@ -79,6 +79,26 @@ void loop_clock::next_pass() {
   first_ms_.reset();
 }
 
+std::int64_t joining_clock::shift(std::size_t which, std::int64_t dts_ms) {
+  auto& t = tracks_[which];
+  const bool first = !t.newest_in;
+  const bool back = !first && dts_ms < *t.newest_in - (t.joined ? pacer::back_ms_max : 0);
+  if (back && t.joined) {
+    offset_ms_ = end_ms_ + joint_ms - dts_ms;
+    for (auto& each : tracks_) each.joined = false;
+  }
+  if (first || back) {
+    t.newest_in = dts_ms;
+    t.offset = offset_ms_;
+    t.joined = true;
+  }
+  t.newest_in = std::max(*t.newest_in, dts_ms);
+  const auto out = first ? dts_ms + t.offset : std::max(dts_ms + t.offset, t.last_out);
+  t.last_out = out;
+  end_ms_ = std::max(end_ms_, out);
+  return out - dts_ms;
+}
+
 std::int64_t output_clock::map(const media::frame& f) {
   const auto dts_ms = f.dts_ms;
   const std::size_t track = f.kind == media::frame_kind::audio ? 0 : 1;

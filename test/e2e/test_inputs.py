@@ -23,6 +23,13 @@ def push_through_a_fifo(procs, server, tmp_path, *parts):
     return float(re.search(r"done: \d+ frames, ([\d.]+) s", process.text)[1]), process
 
 
+def test_an_encoder_that_starts_anew(server, procs, clip, tmp_path):
+    part = written(tmp_path / "part.ts", "-i", clip.path, "-c", "copy")
+    seconds, process = push_through_a_fifo(procs, server, tmp_path, part, part, part)
+    assert seconds == pytest.approx(3 * clip.seconds, abs=0.3)
+    assert " 0 dropped" in process.text
+
+
 def test_a_track_that_comes_later_is_left_out(server, procs, clip, tmp_path):
     """Longer without it than libavformat looks for tracks."""
     pictures = written(tmp_path / "pictures.ts", "-stream_loop", 4, "-i", clip.path, "-an", "-c", "copy")
