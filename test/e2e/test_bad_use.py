@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from media import ffmpeg
 from process import MILLRACE
 
 OK, INTERNAL, USAGE, INPUT, NETWORK, CERTIFICATE, REFUSED, LOCAL = range(8)
@@ -156,6 +157,16 @@ def test_output_that_cannot_be_written(server, procs, tmp_path):
     status, process = procs.run_millrace("pull", server.url("rtmpq", "live/a"), tmp_path / "no" / "such" / "out.flv")
     assert status == LOCAL, process.text
     assert "out.flv" in process.lines[-1], process.text
+
+
+def test_output_that_fails_with_its_last_bytes(server, procs, blink, tmp_path):
+    """Pictures without sound wait for it for a second, so all of them are written at the end."""
+    assert ffmpeg("-i", blink.path, "-an", "-c", "copy", tmp_path / "pictures.flv").returncode == 0
+    pull = procs.millrace("pull", server.rtmp("live/a"), "/dev/full")
+    server.process.wait_line("rtmp play ")
+    assert procs.run_millrace("push", tmp_path / "pictures.flv", server.rtmp("live/a"))[0] == OK
+    assert pull.wait(20) == LOCAL, pull.text
+    assert "/dev/full" in pull.lines[-1], pull.text
 
 
 def test_publishing_denied(start_server, procs, blink):
