@@ -37,3 +37,14 @@ def test_a_track_that_comes_later_is_left_out(server, procs, clip, tmp_path):
     seconds, process = push_through_a_fifo(procs, server, tmp_path, pictures, both)
     assert seconds == pytest.approx(6 * clip.seconds, abs=0.3)
     assert "left out" in process.text
+
+
+def test_the_end_of_a_file_on_a_slow_way(server, procs, clip, relay_for, tmp_path):
+    """Without pacing 2 MB are under way when the file ends; here they take longer than the 10 s for which nothing at all may get through."""
+    path = tmp_path / "long.flv"
+    assert ffmpeg("-stream_loop", 9, "-i", clip.path, "-c", "copy", path).returncode == 0
+    assert path.stat().st_size > 2_000_000
+    relay = relay_for(server, udp_bytes_per_second=120_000)
+    process = procs.millrace("push", path, server.url("rtmpq", "live/a", port=relay.port), "--no-realtime", "--fallback", "none")
+    assert process.wait(120) == 0, process.text
+    assert " 0 dropped" in process.text
