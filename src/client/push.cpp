@@ -70,7 +70,7 @@ void push::on_input() {
       return;
     }
     const auto what = input_->description();
-    log::info("input {}{}{}", options_.input.path == "-" ? "standard input" : options_.input.path, what.empty() ? "" : ": ", what);
+    log::info("input {}{}{}", shown_input(options_.input.path), what.empty() ? "" : ": ", what);
     state_ = link_state::connecting;
     link_target target{options_.target, rtmp::client_role::publish, {}};
     line_ = line::open(io_,

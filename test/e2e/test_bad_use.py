@@ -201,6 +201,19 @@ def test_keys_stay_out_of_the_logs(server, procs, blink):
     assert "hunter2" not in server.process.text and "hunter2" not in push.text
 
 
+@pytest.mark.parametrize("arguments, status, words", [
+    (["push", "rtsp://admin:hunter2@127.0.0.1:1/cam/one", "rtmp://127.0.0.1/live/a"], INPUT, "rtsp://127.0.0.1:1/cam/"),
+    (["push", "http://127.0.0.1:1/cam?token=hunter2", "rtmp://127.0.0.1/live/a"], INPUT, "http://127.0.0.1:1/cam"),
+    (["push", "-", "a.flv", "rtmp://127.0.0.1/live/a b?key=hunter2"], USAGE, "rtmp://127.0.0.1/live"),
+    (["pull", "--timeout", "rtmp://127.0.0.1/live/a b?key=hunter2", "-"], USAGE, "rtmp://127.0.0.1/live"),
+    (["pull", "--timeout=rtmp://127.0.0.1/live/hunter2", "-"], USAGE, "rtmp://127.0.0.1/live"),
+])
+def test_keys_stay_out_of_complaints(arguments, status, words, procs):
+    got, process = procs.run_millrace(*arguments)
+    assert got == status, process.text
+    assert words in process.text and "hunter2" not in process.text
+
+
 def test_state_directory_is_private(server):
     assert os.stat(server.state).st_mode & 0o077 == 0
     assert all(os.stat(os.path.join(server.state, name)).st_mode & 0o077 == 0 for name in os.listdir(server.state) if not name.endswith(".crt"))
