@@ -1,6 +1,8 @@
-// The clocks of the clients, under the times of an input or a server that may be anything: pacer, loop_clock, output_clock, source_pace, and with them
-// backoff and rate_advice, which answer to a server as well.
+// The clocks of the clients, under the times of an input or a server that may be anything: pacer, loop_clock, joining_clock, output_clock, source_pace,
+// and with them backoff and rate_advice, which answer to a server as well.
+#include <array>
 #include <map>
+#include <optional>
 
 #include "client/pacing.hpp"
 #include "client/rate_advice.hpp"
@@ -88,6 +90,20 @@ void output_of_two(operations& in) {
   }
 }
 
+// For a muxer: never backwards within a track, whatever the times of the two.
+void joining_of(operations& in) {
+  client::joining_clock clock;
+  std::array<any_times, 2> times;
+  std::array<std::optional<std::int64_t>, 2> before;
+  while (in.more()) {
+    const std::size_t track = in.chance() ? 1 : 0;
+    const auto dts = times[track].next(in, {}).dts_ms;
+    const auto out = dts + clock.shift(track, dts);
+    require(!before[track] || out >= *before[track]);
+    before[track] = out;
+  }
+}
+
 void loop_of(operations& in) {
   client::loop_clock clock;
   std::int64_t longest = 0, dts = 0;
@@ -137,8 +153,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 0: pacer_of(in); break;
     case 1: {
       auto again = in;
+      auto once_more = in;
       output_of(in);
       output_of_two(again);
+      joining_of(once_more);
       break;
     }
     case 2: loop_of(in); break;
