@@ -1,6 +1,8 @@
-// The clocks of the clients, under the times of an input or a server that may be anything: pacer, loop_clock, output_clock, source_pace, and with them
-// backoff and rate_advice, which answer to a server as well.
+// The clocks of the clients, under the times of an input or a server that may be anything: pacer, loop_clock, joining_clock, output_clock, source_pace,
+// and with them backoff and rate_advice, which answer to a server as well.
+#include <array>
 #include <map>
+#include <optional>
 
 #include "client/pacing.hpp"
 #include "client/rate_advice.hpp"
@@ -68,6 +70,40 @@ void output_of(operations& in) {
   }
 }
 
+// Two tracks of one clock, any distance apart that the slower may lie behind: the distance stays, however they take turns.
+void output_of_two(operations& in) {
+  client::output_clock clock;
+  const auto behind = static_cast<std::int64_t>(in(10'000));
+  std::int64_t video_ms = 0, audio_ms = 0;
+  const auto map = [&](media::frame_kind kind, std::int64_t dts_ms) {
+    auto f = fuzz::numbered_frame(kind, false, false, 0, 0);
+    f.dts_ms = dts_ms;
+    return clock.map(f);
+  };
+  require(map(media::frame_kind::video, 0) == 0);
+  while (in.more()) {
+    video_ms += static_cast<std::int64_t>(in(64));
+    require(map(media::frame_kind::video, video_ms) == video_ms);
+    if (video_ms - behind < audio_ms || in.chance()) continue;
+    audio_ms = video_ms - behind;
+    require(map(media::frame_kind::audio, audio_ms) == audio_ms);
+  }
+}
+
+// For a muxer: never backwards within a track, whatever the times of the two.
+void joining_of(operations& in) {
+  client::joining_clock clock;
+  std::array<any_times, 2> times;
+  std::array<std::optional<std::int64_t>, 2> before;
+  while (in.more()) {
+    const std::size_t track = in.chance() ? 1 : 0;
+    const auto dts = times[track].next(in, {}).dts_ms;
+    const auto out = dts + clock.shift(track, dts);
+    require(!before[track] || out >= *before[track]);
+    before[track] = out;
+  }
+}
+
 void loop_of(operations& in) {
   client::loop_clock clock;
   std::int64_t longest = 0, dts = 0;
@@ -115,7 +151,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   operations in(data, size);
   switch (in(4)) {
     case 0: pacer_of(in); break;
-    case 1: output_of(in); break;
+    case 1: {
+      auto again = in;
+      auto once_more = in;
+      output_of(in);
+      output_of_two(again);
+      joining_of(once_more);
+      break;
+    }
     case 2: loop_of(in); break;
     default: others(in);
   }

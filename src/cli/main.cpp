@@ -2,7 +2,10 @@
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <iostream>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/nearest.hpp"
@@ -11,6 +14,7 @@
 #include "cli/console.hpp"
 #include "cli/exit_status.hpp"
 #include "cli/logging.hpp"
+#include "rtmp/hide_secrets.hpp"
 
 namespace millrace::cli {
 namespace {
@@ -51,7 +55,20 @@ std::string unknown_word(CLI::App& app, CLI::App& command, const std::string& wo
   return text + (nearest.empty() ? std::string() : ": did you mean " + std::string(nearest) + "?");
 }
 
-int usage_error(CLI::App& app, const CLI::ParseError& failure) {
+// An argument in a wrong place may be a URL with its key.
+std::string without_secrets(std::string text, std::span<char*> arguments) {
+  for (const std::string_view argument : arguments) {
+    const auto slashes = argument.find("://");
+    if (slashes == std::string_view::npos) continue;
+    const auto equals = argument.substr(0, slashes).rfind('=');  // --option=URL
+    const auto url = argument.substr(equals == std::string_view::npos ? 0 : equals + 1);
+    const auto shown = rtmp::shown_target(url);
+    for (auto at = text.find(url); at != std::string::npos; at = text.find(url, at + shown.size())) text.replace(at, url.size(), shown);
+  }
+  return text;
+}
+
+int usage_error(CLI::App& app, const CLI::ParseError& failure, std::span<char*> arguments) {
   auto& command = chosen(app);
   const std::string name = &command == &app ? "" : command.get_name();
   // A word that nobody knows explains a missing one better than the other way round.
@@ -65,7 +82,7 @@ int usage_error(CLI::App& app, const CLI::ParseError& failure) {
   } else {
     text = std::string(failure.what()) + "; see `millrace " + name + (name.empty() ? "" : " ") + "--help`";
   }
-  console::write_line("millrace" + (name.empty() ? "" : " " + name) + ": " + one_line(text));
+  console::write_line("millrace" + (name.empty() ? "" : " " + name) + ": " + one_line(without_secrets(std::move(text), arguments)));
   return exit_usage;
 }
 
@@ -107,7 +124,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& wanted) {  // --help, --version
     return app.exit(wanted, std::cout, std::cerr);
   } catch (const CLI::ParseError& failure) {
-    return usage_error(app, failure);
+    return usage_error(app, failure, {argv, static_cast<std::size_t>(argc)});
   }
 }
 

@@ -100,7 +100,8 @@ void add_push(CLI::App& app, int& status) {
                                                   "viewers stay connected if that happens within the time that the server waits (10 s)")
       ->option_text("FILE");
   command->add_option("--stats", o->stats, "One JSON object per second into this file, or - for standard output")->option_text("FILE|-");
-  command->add_option("--max-queue-age", o->queue_age_ms_max, "Drop up to the next key frame when media waits longer than this for the network [3000]")
+  command->add_option("--max-queue-age", o->queue_age_ms_max, "Drop up to the next key frame when media waits longer than this for the network\n"
+                                                              "[3000; not over QUIC to a millrace, where what comes too late to be seen is left out, or nothing with --reliable]")
       ->option_text("MS")
       ->check(CLI::Range(100, 60'000));
   add_client_options(*command, o->client);

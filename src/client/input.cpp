@@ -19,6 +19,7 @@
 #include "client/pacing.hpp"
 #include "media/flv.hpp"
 #include "media/tag_header.hpp"
+#include "rtmp/hide_secrets.hpp"
 
 namespace millrace::client {
 namespace {
@@ -38,6 +39,11 @@ struct owned_fd {
 };
 
 }  // namespace
+
+std::string shown_input(const std::string& path) {
+  if (path == "-") return "standard input";
+  return path.find("://") == std::string::npos ? path : rtmp::shown_target(path);
+}
 
 struct input::shared {
   shared(boost::asio::io_context& context, input_options what, std::function<void()> changed)
@@ -169,8 +175,7 @@ void run(const std::shared_ptr<input::shared>& s) {
   {
     const std::scoped_lock lock(s->mutex);
     s->finished = true;
-    const std::string name = s->options.path == "-" ? "standard input" : s->options.path;
-    if (!outcome && !s->stopping) s->failure = outcome.error().within(name);
+    if (!outcome && !s->stopping) s->failure = outcome.error().within(shown_input(s->options.path));
   }
   notify(s);
   s->work.reset();

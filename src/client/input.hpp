@@ -16,6 +16,9 @@ struct input_options {
   bool loop = false;  // begin again at the end; times go on (loop_clock)
 };
 
+// The input for people: a URL has its user, its query and all of its path but the first part left out, since they may be secrets.
+std::string shown_input(const std::string& path);
+
 // FLV, from a file or standard input, is passed on bit for bit (also what E-RTMP puts into it); everything else is remuxed by
 // libavformat without transcoding. Frames come out with times from 0 (loop_clock).
 // Everything here is called on the io_context's thread; `on_change` is called there too, when front(), ended() or failure() became

@@ -11,9 +11,11 @@ extern "C" {
 #include <cstdarg>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "base/log.hpp"
 #include "client/input_source.hpp"
+#include "client/pacing.hpp"
 
 namespace millrace::client {
 namespace {
@@ -180,11 +182,17 @@ base::result<void> remux_to_flv(const std::string& path, byte_source* pipe, cons
   if (!packet) return base::error{base::error_kind::internal, "out of memory"};
   // Transport streams begin at any time; all tracks move by the same amount, as the ffmpeg program does it.
   const std::int64_t start = in->start_time == AV_NOPTS_VALUE ? 0 : in->start_time;
+  joining_clock clock;
+  bool told_of_late_track = false;
   while (!target.stopped()) {
     const int code = av_read_frame(in.get(), packet.get());
     if (code == AVERROR_EOF) break;
     if (code < 0) return av_failure(state, "broken in the middle", code);
-    const int to = out_index[static_cast<std::size_t>(packet->stream_index)];
+    // Transport streams in pipes and from URLs may bring tracks that were not there when the header was written (AVFMTCTX_NOHEADER).
+    const auto from = static_cast<std::size_t>(packet->stream_index);
+    const bool late = from >= out_index.size();
+    if (late && !std::exchange(told_of_late_track, true)) base::log::warning("the input has a track that was not there at its beginning: it is left out");
+    const int to = late ? -1 : out_index[from];
     if (to < 0) {
       av_packet_unref(packet.get());
       continue;
@@ -193,6 +201,12 @@ base::result<void> remux_to_flv(const std::string& path, byte_source* pipe, cons
     if (packet->pts != AV_NOPTS_VALUE) packet->pts -= shift;
     if (packet->dts != AV_NOPTS_VALUE) packet->dts -= shift;
     av_packet_rescale_ts(packet.get(), in->streams[packet->stream_index]->time_base, out->streams[to]->time_base);
+    // An encoder that starts anew behind a pipe or URL begins its clock anew, and FLV's muxer takes no step back.
+    if (packet->dts != AV_NOPTS_VALUE) {
+      const auto moved = clock.shift(static_cast<std::size_t>(to), packet->dts);
+      packet->dts += moved;
+      if (packet->pts != AV_NOPTS_VALUE) packet->pts += moved;
+    }
     packet->stream_index = to;
     packet->pos = -1;
     if (const int written = av_interleaved_write_frame(out.get(), packet.get()); written < 0) {

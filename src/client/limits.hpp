@@ -17,6 +17,9 @@ struct client_limits {
   // … and media until both kinds have come, beside the second that it waits at most.
   std::size_t opening_frames = 256;
   std::size_t opening_bytes = 16u << 20;
+  // A player that moves: metadata and configurations of the new connection ahead of its first key frame, the oldest go first.
+  std::size_t splice_heads = 64;
+  std::size_t splice_head_bytes = 1u << 20;
   // Lines of the log that are a server's words: at once, and then sustained.
   double words_burst = 10;
   double words_per_second = 1;

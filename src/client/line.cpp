@@ -42,7 +42,8 @@ line::line(boost::asio::io_context& io, line_options options, line_handler& hand
       move_backoff_(random_bits()),
       retry_timer_(io),
       move_timer_(io),
-      ration_(options_.link.limits) {
+      ration_(options_.link.limits),
+      splice_(options_.link.limits) {
   login_.emplace(options_.link.login, net::md5, random_bits());
   if (options_.resume_file.empty()) return;
   if (auto kept = read_resume_file(options_.resume_file)) {
@@ -179,7 +180,7 @@ void line::begin_session() {
   ++sessions_;
   backoff_.reset();
   login_->succeeded();
-  splice_ = {};
+  splice_ = splice(options_.link.limits);
   sent_video_ = false;
   look_at_link();
   log::info("{}, {}", options_.what, current_->link->describe());

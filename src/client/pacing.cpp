@@ -79,11 +79,37 @@ void loop_clock::next_pass() {
   first_ms_.reset();
 }
 
+std::int64_t joining_clock::shift(std::size_t which, std::int64_t dts_ms) {
+  auto& t = tracks_[which];
+  const bool first = !t.newest_in;
+  const bool back = !first && dts_ms < *t.newest_in - (t.joined ? pacer::back_ms_max : 0);
+  if (back && t.joined) {
+    offset_ms_ = end_ms_ + joint_ms - dts_ms;
+    for (auto& each : tracks_) each.joined = false;
+  }
+  if (first || back) {
+    t.newest_in = dts_ms;
+    t.offset = offset_ms_;
+    t.joined = true;
+  }
+  t.newest_in = std::max(*t.newest_in, dts_ms);
+  const auto out = first ? dts_ms + t.offset : std::max(dts_ms + t.offset, t.last_out);
+  t.last_out = out;
+  end_ms_ = std::max(end_ms_, out);
+  return out - dts_ms;
+}
+
 std::int64_t output_clock::map(const media::frame& f) {
   const auto dts_ms = f.dts_ms;
-  auto& last = last_out_ms_[f.kind == media::frame_kind::audio ? 0 : 1];
-  // A step of more than a pacer's limits inside one session is a publisher that came back with another clock.
-  if (joined_ && !timeless(f) && (dts_ms - newest_in_ms_ > pacer::ahead_ms_max || dts_ms - newest_in_ms_ < -pacer::back_ms_max)) joined_ = false;
+  const std::size_t track = f.kind == media::frame_kind::audio ? 0 : 1;
+  auto& last = last_out_ms_[track];
+  auto& newest = newest_of_kind_[track];
+  if (joined_ && !timeless(f)) {
+    // A step of more than a pacer's limits inside one session is a publisher that came back with another clock. Back within the track: one may
+    // lie behind the other by seconds.
+    const auto oldest = newest ? *newest - pacer::back_ms_max : newest_in_ms_ - pacer::ahead_ms_max;
+    if (dts_ms < oldest || dts_ms - newest_in_ms_ > pacer::ahead_ms_max) joined_ = false;
+  }
   if (!joined_) {
     if (f.kind == media::frame_kind::data) return newest_out_ms_;
     if (f.config) return last = newest_out_ms_;
@@ -91,10 +117,12 @@ std::int64_t output_clock::map(const media::frame& f) {
     joined_ = true;
     started_ = true;
     newest_in_ms_ = dts_ms;
+    newest_of_kind_ = {};
   }
   // In the middle they may carry any time, too; they go where the media is.
   if (f.kind == media::frame_kind::data) return newest_out_ms_;
   if (f.config) return last;
+  newest = std::max(newest.value_or(dts_ms), dts_ms);
   newest_in_ms_ = std::max(newest_in_ms_, dts_ms);
   const auto out = std::max({std::int64_t{0}, dts_ms + shift_ms_, last});
   last = out;

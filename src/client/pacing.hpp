@@ -72,6 +72,26 @@ class loop_clock {
   std::int64_t offset_ms_ = 0;            // what it is mapped to
 };
 
+// The times of an input of any container for a muxer that takes no step back (ms): none within a track, and where the input's clock began anew
+// both tracks go on behind the end, with the distance that they have.
+class joining_clock {
+ public:
+  // What to add to the times of this frame; `track` is 0 or 1.
+  std::int64_t shift(std::size_t track, std::int64_t dts_ms);
+
+ private:
+  struct track {
+    std::optional<std::int64_t> newest_in;  // since it joined
+    std::int64_t last_out = 0;
+    std::int64_t offset = 0;
+    bool joined = true;  // its times are of the newest clock: demuxers may give the last of the old one behind the other track's first of the new one
+  };
+
+  std::array<track, 2> tracks_;
+  std::int64_t offset_ms_ = 0;  // of the newest clock
+  std::int64_t end_ms_ = 0;
+};
+
 // The times of a file that is being written while sessions come and go: from 0, never backwards within a kind, and without the
 // hole or step that a reconnect or a restarted publisher brings.
 class output_clock {
@@ -85,6 +105,7 @@ class output_clock {
   bool joined_ = false;
   bool started_ = false;
   std::int64_t newest_in_ms_ = 0;
+  std::array<std::optional<std::int64_t>, 2> newest_of_kind_;  // of what came since it joined
   std::int64_t newest_out_ms_ = 0;
   std::array<std::int64_t, 2> last_out_ms_{0, 0};
 };

@@ -191,6 +191,37 @@ TEST(loop_clock, configuration_in_front_with_time_0_is_no_origin) {
   EXPECT_EQ(c.map(at(frame_kind::video, 1440)), 40);
 }
 
+TEST(joining_clock, moves_nothing_that_steps_nowhere) {
+  joining_clock c;
+  for (int i = -2; i < 100; ++i) {
+    EXPECT_EQ(c.shift(0, i * 40), 0);
+    EXPECT_EQ(c.shift(1, i * 40 - 1'500), 0) << "a track may lie behind";
+  }
+  EXPECT_EQ(c.shift(0, 3'940), 20) << "a small step back is held";
+  EXPECT_EQ(c.shift(0, 4'000), 0);
+}
+
+TEST(joining_clock, both_tracks_go_on_behind_the_end_when_the_clock_begins_anew) {
+  joining_clock c;
+  EXPECT_EQ(c.shift(0, 10'000), 0);
+  EXPECT_EQ(c.shift(1, 9'980), 0);
+  EXPECT_EQ(c.shift(0, 0), 10'040);
+  EXPECT_EQ(c.shift(1, 10'000), 0) << "still of the clock before";
+  EXPECT_EQ(c.shift(1, 10), 10'040) << "as far from the other track as it was";
+  EXPECT_EQ(c.shift(0, 40), 10'040);
+  EXPECT_EQ(c.shift(1, 30), 10'040);
+  for (int i = 2; i < 100; ++i) EXPECT_EQ(c.shift(0, i * 40), 10'040);
+  EXPECT_EQ(c.shift(0, 0), 14'040) << "and once more: behind 14.0 s";
+  EXPECT_EQ(c.shift(1, 20), 14'040) << "any step back joins, once the other track did";
+}
+
+TEST(joining_clock, a_track_that_comes_late_is_of_the_newest_clock) {
+  joining_clock c;
+  EXPECT_EQ(c.shift(0, 5'000), 0);
+  EXPECT_EQ(c.shift(0, 100), 4'940);
+  EXPECT_EQ(c.shift(1, 100), 4'940);
+}
+
 TEST(output_clock, configuration_in_front_with_time_0_is_no_origin) {
   output_clock c;
   EXPECT_EQ(c.map(at(frame_kind::video, 0, true)), 0);
@@ -229,6 +260,27 @@ TEST(output_clock, T9_a_step_inside_a_session_joins_and_stays_monotonic) {
   EXPECT_EQ(c.map(at(frame_kind::video, 0)), 80) << "a large one joins";
   EXPECT_EQ(c.map(at(frame_kind::video, 40)), 120);
   EXPECT_EQ(c.map(at(frame_kind::video, 900'000)), 160) << "and so does a jump ahead";
+}
+
+// A publisher whose pictures wait for a bad network sends them behind the sound, and so do some muxers.
+TEST(output_clock, a_track_that_lies_seconds_behind_joins_nothing) {
+  output_clock c;
+  EXPECT_EQ(c.map(at(frame_kind::video, 0)), 0);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(c.map(at(frame_kind::video, 1'500 + i * 40)), 1'500 + i * 40);
+    EXPECT_EQ(c.map(at(frame_kind::audio, i * 40)), i * 40);
+  }
+  EXPECT_EQ(c.map(at(frame_kind::audio, 10)), 5'500) << "but its own step back is another clock: behind the newest";
+  EXPECT_EQ(c.map(at(frame_kind::video, 0)), 5'490) << "the other track follows with its distance";
+  EXPECT_EQ(c.map(at(frame_kind::video, 40)), 5'530);
+}
+
+TEST(output_clock, another_clock_is_seen_in_a_track_that_was_not_there_before) {
+  output_clock c;
+  c.map(at(frame_kind::video, 500'000));
+  EXPECT_EQ(c.map(at(frame_kind::video, 500'040)), 40);
+  EXPECT_EQ(c.map(at(frame_kind::audio, 0)), 80) << "a publisher of sound alone follows one of pictures alone";
+  EXPECT_EQ(c.map(at(frame_kind::audio, 20)), 100);
 }
 
 }  // namespace

@@ -106,9 +106,11 @@ void pull::on_line_frames_done() {
 void pull::on_output() {
   if (completed_) return;
   if (auto failure = output_->failure()) {
-    // A player that was closed is a normal end.
-    if (failure->kind == base::error_kind::closed) log::info("{}", failure->text);
-    if (!ending_) end(failure->kind == base::error_kind::closed ? base::result<void>() : base::result<void>(std::move(*failure)));
+    // A player that was closed is a normal end. Anything else is told, also when it comes with the last bytes.
+    const bool reader_left = failure->kind == base::error_kind::closed;
+    if (reader_left) log::info("{}", failure->text);
+    if (!ending_) end({});
+    if (outcome_ && !reader_left) outcome_ = std::move(*failure);
     complete();
     return;
   }

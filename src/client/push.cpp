@@ -2,6 +2,7 @@
 
 #include <boost/asio/post.hpp>
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/log.hpp"
@@ -15,6 +16,7 @@ using std::chrono::milliseconds;
 // As fast as possible still means bounded: so much is in our hands at a time.
 constexpr std::size_t fast_bytes_max = 2U << 20;
 constexpr milliseconds tick_every{100};
+// At the end, while nothing of what is left gets through; and in all for somebody who stopped it and waits.
 constexpr std::chrono::seconds ending_max{10};
 
 base::instant clock_now() { return std::chrono::steady_clock::now(); }
@@ -68,7 +70,7 @@ void push::on_input() {
       return;
     }
     const auto what = input_->description();
-    log::info("input {}{}{}", options_.input.path == "-" ? "standard input" : options_.input.path, what.empty() ? "" : ": ", what);
+    log::info("input {}{}{}", shown_input(options_.input.path), what.empty() ? "" : ": ", what);
     state_ = link_state::connecting;
     link_target target{options_.target, rtmp::client_role::publish, {}};
     line_ = line::open(io_,
@@ -205,6 +207,8 @@ void push::begin_ending() {
   due_timer_.cancel();
   drain();
   ending_since_ = clock_now();
+  ending_watch_.emplace(ending_max, ending_since_);
+  ending_left_ = std::numeric_limits<std::size_t>::max();
   line_->end();
   check_ending();
 }
@@ -213,7 +217,9 @@ void push::check_ending() {
   const auto now = clock_now();
   const auto left = line_ ? line_->queued_bytes() : 0;
   if (left > 0) {
-    if (now - ending_since_ > ending_max) {
+    // No media is added any more, so the least that was left says what got through.
+    ending_left_ = std::min(ending_left_, left);
+    if (ending_watch_->look(now, ending_left_, left) || (stopping_ && now - ending_since_ > ending_max)) {
       finish(base::error{base::error_kind::timeout, "the last " + std::to_string(left) + " bytes could not be delivered"});
     }
     return;

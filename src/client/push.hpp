@@ -12,6 +12,7 @@
 #include "client/pacing.hpp"
 #include "client/progress.hpp"
 #include "client/publish_queue.hpp"
+#include "client/stall_watch.hpp"
 
 namespace millrace::client {
 
@@ -70,6 +71,8 @@ class push final : private line_handler {
   boost::asio::steady_timer tick_timer_;   // queue age and the end
   base::instant started_at_;
   base::instant ending_since_{};
+  std::optional<stall_watch> ending_watch_;
+  std::size_t ending_left_ = 0;            // the least so far
   link_state state_ = link_state::waiting_for_input;
   std::int64_t position_ms_ = 0;
   std::uint64_t frames_ = 0;

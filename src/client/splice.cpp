@@ -9,8 +9,6 @@ namespace {
 using media::frame;
 using media::frame_kind;
 
-constexpr std::size_t heads_max = 64;
-
 bool is_head(const frame& f) { return f.config || f.kind == frame_kind::data; }
 
 }  // namespace
@@ -37,7 +35,7 @@ std::vector<frame> splice::follow(frame f) {
     return out;
   }
   if (is_head(f)) {
-    if (heads_.size() < heads_max) heads_.push_back(std::move(f));
+    keep_head(std::move(f));
     return out;
   }
   // Without video any frame is a good start.
@@ -45,17 +43,34 @@ std::vector<frame> splice::follow(frame f) {
   joined_ = true;
   continuous_ = f.key && last_key_ && last_key_->dts_ms == f.dts_ms && base::as_text(last_key_->payload) == base::as_text(f.payload);
   if (continuous_) {
-    heads_.clear();  // in effect already
+    forget_heads();  // in effect already
     return out;
   }
-  out = std::exchange(heads_, {});
-  for (auto& head : out) head.dts_ms = f.dts_ms;
+  for (auto& head : heads_) {
+    head.dts_ms = f.dts_ms;
+    out.push_back(std::move(head));
+  }
+  forget_heads();
   out.push_back(std::move(f));
   return out;
 }
 
-void splice::restart() {
+void splice::keep_head(frame f) {
+  head_bytes_ += f.payload.size();
+  heads_.push_back(std::move(f));
+  while (heads_.size() > limits_.splice_heads || head_bytes_ > limits_.splice_head_bytes) {
+    head_bytes_ -= heads_.front().payload.size();
+    heads_.pop_front();
+  }
+}
+
+void splice::forget_heads() {
   heads_.clear();
+  head_bytes_ = 0;
+}
+
+void splice::restart() {
+  forget_heads();
   caught_up_ = {};
   joined_ = continuous_ = false;
 }

@@ -2,9 +2,11 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <vector>
 
+#include "client/limits.hpp"
 #include "media/frame.hpp"
 
 namespace millrace::client {
@@ -14,6 +16,8 @@ namespace millrace::client {
 // the new one begins at its key frame and its times mean something else.
 class splice {
  public:
+  explicit splice(const client_limits& limits = {}) : limits_(limits) {}
+
   // A frame of the session in use, as it came.
   void note(const media::frame& f);
 
@@ -31,12 +35,16 @@ class splice {
     return kind == media::frame_kind::audio ? 0 : kind == media::frame_kind::video ? 1 : 2;
   }
   [[nodiscard]] bool is_delivered(const media::frame& f) const;
+  void keep_head(media::frame f);
+  void forget_heads();
 
+  client_limits limits_;
   std::optional<media::frame> last_key_;
   std::array<std::int64_t, 3> last_ms_{};  // by kind
   std::array<bool, 3> seen_{};
   std::array<bool, 3> caught_up_{};  // continuous: the new session has passed what the old one delivered
-  std::vector<media::frame> heads_;  // metadata and configurations ahead of the new session's first key frame
+  std::deque<media::frame> heads_;  // metadata and configurations ahead of the new session's first key frame
+  std::size_t head_bytes_ = 0;
   bool joined_ = false;
   bool continuous_ = false;
 };

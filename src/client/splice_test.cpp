@@ -79,6 +79,22 @@ TEST(splice, without_video_any_audio_is_a_start) {
             (std::vector<std::int64_t>{900, 920}));
 }
 
+// A server may send them without end and never a key frame.
+TEST(splice, keeps_the_newest_heads_of_a_new_session_within_limits) {
+  client_limits limits;
+  limits.splice_head_bytes = 10'000;
+  for (const auto& [size, kept] : std::vector<std::pair<std::size_t, std::size_t>>{{24, limits.splice_heads}, {3'000, 3}, {10'001, 0}}) {
+    splice s(limits);
+    for (int round = 0; round < 2; ++round) {
+      for (std::uint8_t i = 0; i < 100; ++i) EXPECT_TRUE(s.follow(test::frame_of(frame_kind::video, 0, test::with_tail({0x17, 0}, i, size))).empty());
+      const auto got = s.follow(test::video(400, true));
+      ASSERT_EQ(got.size(), kept + 1) << size;
+      for (std::size_t i = 0; i < kept; ++i) EXPECT_EQ(got[i].payload.view().back(), 100 - kept + i);
+      s.restart();
+    }
+  }
+}
+
 TEST(splice, can_be_used_again) {
   splice s;
   s.note(test::video(0, true));

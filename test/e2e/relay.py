@@ -3,14 +3,16 @@ import selectors
 import socket
 import struct
 import threading
+import time
 
 
 class Relay:
     """Forwards to 127.0.0.1:`upstream`. The counters say what a client really sent, without any privilege."""
 
-    def __init__(self, upstream, forward_udp=True):
+    def __init__(self, upstream, forward_udp=True, udp_bytes_per_second=None):
         self.upstream = ("127.0.0.1", upstream)
         self.forward_udp = forward_udp
+        self._udp_rate, self._udp_credit, self._udp_credit_at = udp_bytes_per_second, 0, time.monotonic()  # towards the server
         self.udp_from_client = 0
         self.udp_dropped = 0
         self.tcp_first_bytes = []  # of each connection
@@ -116,10 +118,21 @@ class Relay:
         self._sel.register(sock, selectors.EVENT_READ, lambda s: self._udp.sendto(s.recv(65536), client))
         return sock
 
+    def _has_credit(self, size):
+        if self._udp_rate is None:
+            return True
+        now = time.monotonic()
+        self._udp_credit = min(self._udp_rate / 10, self._udp_credit + (now - self._udp_credit_at) * self._udp_rate)
+        self._udp_credit_at = now
+        if size > self._udp_credit:
+            return False
+        self._udp_credit -= size
+        return True
+
     def _on_client_datagram(self, sock):
         data, client = sock.recvfrom(65536)
         self.udp_from_client += 1
-        if not self.forward_udp:
+        if not self.forward_udp or not self._has_credit(len(data)):
             self.udp_dropped += 1
             return
         if client not in self._towards_server:

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from media import ffmpeg
 from process import MILLRACE
 
 OK, INTERNAL, USAGE, INPUT, NETWORK, CERTIFICATE, REFUSED, LOCAL = range(8)
@@ -158,6 +159,16 @@ def test_output_that_cannot_be_written(server, procs, tmp_path):
     assert "out.flv" in process.lines[-1], process.text
 
 
+def test_output_that_fails_with_its_last_bytes(server, procs, blink, tmp_path):
+    """Pictures without sound wait for it for a second, so all of them are written at the end."""
+    assert ffmpeg("-i", blink.path, "-an", "-c", "copy", tmp_path / "pictures.flv").returncode == 0
+    pull = procs.millrace("pull", server.rtmp("live/a"), "/dev/full")
+    server.process.wait_line("rtmp play ")
+    assert procs.run_millrace("push", tmp_path / "pictures.flv", server.rtmp("live/a"))[0] == OK
+    assert pull.wait(20) == LOCAL, pull.text
+    assert "/dev/full" in pull.lines[-1], pull.text
+
+
 def test_publishing_denied(start_server, procs, blink):
     server = start_server("--allow-publish", "192.0.2.0/24")
     status, process = procs.run_millrace("push", blink.path, server.url("rtmpq", "live/a"))
@@ -188,6 +199,19 @@ def test_keys_stay_out_of_the_logs(server, procs, blink):
     assert status == OK, push.text
     server.process.wait_line(r'rtmp publish app="live" name="a" query="key=\*\*\*&x=\*\*\*"')
     assert "hunter2" not in server.process.text and "hunter2" not in push.text
+
+
+@pytest.mark.parametrize("arguments, status, words", [
+    (["push", "rtsp://admin:hunter2@127.0.0.1:1/cam/one", "rtmp://127.0.0.1/live/a"], INPUT, "rtsp://127.0.0.1:1/cam/"),
+    (["push", "http://127.0.0.1:1/cam?token=hunter2", "rtmp://127.0.0.1/live/a"], INPUT, "http://127.0.0.1:1/cam"),
+    (["push", "-", "a.flv", "rtmp://127.0.0.1/live/a b?key=hunter2"], USAGE, "rtmp://127.0.0.1/live"),
+    (["pull", "--timeout", "rtmp://127.0.0.1/live/a b?key=hunter2", "-"], USAGE, "rtmp://127.0.0.1/live"),
+    (["pull", "--timeout=rtmp://127.0.0.1/live/hunter2", "-"], USAGE, "rtmp://127.0.0.1/live"),
+])
+def test_keys_stay_out_of_complaints(arguments, status, words, procs):
+    got, process = procs.run_millrace(*arguments)
+    assert got == status, process.text
+    assert words in process.text and "hunter2" not in process.text
 
 
 def test_state_directory_is_private(server):
