@@ -25,6 +25,8 @@ constexpr std::int64_t wait_for_key_ms = 10'000;
 // What the last picture of all lasts when there was none before it.
 constexpr std::int64_t usual_duration_ms = 40;
 constexpr std::int64_t video_units_per_ms = 90;
+// What a frame that waits costs beside its payload, here and in the library once it is cut, so that a flood of empty ones is bounded as well.
+constexpr std::size_t frame_overhead_bytes = 256;
 
 bool can_carry(container to, std::uint32_t codec) {
   switch (codec) {
@@ -43,6 +45,8 @@ struct item {
   std::int32_t composition_ms = 0;
   bool key = false;
   base::slice data;
+
+  [[nodiscard]] std::size_t cost() const { return data.size() + frame_overhead_bytes; }
 };
 
 struct track {
@@ -168,7 +172,7 @@ void muxer::push(const media::frame& f) {
   }
   t.queue.push_back({f.dts_ms, body->composition_ms, body->key, body->bytes});
   t.newest_ms = f.dts_ms;
-  s.bytes += body->bytes.size();
+  s.bytes += t.queue.back().cost();
 }
 
 // What waits goes out as it was begun; what comes now begins anew.
@@ -199,7 +203,7 @@ void muxer::state::cut(std::int64_t at_ms) {
     queue.erase(queue.begin(), end);
     for (const auto& one : taken[i]) {
       first_ms = std::min(first_ms, one.dts_ms);
-      bytes -= one.data.size();
+      bytes -= one.cost();
     }
   }
   if (first_ms == no_cut) return;
@@ -239,7 +243,7 @@ void muxer::state::cut(std::int64_t at_ms) {
 
 // Nothing of the track goes on before another configuration comes.
 void muxer::state::drop(track& t) {
-  for (const auto& one : t.queue) bytes -= one.data.size();
+  for (const auto& one : t.queue) bytes -= one.cost();
   t.queue.clear();
   t.used.reset();
   t.config.reset();

@@ -69,7 +69,7 @@ class muxer {
   muxer(const muxer&) = delete;
   muxer& operator=(const muxer&) = delete;
 
-  [[nodiscard]] std::size_t queued_bytes() const noexcept;  // payload that waits for a cut
+  [[nodiscard]] std::size_t queued_bytes() const noexcept;  // what waits for a cut: payload, and what each frame costs beside it
   [[nodiscard]] std::size_t queued_frames() const noexcept;
   // Whether something that waits is earlier than `at_ms`: otherwise a cut there gives nothing.
   [[nodiscard]] bool has_before(std::int64_t at_ms) const noexcept;

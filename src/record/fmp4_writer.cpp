@@ -22,6 +22,8 @@ constexpr std::int64_t fragment_ms_min = 500;
 constexpr std::int64_t wait_ms = 2'000;
 // … and if its configuration has come.
 constexpr std::int64_t wait_announced_ms = 10'000;
+// So much waits at most, whatever the times say: those of a publisher may stand still. 250 Mb/s fill it in a second.
+constexpr std::size_t fragment_bytes_max = 32u << 20;
 
 class fmp4_writer final : public writer {
  public:
@@ -37,6 +39,7 @@ class fmp4_writer final : public writer {
     } else {
       look_for_tracks(f);
       cut_before(f);
+      bound(f);
     }
     const auto waited = muxer_.queued_frames();
     muxer_.push(f);
@@ -81,6 +84,13 @@ class fmp4_writer final : public writer {
     }
     if (!muxer_.has_before(f.dts_ms)) return;
     muxer_.cut(f.dts_ms);
+    cut_ms_ = f.dts_ms;
+    drain();
+  }
+
+  void bound(const frame& f) {
+    if (muxer_.queued_bytes() <= fragment_bytes_max) return;
+    muxer_.finish();
     cut_ms_ = f.dts_ms;
     drain();
   }

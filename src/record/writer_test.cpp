@@ -212,6 +212,32 @@ TEST(fmp4_writer, another_configuration_needs_another_file) {
   EXPECT_TRUE(file.to->needs_new_file(key(3000)));
 }
 
+// Fragments end by time, and times are what a publisher says.
+TEST(fmp4_writer, times_that_stand_still_fill_no_memory) {
+  written file(format::mp4);
+  file.push(video_config(0));
+  file.push(key(0));
+  const auto large = mux::testing::make(media::frame_kind::video, 0, "27 01 000000 000fffff '" + std::string(0xfffff, 'a') + "'");
+  for (std::size_t i = 1; i <= 100; ++i) {
+    file.push(large);
+    ASSERT_LE(i * large.payload.size(), file.bytes.size() + (34u << 20)) << "so much is in memory";
+  }
+  file.finish();
+  const auto whole = scan_mp4(reader_of(file.bytes), file.bytes.size());
+  EXPECT_TRUE(whole.readable);
+  EXPECT_EQ(whole.whole_bytes, file.bytes.size());
+  EXPECT_GT(file.bytes.size(), 100 * large.payload.size());
+}
+
+TEST(fmp4_writer, and_neither_do_many_small_frames) {
+  written file(format::mp4);
+  file.push(video_config(0));
+  file.push(key(0));
+  const auto small = inter(0);
+  for (int i = 0; i < 200'000 && file.bytes.empty(); ++i) file.push(small);
+  EXPECT_FALSE(file.bytes.empty());
+}
+
 TEST(fmp4_writer, a_codec_that_it_cannot_carry_is_said_once_and_the_other_track_goes_on) {
   written file(format::mp4);
   file.push(audio_config(0));
