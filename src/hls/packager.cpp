@@ -246,6 +246,11 @@ void packager::take_pieces(std::int64_t duration_ms) {
   while (auto e = muxer_.poll_error()) to_->set_trouble(std::move(e->text));
   while (auto p = muxer_.poll_piece()) {
     if (p->is == mux::piece::type::init) {
+      // After an error of the muxer amid a segment: what follows is of another one.
+      if (to_->segment_open()) {
+        close_segment();
+        discontinuous_ = true;
+      }
       for (auto& t : p->tracks) {
         // Parameter sets tell the exact rate, if it is the one at all.
         const bool measured = t.kind == frame_kind::video && run_->video && interval_ms_ > 0;

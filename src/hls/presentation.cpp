@@ -19,6 +19,8 @@ void presentation::set_part_target(std::int64_t ms) { part_target_ms_ = ms; }
 
 void presentation::add_init(base::slice bytes, std::vector<mux::track_facts> tracks) {
   // Named after the first segment that needs it, so that no name is ever used for something else, not even by the next process.
+  // One that no segment ever needed has given its name away: a publisher that goes on from one to the next leaves no row of them.
+  if (!inits_.empty() && inits_.back().number == next_msn_) inits_.pop_back();
   inits_.push_back({next_msn_, std::move(bytes)});
   tracks_ = std::move(tracks);
 }

@@ -190,6 +190,31 @@ TEST(fmp4_writer, a_fragment_every_second_and_at_key_frames) {
   }
 }
 
+TEST(fmp4_writer, a_frame_that_cannot_be_written_is_counted_and_ends_nothing) {
+  written file(format::mp4);
+  file.push(audio_config(0));
+  file.push(mux::testing::make(media::frame_kind::audio, 0, "af 01 fff100"));  // said to be ADTS, and too short for it
+  for (int ms = 20; ms < 6000; ms += 20) {
+    EXPECT_FALSE(file.to->needs_new_file(audio(ms)));
+    file.push(audio(ms));
+  }
+  file.finish();
+  EXPECT_EQ(file.to->not_carried(), 1U);
+  EXPECT_GT(scan_mp4(reader_of(file.bytes), file.bytes.size()).duration_ms, 5'900);
+}
+
+// A sample's duration has 31 bits, in 1/90000 s: 6.6 hours.
+TEST(fmp4_writer, a_hole_of_hours_needs_another_file) {
+  written file(format::mp4);
+  file.push(video_config(0));
+  for (int ms = 0; ms < 2000; ms += 40) file.push(ms % 1000 == 0 ? key(ms) : inter(ms));
+  EXPECT_FALSE(file.to->needs_new_file(key(3'600'000)));
+  EXPECT_TRUE(file.to->needs_new_file(key(25'000'000)));
+  file.finish(25'000'000);
+  EXPECT_EQ(file.to->not_carried(), 0U);
+  EXPECT_EQ(scan_mp4(reader_of(file.bytes), file.bytes.size()).duration_ms, 2'000);
+}
+
 TEST(fmp4_writer, sound_that_comes_first_waits_for_the_picture) {
   written file(format::mp4);
   file.push(video_config(0));
