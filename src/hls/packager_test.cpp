@@ -373,6 +373,21 @@ TEST(packager, memory_is_bounded) {
   EXPECT_GT(sum, 10'000u);
 }
 
+TEST(packager, configurations_that_change_with_each_key_frame_make_no_endless_list) {
+  stage s;
+  s.publish();
+  s.package();
+  for (std::int64_t t = 0; t < 2'000; ++t) {
+    s.push(video_config(t, t % 2 == 1));
+    s.push(key(t));
+  }
+  const auto p = read(s.playlist());
+  EXPECT_GT(p.segments.size(), 50U);
+  EXPECT_LE(p.segments.size(), 124U);
+  EXPECT_EQ(s.get("/" + p.segments.front().map)->status, 200U);
+  EXPECT_EQ(s.get("/" + p.segments.back().map)->status, 200U);
+}
+
 TEST(packager, times_that_stand_still_fill_no_memory) {
   settings how;
   how.limits.open_part_bytes = 100'000;
