@@ -16,8 +16,8 @@ constexpr std::int64_t learn_ms = 500;
 constexpr std::size_t learn_frames = 1'000;
 // A key frame this much early is on time: milliseconds are rounded, cameras jitter.
 constexpr std::int64_t early_ms = 50;
-// No segment is made shorter than this to spare the next one.
-constexpr std::int64_t short_segment_ms = 500;
+// No segment is made shorter than this to spare the next one: numbers would run ahead of the seconds that they begin with.
+constexpr std::int64_t short_segment_ms = 1'000;
 // Milliseconds of frames are rounded: so many frames are up to this much longer than they should be.
 constexpr double rounding_ms = 1.5;
 // Pictures that are so far behind the sound have stopped.

@@ -14,11 +14,16 @@ std::size_t segments_max(std::size_t window) { return 4 * window + 100; }
 
 }  // namespace
 
-presentation::presentation(std::string stream, mux::container container, const settings& how)
-    : stream_(std::move(stream)), container_(container), how_(how), viewers_(std::make_shared<audience>(2 * how.segment_max)), now_(std::make_shared<snapshot>()) {}
+presentation::presentation(std::string stream, mux::container container, const settings& how, std::uint64_t least_number)
+    : stream_(std::move(stream)),
+      container_(container),
+      how_(how),
+      viewers_(std::make_shared<audience>(2 * how.segment_max)),
+      next_msn_(least_number),
+      now_(std::make_shared<snapshot>()) {}
 
 void presentation::begin(std::uint64_t first_number, base::instant now) {
-  next_msn_ = first_number;
+  next_msn_ = std::max(first_number, next_msn_.load());
   const std::lock_guard lock(mutex_);
   last_request_ = std::max(last_request_, now);
 }
