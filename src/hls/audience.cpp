@@ -6,7 +6,11 @@ void audience::took(const asker& who, std::uint64_t bytes, base::instant now) {
   const std::lock_guard lock(mutex_);
   auto at = all_.find({who.address, who.agent});
   if (at == all_.end()) {
-    if (all_.size() >= viewers_max) forget(now);
+    // Once a second: who comes beyond the most costs no walk over all of them each time.
+    if (all_.size() >= viewers_max && now - tidied_ >= std::chrono::seconds(1)) {
+      tidied_ = now;
+      forget(now);
+    }
     if (all_.size() >= viewers_max) return;
     at = all_.emplace(std::pair(who.address, who.agent), one{}).first;
     at->second.facts.since = std::chrono::system_clock::now();

@@ -46,6 +46,7 @@ class audience {
   };
   const base::duration silence_;
   std::mutex mutex_;
+  base::instant tidied_{};  // because it was full
   std::map<std::pair<std::string, std::string>, one> all_;  // by address and agent
 };
 

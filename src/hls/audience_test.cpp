@@ -48,5 +48,17 @@ TEST(hls_audience, is_bounded) {
   EXPECT_EQ(a.size(start + seconds(11)), 2U);
 }
 
+// A walk over ten thousand for each part that somebody too many takes would hold all requests up, and the packager with them.
+TEST(hls_audience, is_tidied_once_a_second_however_many_come_beyond_the_most) {
+  using std::chrono::milliseconds;
+  audience a(seconds(10));
+  for (std::size_t i = 0; i < audience::viewers_max; ++i) a.took(who("10.0.0.1", std::to_string(i)), 1, start);
+  a.took(who("10.0.0.2"), 1, start + milliseconds(9'500));   // looks, and nobody has left
+  a.took(who("10.0.0.2"), 1, start + milliseconds(10'400));  // does not look again so soon
+  EXPECT_EQ(a.size(start + milliseconds(10'000)), audience::viewers_max);
+  a.took(who("10.0.0.3"), 1, start + milliseconds(10'500));
+  EXPECT_EQ(a.size(start + milliseconds(10'500)), 1U);
+}
+
 }  // namespace
 }  // namespace millrace::hls

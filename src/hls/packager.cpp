@@ -16,8 +16,8 @@ constexpr std::int64_t learn_ms = 500;
 constexpr std::size_t learn_frames = 1'000;
 // A key frame this much early is on time: milliseconds are rounded, cameras jitter.
 constexpr std::int64_t early_ms = 50;
-// No segment is made shorter than this to spare the next one.
-constexpr std::int64_t short_segment_ms = 500;
+// No segment is made shorter than this to spare the next one: numbers would run ahead of the seconds that they begin with.
+constexpr std::int64_t short_segment_ms = 1'000;
 // Milliseconds of frames are rounded: so many frames are up to this much longer than they should be.
 constexpr double rounding_ms = 1.5;
 // Pictures that are so far behind the sound have stopped.
@@ -246,6 +246,11 @@ void packager::take_pieces(std::int64_t duration_ms) {
   while (auto e = muxer_.poll_error()) to_->set_trouble(std::move(e->text));
   while (auto p = muxer_.poll_piece()) {
     if (p->is == mux::piece::type::init) {
+      // After an error of the muxer amid a segment: what follows is of another one.
+      if (to_->segment_open()) {
+        close_segment();
+        discontinuous_ = true;
+      }
       for (auto& t : p->tracks) {
         // Parameter sets tell the exact rate, if it is the one at all.
         const bool measured = t.kind == frame_kind::video && run_->video && interval_ms_ > 0;

@@ -373,6 +373,21 @@ TEST(packager, memory_is_bounded) {
   EXPECT_GT(sum, 10'000u);
 }
 
+TEST(packager, configurations_that_change_with_each_key_frame_make_no_endless_list) {
+  stage s;
+  s.publish();
+  s.package();
+  for (std::int64_t t = 0; t < 2'000; ++t) {
+    s.push(video_config(t, t % 2 == 1));
+    s.push(key(t));
+  }
+  const auto p = read(s.playlist());
+  EXPECT_GT(p.segments.size(), 50U);
+  EXPECT_LE(p.segments.size(), 124U);
+  EXPECT_EQ(s.get("/" + p.segments.front().map)->status, 200U);
+  EXPECT_EQ(s.get("/" + p.segments.back().map)->status, 200U);
+}
+
 TEST(packager, times_that_stand_still_fill_no_memory) {
   settings how;
   how.limits.open_part_bytes = 100'000;
@@ -385,6 +400,25 @@ TEST(packager, times_that_stand_still_fill_no_memory) {
   for (int i = 0; i < 200; ++i) s.push(make(media::frame_kind::audio, 5000, "af 01 '" + body + "'"));
   const auto p = read(s.playlist());
   EXPECT_GT(p.segments.back().discontinuity, 1u);
+}
+
+// Said to be ADTS, and too short for it: the library refuses it, and with it all that there is of its configuration.
+TEST(packager, an_init_that_got_no_segment_has_given_its_name_away) {
+  stage s;
+  s.publish();
+  s.package();
+  s.push(audio_config(0));
+  for (std::int64_t t = 0; t < 600; t += 20) s.push(make(media::frame_kind::audio, t, "af 01 fff100"));
+  s.push(audio_config(600, 44'100));
+  for (std::int64_t t = 600; t < 20'000; t += 20) s.push(audio(t));
+  const auto p = read(s.playlist());
+  ASSERT_FALSE(p.segments.empty());
+  const auto init = s.get("/" + p.segments.front().map);
+  ASSERT_TRUE(init && init->status == 200);
+  // The sampling rate in the sample entry (ISO/IEC 14496-12, 12.2.3).
+  const auto bytes = init->body.flatten();
+  const auto entry = find(bytes, "moov/trak/mdia/minf/stbl/stsd").at(0);
+  EXPECT_EQ(entry[8 + 8 + 24] << 8 | entry[8 + 8 + 25], 44'100);
 }
 
 TEST(packager, old_segments_stay_for_a_while_after_they_left_the_list) {

@@ -6,12 +6,24 @@
 #include <utility>
 
 namespace millrace::hls {
+namespace {
 
-presentation::presentation(std::string stream, mux::container container, const settings& how)
-    : stream_(std::move(stream)), container_(container), how_(how), viewers_(std::make_shared<audience>(2 * how.segment_max)), now_(std::make_shared<snapshot>()) {}
+// So many segments are kept at most, whatever the window says in durations: a publisher that changes its configuration with each key frame makes them
+// as short as a frame, and every playlist is written anew with all of them.
+std::size_t segments_max(std::size_t window) { return 4 * window + 100; }
+
+}  // namespace
+
+presentation::presentation(std::string stream, mux::container container, const settings& how, std::uint64_t least_number)
+    : stream_(std::move(stream)),
+      container_(container),
+      how_(how),
+      viewers_(std::make_shared<audience>(2 * how.segment_max)),
+      next_msn_(least_number),
+      now_(std::make_shared<snapshot>()) {}
 
 void presentation::begin(std::uint64_t first_number, base::instant now) {
-  next_msn_ = first_number;
+  next_msn_ = std::max(first_number, next_msn_.load());
   const std::lock_guard lock(mutex_);
   last_request_ = std::max(last_request_, now);
 }
@@ -19,6 +31,12 @@ void presentation::set_part_target(std::int64_t ms) { part_target_ms_ = ms; }
 
 void presentation::add_init(base::slice bytes, std::vector<mux::track_facts> tracks) {
   // Named after the first segment that needs it, so that no name is ever used for something else, not even by the next process.
+  // One that no segment ever needed has given its name away: a publisher that goes on from one to the next leaves no row of them.
+  if (!inits_.empty() && inits_.back().number == next_msn_) {
+    bytes_ -= inits_.back().bytes.size();
+    inits_.pop_back();
+  }
+  bytes_ += bytes.size();
   inits_.push_back({next_msn_, std::move(bytes)});
   tracks_ = std::move(tracks);
 }
@@ -77,19 +95,22 @@ void presentation::forget_old() {
     --listed;
     rest -= segments_[first_listed_]->entry.duration_ms;
   }
-  // … and stays for its own duration and that of the longest list with it (section 6.2.2): as many again, and one. Memory has the last word.
+  // … and stays for its own duration and that of the longest list with it (section 6.2.2): as many again, and one. Memory has the last word,
+  // and no list is as long as a publisher likes.
   const auto drop = [&] {
     bytes_ -= segments_.front()->bytes;
     segments_.pop_front();
     if (first_listed_ > 0) --first_listed_;
+    const auto oldest = segments_.front()->entry.init;
+    const auto needed = std::ranges::find_if(inits_, [oldest](const initialization& i) { return i.number >= oldest; });
+    for (auto i = inits_.begin(); i != needed; ++i) bytes_ -= i->bytes.size();
+    inits_.erase(inits_.begin(), needed);
   };
   while (first_listed_ > listed + 1) drop();
-  while (bytes_ > how_.limits.presentation_bytes && segments_.size() > 1) {
+  while ((bytes_ > how_.limits.presentation_bytes || segments_.size() > segments_max(how_.window)) && segments_.size() > 1) {
     if (first_listed_ == 0 && segments_.front()->entry.discontinuity) ++discontinuities_gone_;
     drop();
   }
-  const auto oldest = segments_.front()->entry.init;
-  std::erase_if(inits_, [oldest](const initialization& i) { return i.number < oldest; });
 }
 
 variant presentation::measured() const {

@@ -1,5 +1,6 @@
 // What there is of one stream in one container: written by its packager, read by requests on any thread.
 #pragma once
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -30,7 +31,8 @@ using answer_function = std::function<void(answer)>;
 
 class presentation {
  public:
-  presentation(std::string stream, mux::container container, const settings& how);
+  // No segment gets a number below `least_number`.
+  presentation(std::string stream, mux::container container, const settings& how, std::uint64_t least_number = 0);
   presentation(const presentation&) = delete;
   presentation& operator=(const presentation&) = delete;
 
@@ -45,13 +47,15 @@ class presentation {
   void expire(base::instant now);
   [[nodiscard]] bool closed() const;
   [[nodiscard]] audience& viewers() const { return *viewers_; }
+  // Above all numbers that its segments have got.
+  [[nodiscard]] std::uint64_t next_number() const noexcept { return next_msn_; }
   // Whether nobody asked for anything for the idle time, and nobody waits.
   [[nodiscard]] bool idle(base::instant now) const;
   // No packager will write to it any more. Whoever waits, and who asks later, gets this.
   void close(unsigned status, std::string why);
 
   // ---- the packager's thread ----
-  // The number that the first segment gets. Discontinuities are counted from 0: hls.js takes minutes for an array as long as their number.
+  // The number that the first segment gets, if it is not too low. Discontinuities are counted from 0: hls.js takes minutes for an array as long as their number.
   void begin(std::uint64_t first_number, base::instant now);
   void set_part_target(std::int64_t ms);
   void add_init(base::slice bytes, std::vector<mux::track_facts> tracks);
@@ -115,7 +119,8 @@ class presentation {
   std::size_t first_listed_ = 0;                          // index in segments_
   std::vector<initialization> inits_;
   std::vector<mux::track_facts> tracks_;
-  std::uint64_t next_msn_ = 0, discontinuities_gone_ = 0;
+  std::atomic<std::uint64_t> next_msn_;  // written by the packager alone
+  std::uint64_t discontinuities_gone_ = 0;
   std::size_t bytes_ = 0;
   std::int64_t target_s_ = 0, part_target_ms_ = 0;
   bool ended_ = false;

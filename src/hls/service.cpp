@@ -1,5 +1,6 @@
 #include "hls/service.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "hls/request.hpp"
@@ -31,13 +32,13 @@ void service::get(std::string_view stream, std::string_view rest, std::string_vi
     const key name(stream, what->container);
     auto found = all_.find(name);
     if (found != all_.end() && found->second->closed()) {
-      all_.erase(found);
+      forget_closed();
       found = all_.end();
     }
     if (found != all_.end()) {
       p = found->second;
     } else if (what->starts() && all_.size() < how_.limits.streams) {
-      p = std::make_shared<presentation>(std::string(stream), what->container, how_);
+      p = std::make_shared<presentation>(std::string(stream), what->container, how_, least_number_);
       all_.emplace(name, p);
       made = true;
     }
@@ -51,12 +52,20 @@ void service::get(std::string_view stream, std::string_view rest, std::string_vi
   if (made) attach_(std::move(p));
 }
 
+void service::forget_closed() {
+  std::erase_if(all_, [this](const auto& one) {
+    if (!one.second->closed()) return false;
+    least_number_ = std::max(least_number_, one.second->next_number());
+    return true;
+  });
+}
+
 void service::on_timer() {
   const auto now = now_();
   std::vector<std::shared_ptr<presentation>> there;
   {
     const std::lock_guard lock(mutex_);
-    std::erase_if(all_, [](const auto& one) { return one.second->closed(); });
+    forget_closed();
     there.reserve(all_.size());
     for (const auto& [name, p] : all_) there.push_back(p);
   }

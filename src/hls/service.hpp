@@ -37,12 +37,15 @@ class service {
   [[nodiscard]] std::size_t size() const;
 
  private:
+  void forget_closed();  // under the lock
+
   using key = std::pair<std::string, mux::container>;
   const settings how_;
   const attach_function attach_;
   const clock_function now_;
   mutable std::mutex mutex_;
   std::map<key, std::shared_ptr<presentation>> all_;
+  std::uint64_t least_number_ = 0;  // above those of all that are over: also where segments came faster than seconds, or the clock stepped back
 };
 
 }  // namespace millrace::hls

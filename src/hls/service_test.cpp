@@ -159,6 +159,22 @@ TEST(service, a_packager_ends_when_nobody_asks_and_numbers_go_on_above) {
   EXPECT_GE(p.first_msn, 1004u) << "no number is given twice";
 }
 
+TEST(service, numbers_go_on_above_also_where_the_clock_stepped_back) {
+  served s;
+  s.publish();
+  auto first = s.get("/index.m3u8");
+  s.play(200);
+  ASSERT_TRUE(*first);
+  const auto before = read(text_of(**s.get("/index.m3u8"))).segments.back().msn;
+  s.now_ms += 31'000;
+  s.packagers.on_timer(at_ms(s.now_ms));
+  s.epoch = -900;
+  auto second = s.get("/index.m3u8");
+  s.play(200);
+  ASSERT_TRUE(*second);
+  EXPECT_GT(read(text_of(**second)).first_msn, before);
+}
+
 struct blocking : ::testing::Test {
   blocking() {
     s.publish();

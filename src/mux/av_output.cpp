@@ -173,7 +173,8 @@ base::result<std::unique_ptr<av_output>> av_output::open(container to, const std
   return std::unique_ptr<av_output>(new av_output(std::move(s)));
 }
 
-base::result<base::slice> av_output::write(const std::vector<sample>& samples) {
+base::result<written_fragment> av_output::write(std::vector<sample>& samples) {
+  written_fragment out;
   auto& s = *state_;
   std::size_t payload = 0;
   for (const auto& one : samples) payload += one.data.size();
@@ -185,7 +186,7 @@ base::result<base::slice> av_output::write(const std::vector<sample>& samples) {
   } else {
     av_opt_set(s.context->priv_data, "movflags", "+frag_discont", 0);
   }
-  for (const auto& one : samples) {
+  for (auto& one : samples) {
     auto& p = *s.packet;
     // The library may look some bytes past the end of a packet, so each is copied to where zeros follow.
     if (const int code = av_new_packet(&p, static_cast<int>(one.data.size())); code < 0) return error{error_kind::local, text_of(code)};
@@ -199,11 +200,14 @@ base::result<base::slice> av_output::write(const std::vector<sample>& samples) {
     av_packet_rescale_ts(&p, s.scales[one.track], s.context->streams[one.track]->time_base);
     const int code = av_write_frame(s.context, &p);
     av_packet_unref(&p);
-    if (code < 0) return error{error_kind::input, std::string(name(s.to)) + " does not take a frame: " + text_of(code)};
+    if (code == AVERROR(ENOMEM)) return error{error_kind::local, text_of(code)};
+    one.refused = code < 0;
+    if (one.refused) out.refusal = error{error_kind::input, std::string(name(s.to)) + " does not take a frame: " + text_of(code)};
   }
   if (const int code = av_write_frame(s.context, nullptr); code < 0)
     return error{error_kind::input, std::string(name(s.to)) + " writes no fragment: " + text_of(code)};
-  return s.taken();
+  out.bytes = s.taken();
+  return out;
 }
 
 picture_facts picture_of(std::uint32_t codec, base::bytes_view record, base::bytes_view key_frame) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/result.hpp"
@@ -15,6 +16,12 @@ struct sample {
   std::int64_t dts = 0, pts = 0, duration = 0;  // in units of the track's time_scale
   bool key = false;
   base::slice data;
+  bool refused = false;  // set by write(): the library did not take it
+};
+
+struct written_fragment {
+  base::slice bytes;                   // empty if no sample was taken
+  std::optional<base::error> refusal;  // why, of the last one that was refused
 };
 
 class av_output {
@@ -26,8 +33,9 @@ class av_output {
   av_output& operator=(const av_output&) = delete;
 
   [[nodiscard]] const base::slice& init() const noexcept;  // empty for MPEG-TS
-  // One fragment of these, in this order. The times of a track rise.
-  base::result<base::slice> write(const std::vector<sample>& samples);
+  // One fragment of these, in this order. The times of a track rise. What is refused is left out, and what comes later is taken all the same. An
+  // error: nothing can follow in this output.
+  base::result<written_fragment> write(std::vector<sample>& samples);
 
  private:
   struct state;

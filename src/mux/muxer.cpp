@@ -25,6 +25,8 @@ constexpr std::int64_t wait_for_key_ms = 10'000;
 // What the last picture of all lasts when there was none before it.
 constexpr std::int64_t usual_duration_ms = 40;
 constexpr std::int64_t video_units_per_ms = 90;
+// What a frame that waits costs beside its payload, here and in the library once it is cut, so that a flood of empty ones is bounded as well.
+constexpr std::size_t frame_overhead_bytes = 256;
 
 bool can_carry(container to, std::uint32_t codec) {
   switch (codec) {
@@ -43,6 +45,8 @@ struct item {
   std::int32_t composition_ms = 0;
   bool key = false;
   base::slice data;
+
+  [[nodiscard]] std::size_t cost() const { return data.size() + frame_overhead_bytes; }
 };
 
 struct track {
@@ -51,6 +55,7 @@ struct track {
   std::optional<track_config> used;    // that of the frames which wait and of the output; nothing: the track is not in it
   std::deque<item> queue;
   std::vector<std::uint32_t> refused;  // codecs that were complained of
+  std::optional<track_config> unfit;   // the container did not take it: the track is left out until another one comes
   std::int64_t newest_ms = 0;
   // Where the output stands.
   std::size_t index = 0;
@@ -59,6 +64,7 @@ struct track {
   bool any = false;
 
   [[nodiscard]] bool is_video() const { return kind == frame_kind::video; }
+  [[nodiscard]] bool carries(const track_config& c) const { return !unfit || !unfit->same_stream(c); }
 };
 
 // The configuration that a frame brings itself, if the track has none for it: MP3 has no message for that, also in the middle of something else.
@@ -78,6 +84,7 @@ struct muxer::state {
   std::int64_t origin_ms = 0;
   std::optional<std::int64_t> held_since_ms;  // sound waits for a key frame since
   std::size_t bytes = 0;
+  std::uint64_t refused_frames = 0;
   std::deque<piece> pieces;
   std::deque<error> errors;
 
@@ -94,6 +101,7 @@ struct muxer::state {
   void restart();
   void cut(std::int64_t at_ms);
   bool open(std::int64_t first_ms, const item* key);
+  void open_output();
   void drop(track& t);
   void convert(track& t, std::vector<item>& items, std::int64_t at_ms, std::vector<sample>& out);
 };
@@ -106,6 +114,7 @@ muxer::muxer(muxer_options options) : state_(std::make_unique<state>()) {
 muxer::~muxer() = default;
 
 std::size_t muxer::queued_bytes() const noexcept { return state_->bytes; }
+std::uint64_t muxer::refused_frames() const noexcept { return state_->refused_frames; }
 std::size_t muxer::queued_frames() const noexcept { return state_->video.queue.size() + state_->audio.queue.size(); }
 
 bool muxer::has_before(std::int64_t at_ms) const noexcept {
@@ -140,7 +149,7 @@ bool muxer::starts_anew(const media::frame& f) const {
   if (!body || !body->frame || !can_carry(s.options.to, body->codec)) return false;
   const auto own = own_config(t, *body);
   const auto& config = own ? own : t.config;
-  return config && config->codec == body->codec && s.restarts(t, *config, *body, f.dts_ms);
+  return config && config->codec == body->codec && t.carries(*config) && s.restarts(t, *config, *body, f.dts_ms);
 }
 
 void muxer::push(const media::frame& f) {
@@ -155,8 +164,9 @@ void muxer::push(const media::frame& f) {
   }
   if (body->config) return s.take_config(t, *body);
   if (auto own = own_config(t, *body)) t.config = std::move(own);
-  if (!t.config || t.config->codec != body->codec) return;
+  if (!t.config || t.config->codec != body->codec || !t.carries(*t.config)) return;
   if (s.restarts(t, *t.config, *body, f.dts_ms)) s.restart();
+  if (!t.config) return;  // what waited was of it, and did not say its size
   const bool fits = t.used ? t.used->same_stream(*t.config) : s.output == nullptr;
   if (!fits) {
     if (!t.is_video() && !s.held_since_ms) s.held_since_ms = f.dts_ms;
@@ -168,7 +178,7 @@ void muxer::push(const media::frame& f) {
   }
   t.queue.push_back({f.dts_ms, body->composition_ms, body->key, body->bytes});
   t.newest_ms = f.dts_ms;
-  s.bytes += body->bytes.size();
+  s.bytes += t.queue.back().cost();
 }
 
 // What waits goes out as it was begun; what comes now begins anew.
@@ -199,7 +209,7 @@ void muxer::state::cut(std::int64_t at_ms) {
     queue.erase(queue.begin(), end);
     for (const auto& one : taken[i]) {
       first_ms = std::min(first_ms, one.dts_ms);
-      bytes -= one.data.size();
+      bytes -= one.cost();
     }
   }
   if (first_ms == no_cut) return;
@@ -207,11 +217,10 @@ void muxer::state::cut(std::int64_t at_ms) {
     const item* key = !taken[0].empty() ? &taken[0].front() : !video.queue.empty() ? &video.queue.front() : nullptr;
     if (!open(first_ms, key)) return;
     if (!video.used) taken[0].clear();
+    if (!audio.used) taken[1].clear();
     if (taken[0].empty() && taken[1].empty()) return;
   }
   piece p;
-  p.has_video = !taken[0].empty();
-  p.independent = video.used ? p.has_video && taken[0].front().key : true;
   p.begin_ms = first_ms;
   p.end_ms = at_ms == no_cut ? std::numeric_limits<std::int64_t>::min() : at_ms;
   std::vector<sample> samples;
@@ -233,16 +242,22 @@ void muxer::state::cut(std::int64_t at_ms) {
     output.reset();
     return;
   }
-  p.bytes = std::move(written).value();
+  auto& [made, refusal] = written.value();
+  if (refusal) errors.push_back(std::move(*refusal));
+  refused_frames += static_cast<std::uint64_t>(std::ranges::count_if(samples, &sample::refused));
+  if (made.empty()) return;
+  const auto picture = std::ranges::find_if(samples, [this](const sample& s) { return !s.refused && video.used && s.track == video.index; });
+  p.has_video = picture != samples.end();
+  p.independent = video.used ? p.has_video && picture->key : true;
+  p.bytes = std::move(made);
   pieces.push_back(std::move(p));
 }
 
-// Nothing of the track goes on before another configuration comes.
+// Nothing that waits goes out. The track goes on with a configuration that it has or gets.
 void muxer::state::drop(track& t) {
-  for (const auto& one : t.queue) bytes -= one.data.size();
+  for (const auto& one : t.queue) bytes -= one.cost();
   t.queue.clear();
   t.used.reset();
-  t.config.reset();
 }
 
 // With the tracks that have frames. `key`: the first one of video.
@@ -254,33 +269,58 @@ bool muxer::state::open(std::int64_t first_ms, const item* key) {
     video.used->frame_rate = seen.frame_rate;
     if (seen.width <= 0 || seen.height <= 0) {
       complain(video, video.used->codec, "the picture size of " + media::codec_name(frame_kind::video, video.used->codec) + " cannot be read");
+      if (video.config && video.config->same_stream(*video.used)) video.config.reset();  // until it comes again
       drop(video);
     }
   }
+  open_output();
+  if (!output) return false;
   piece p;
   p.is = piece::type::init;
-  std::vector<track_config> configs;
+  std::size_t index = 0;
   for (auto* t : tracks()) {
     if (!t->used) continue;
-    t->index = configs.size();
+    t->index = index++;
     if (!t->is_video()) t->clock.emplace(t->used->time_scale);
     const auto& c = *t->used;
-    configs.push_back(c);
     p.tracks.push_back({c.kind, c.codec, codecs_text(c), c.width, c.height, c.frame_rate, c.sample_rate, c.channels});
   }
-  if (configs.empty()) return false;
-  auto opened = av_output::open(options.to, configs);
-  if (!opened) {
-    errors.push_back(std::move(opened).error());
-    for (auto* t : tracks()) drop(*t);
-    return false;
-  }
-  output = std::move(opened).value();
   origin_ms = options.from_zero ? first_ms : 0;
   p.bytes = output->init();
   p.begin_ms = p.end_ms = first_ms;
   pieces.push_back(std::move(p));
   return true;
+}
+
+// A configuration that the container does not take costs its own track: the other one goes on.
+void muxer::state::open_output() {
+  const auto configs_of = [this](bool with_video, bool with_audio) {
+    std::vector<track_config> out;
+    if (with_video && video.used) out.push_back(*video.used);
+    if (with_audio && audio.used) out.push_back(*audio.used);
+    return out;
+  };
+  const auto leave_out = [this](track& t) {
+    if (!t.used) return;
+    t.unfit = t.used;
+    drop(t);
+  };
+  std::optional<error> why;
+  for (const auto& [with_video, with_audio] : {std::pair{true, true}, {true, false}, {false, true}}) {
+    const auto configs = configs_of(with_video, with_audio);
+    if (configs.empty()) continue;
+    auto opened = av_output::open(options.to, configs);
+    if (opened) {
+      output = std::move(opened).value();
+      if (!with_video) leave_out(video);
+      if (!with_audio) leave_out(audio);
+      break;
+    }
+    if (!why) why = std::move(opened).error();
+  }
+  if (why) errors.push_back(std::move(*why));
+  if (output) return;
+  for (auto* t : tracks()) leave_out(*t);
 }
 
 void muxer::state::convert(track& t, std::vector<item>& items, std::int64_t at_ms, std::vector<sample>& out) {

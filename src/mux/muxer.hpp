@@ -69,8 +69,10 @@ class muxer {
   muxer(const muxer&) = delete;
   muxer& operator=(const muxer&) = delete;
 
-  [[nodiscard]] std::size_t queued_bytes() const noexcept;  // payload that waits for a cut
+  [[nodiscard]] std::size_t queued_bytes() const noexcept;  // what waits for a cut: payload, and what each frame costs beside it
   [[nodiscard]] std::size_t queued_frames() const noexcept;
+  // Pushed and cut, and not taken by the library since they are broken: they are in no fragment, and what comes later is.
+  [[nodiscard]] std::uint64_t refused_frames() const noexcept;
   // Whether something that waits is earlier than `at_ms`: otherwise a cut there gives nothing.
   [[nodiscard]] bool has_before(std::int64_t at_ms) const noexcept;
   // Whether push(f) would end what goes on now, because f is another configuration or a new track: who cuts at places of its own does it before.
@@ -84,7 +86,8 @@ class muxer {
   void finish();
 
   std::optional<piece> poll_piece();
-  // What does not go: a codec that the container cannot carry, named with it, once; the other track goes on. A record that cannot be read.
+  // What does not go: a codec that the container cannot carry, named with it, once, or a configuration; the other track goes on. A record that cannot
+  // be read. A frame that the library does not take.
   std::optional<base::error> poll_error();
 
  private:

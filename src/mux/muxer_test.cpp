@@ -361,6 +361,82 @@ TEST(muxer, a_key_frame_that_does_not_say_its_size_stops_the_picture_only) {
   EXPECT_EQ(m.queued_bytes(), 0u);
 }
 
+// AAC of one byte, as MPEG-TS refuses it.
+TEST(muxer, a_frame_that_the_library_refuses_costs_itself_alone) {
+  muxer m({.to = container::mpegts});
+  m.push(video_config(0));
+  m.push(audio_config(0));
+  for (const auto& f : seconds(0, 3)) {
+    if (f.key) m.cut(f.dts_ms);
+    m.push(f);
+    if (f.dts_ms == 1200) m.push(make(media::frame_kind::audio, 1201, "af 01 21"));
+  }
+  m.finish();
+  EXPECT_EQ(errors(m), std::vector<std::string>{"MPEG-TS does not take a frame: Invalid data found when processing input"});
+  EXPECT_EQ(m.refused_frames(), 1u);
+  const auto out = drain(m);
+  ASSERT_EQ(out.size(), 4u) << "an init and a fragment each second";
+  for (std::size_t i = 1; i < out.size(); ++i) {
+    EXPECT_TRUE(out[i].independent && out[i].has_video);
+    EXPECT_NEAR(static_cast<double>(out[i].bytes.size()), static_cast<double>(out[1].bytes.size()), 400) << i;
+  }
+}
+
+// A length of a NAL unit that goes past the end of the picture.
+TEST(muxer, decoding_cannot_start_with_a_key_frame_that_was_refused) {
+  muxer m({.to = container::mpegts});
+  const auto broken = [](std::int64_t ms) { return make(media::frame_kind::video, ms, "17 01 000000 0000ffff6588"); };
+  m.push(video_config(0));
+  m.push(key(0));
+  m.cut(40);
+  m.push(broken(40));
+  m.cut(80);
+  m.push(broken(80));
+  m.push(inter(120));
+  m.cut(160);
+  m.push(key(160));
+  m.finish();
+  EXPECT_EQ(m.refused_frames(), 2u);
+  const auto out = drain(m);
+  ASSERT_EQ(out.size(), 4u) << "nothing was taken of the second one";
+  EXPECT_TRUE(is_init(out[0]));
+  EXPECT_TRUE(out[1].independent);
+  EXPECT_FALSE(out[2].independent);
+  EXPECT_TRUE(out[2].has_video);
+  EXPECT_TRUE(out[3].independent);
+}
+
+// AAC with frames of 960 samples, which ADTS has no room to say; the MP3 of 8 kHz that Flash knew, which is none for MP4.
+TEST(muxer, a_configuration_that_the_container_does_not_take_costs_its_own_track_alone) {
+  for (const auto& [to, config, frame] : {std::tuple{container::mpegts, "af 00 1194", "af 01 211004600000"}, {container::fmp4, "ef ffe31864", "ef ffe31864"}}) {
+    SCOPED_TRACE(name(to));
+    muxer m({.to = to});
+    m.push(video_config(0));
+    m.push(make(media::frame_kind::audio, 0, config));
+    std::vector<piece> out;
+    for (const auto& f : seconds(0, 3)) {
+      if (f.kind == media::frame_kind::video) {
+        EXPECT_FALSE(m.starts_anew(f) && f.dts_ms > 0) << f.dts_ms;
+        if (f.key) m.cut(f.dts_ms);
+        m.push(f);
+      } else {
+        m.push(make(media::frame_kind::audio, f.dts_ms, frame));
+      }
+      if (f.dts_ms == 1600) m.push(make(media::frame_kind::audio, 1600, config));  // the same again changes nothing
+    }
+    m.finish();
+    const auto said = errors(m);
+    ASSERT_EQ(said.size(), 1u);
+    EXPECT_NE(said[0].find("cannot carry this configuration"), std::string::npos) << said[0];
+    out = drain(m);
+    ASSERT_EQ(out.size(), 4u);
+    EXPECT_EQ(out[0].tracks.size(), 1u);
+    m.push(audio_config(3000));
+    m.push(audio(3000));
+    EXPECT_TRUE(m.starts_anew(key(3000))) << "another one is";
+  }
+}
+
 TEST(muxer, mpegts_begins_every_fragment_with_its_tables) {
   muxer m({.to = container::mpegts});
   m.push(video_config(0));

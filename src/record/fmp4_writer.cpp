@@ -22,13 +22,17 @@ constexpr std::int64_t fragment_ms_min = 500;
 constexpr std::int64_t wait_ms = 2'000;
 // … and if its configuration has come.
 constexpr std::int64_t wait_announced_ms = 10'000;
+// So much waits at most, whatever the times say: those of a publisher may stand still. 250 Mb/s fill it in a second.
+constexpr std::size_t fragment_bytes_max = 32u << 20;
+// What a picture may last in a file: its duration has 31 bits, in 1/90000 s.
+constexpr std::int64_t hole_ms_max = 6 * 3'600'000;
 
 class fmp4_writer final : public writer {
  public:
   explicit fmp4_writer(const file_mark& mark)
       : mark_(make_mark_box(escaped_name(mark.stream), utc_text(mark.start))), muxer_({.to = mux::container::fmp4, .from_zero = true, .video_track = 0, .audio_track = 0}) {}
 
-  bool needs_new_file(const frame& f) const override { return over_ || muxer_.starts_anew(f); }
+  bool needs_new_file(const frame& f) const override { return over_ || leaps(f.dts_ms) || muxer_.starts_anew(f); }
 
   void push(const frame& f) override {
     if (f.kind == frame_kind::data || over_) return;
@@ -37,6 +41,7 @@ class fmp4_writer final : public writer {
     } else {
       look_for_tracks(f);
       cut_before(f);
+      bound(f);
     }
     const auto waited = muxer_.queued_frames();
     muxer_.push(f);
@@ -47,11 +52,12 @@ class fmp4_writer final : public writer {
       return;
     }
     (f.kind == frame_kind::video ? video_ : audio_).seen = true;
-    if (!begin_ms_) begin_ms_ = cut_ms_ = f.dts_ms;
+    if (!begin_ms_) begin_ms_ = cut_ms_ = newest_ms_ = f.dts_ms;
+    newest_ms_ = std::max(newest_ms_, f.dts_ms);
   }
 
   void finish(std::optional<std::int64_t> next_ms) override {
-    if (next_ms) muxer_.cut(*next_ms);
+    if (next_ms && !leaps(*next_ms)) muxer_.cut(*next_ms);
     muxer_.finish();
     drain();
   }
@@ -67,6 +73,8 @@ class fmp4_writer final : public writer {
   struct track {
     bool announced = false, seen = false;
   };
+
+  [[nodiscard]] bool leaps(std::int64_t to_ms) const { return begin_ms_ && to_ms - newest_ms_ > hole_ms_max; }
 
   void cut_before(const frame& f) {
     if (!begin_ms_) return;
@@ -85,7 +93,15 @@ class fmp4_writer final : public writer {
     drain();
   }
 
+  void bound(const frame& f) {
+    if (muxer_.queued_bytes() <= fragment_bytes_max) return;
+    muxer_.finish();
+    cut_ms_ = f.dts_ms;
+    drain();
+  }
+
   void drain() {
+    not_carried_ += muxer_.refused_frames() - std::exchange(refused_, muxer_.refused_frames());
     while (auto p = muxer_.poll_piece()) {
       if (p->is == mux::piece::type::init) {
         // A second one, after an error of the muxer: what follows belongs to another file.
@@ -117,9 +133,10 @@ class fmp4_writer final : public writer {
   mux::muxer muxer_;
   base::send_chain out_;
   track video_, audio_;
+  std::uint64_t refused_ = 0;  // by the muxer, that are counted
   bool opened_ = false, over_ = false, told_ = false;
   std::optional<std::int64_t> begin_ms_, first_ms_;
-  std::int64_t cut_ms_ = 0;
+  std::int64_t cut_ms_ = 0, newest_ms_ = 0;
   std::optional<base::error> error_;
 };
 

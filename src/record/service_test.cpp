@@ -164,6 +164,33 @@ TEST_F(service_test, the_same_on_another_shard_whose_time_begins_anew) {
   }
 }
 
+// Relays send metadata and configurations with time 0, and media with times that run on.
+TEST_F(service_test, heads_on_another_shard_do_not_decide_where_its_time_begins) {
+  set.rules[0].as = format::flv;
+  open();
+  shard_of_one first(*home), second(*home);
+  begin(first);
+  stream_for(first, 4s);
+  first.leave();
+  home->turn();
+  times->now += 2s;
+  second.publish();
+  const auto send = [&](media::frame f, std::int64_t ms) {
+    f.dts_ms = ms;
+    f.arrival = times->steady();
+    second.send({f});
+  };
+  send(metadata(0), 0);
+  send(video_config(0), 0);
+  for (int i = 0; i < 50; ++i, times->now += 40ms) send(i % 25 == 0 ? key(0) : inter(0), 7'200'000 + i * 40);
+  home->turn();
+  home->turn();
+  home.reset();
+  const auto frames = frames_of_flv(content(folder.path / "live/a-2026-01-31-00-00-00.flv"));
+  ASSERT_FALSE(frames.empty());
+  EXPECT_NEAR(static_cast<double>(frames.back().dts_ms), 4'000 + 2'000 + 1'960, 60);
+}
+
 TEST_F(service_test, after_the_linger_a_new_file) {
   open();
   shard_of_one shard(*home);

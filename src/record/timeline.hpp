@@ -10,12 +10,14 @@
 namespace millrace::record {
 
 // A publisher that comes back may come back on another shard, which has a stream of its own whose time begins anew. In the recording it goes on: the
-// new stream's first frame is as much later than the last one as it came later, as the hub does it within one stream (hub/time_base.hpp).
+// new stream's first frame of media is as much later than the last one as it came later, as the hub does it within one stream (hub/time_base.hpp).
 class timeline {
  public:
   void next_source() { first_ = true; }
 
   std::int64_t stamp(const media::frame& f) {
+    // What comes ahead of media may have any time, such as 0, and decides nothing, as in the hub.
+    if (first_ && newest_ms_ && (f.kind == media::frame_kind::data || f.config)) return *newest_ms_;
     if (first_) {
       first_ = false;
       if (newest_ms_) {

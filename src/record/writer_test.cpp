@@ -190,6 +190,31 @@ TEST(fmp4_writer, a_fragment_every_second_and_at_key_frames) {
   }
 }
 
+TEST(fmp4_writer, a_frame_that_cannot_be_written_is_counted_and_ends_nothing) {
+  written file(format::mp4);
+  file.push(audio_config(0));
+  file.push(mux::testing::make(media::frame_kind::audio, 0, "af 01 fff100"));  // said to be ADTS, and too short for it
+  for (int ms = 20; ms < 6000; ms += 20) {
+    EXPECT_FALSE(file.to->needs_new_file(audio(ms)));
+    file.push(audio(ms));
+  }
+  file.finish();
+  EXPECT_EQ(file.to->not_carried(), 1U);
+  EXPECT_GT(scan_mp4(reader_of(file.bytes), file.bytes.size()).duration_ms, 5'900);
+}
+
+// A sample's duration has 31 bits, in 1/90000 s: 6.6 hours.
+TEST(fmp4_writer, a_hole_of_hours_needs_another_file) {
+  written file(format::mp4);
+  file.push(video_config(0));
+  for (int ms = 0; ms < 2000; ms += 40) file.push(ms % 1000 == 0 ? key(ms) : inter(ms));
+  EXPECT_FALSE(file.to->needs_new_file(key(3'600'000)));
+  EXPECT_TRUE(file.to->needs_new_file(key(25'000'000)));
+  file.finish(25'000'000);
+  EXPECT_EQ(file.to->not_carried(), 0U);
+  EXPECT_EQ(scan_mp4(reader_of(file.bytes), file.bytes.size()).duration_ms, 2'000);
+}
+
 TEST(fmp4_writer, sound_that_comes_first_waits_for_the_picture) {
   written file(format::mp4);
   file.push(video_config(0));
@@ -210,6 +235,32 @@ TEST(fmp4_writer, another_configuration_needs_another_file) {
   EXPECT_FALSE(file.to->needs_new_file(key(3000))) << "the same again changes nothing";
   file.push(video_config(3000, true));
   EXPECT_TRUE(file.to->needs_new_file(key(3000)));
+}
+
+// Fragments end by time, and times are what a publisher says.
+TEST(fmp4_writer, times_that_stand_still_fill_no_memory) {
+  written file(format::mp4);
+  file.push(video_config(0));
+  file.push(key(0));
+  const auto large = mux::testing::make(media::frame_kind::video, 0, "27 01 000000 000fffff '" + std::string(0xfffff, 'a') + "'");
+  for (std::size_t i = 1; i <= 100; ++i) {
+    file.push(large);
+    ASSERT_LE(i * large.payload.size(), file.bytes.size() + (34u << 20)) << "so much is in memory";
+  }
+  file.finish();
+  const auto whole = scan_mp4(reader_of(file.bytes), file.bytes.size());
+  EXPECT_TRUE(whole.readable);
+  EXPECT_EQ(whole.whole_bytes, file.bytes.size());
+  EXPECT_GT(file.bytes.size(), 100 * large.payload.size());
+}
+
+TEST(fmp4_writer, and_neither_do_many_small_frames) {
+  written file(format::mp4);
+  file.push(video_config(0));
+  file.push(key(0));
+  const auto small = inter(0);
+  for (int i = 0; i < 200'000 && file.bytes.empty(); ++i) file.push(small);
+  EXPECT_FALSE(file.bytes.empty());
 }
 
 TEST(fmp4_writer, a_codec_that_it_cannot_carry_is_said_once_and_the_other_track_goes_on) {

@@ -284,7 +284,7 @@ const settings& known_settings() {
       {"hooks.on_play_done", hook_urls(hook::play_done)},
       {"hooks.on_done", hook_urls(hook::done)},
       {"hooks.on_record_done", hook_urls(hook::record_done)},
-      {"hls.segment_s", seconds_between(0.5, 8, [](config& c) -> std::chrono::milliseconds& { return c.hls.segment; })},
+      {"hls.segment_s", seconds_between(1, 8, [](config& c) -> std::chrono::milliseconds& { return c.hls.segment; })},
       {"hls.part_ms", number(&config::hls, &hls::settings::part, 100, 1'000)},
       {"hls.window", number(&config::hls, &hls::settings::window, 3, 100)},
       {"hls.linger_s", seconds(&config::hls, &hls::settings::linger)},

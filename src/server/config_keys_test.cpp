@@ -77,7 +77,7 @@ const std::vector<line>& lines() {
       {"hooks.on_play_done", R"("http://127.0.0.1/")", [](const config& c) { return asks(c, hook::play_done); }, R"("ftp://x")", url},
       {"hooks.on_done", R"("http://127.0.0.1/")", [](const config& c) { return asks(c, hook::done); }, R"("ftp://x")", url},
       {"hooks.on_record_done", R"("http://127.0.0.1/")", [](const config& c) { return asks(c, hook::record_done); }, R"("ftp://x")", url},
-      {"hls.segment_s", "4", [](const config& c) { return c.hls.segment == 4s; }, "9", "takes seconds from 0.5 to 8"},
+      {"hls.segment_s", "4", [](const config& c) { return c.hls.segment == 4s; }, "0.9", "takes seconds from 1 to 8"},
       {"hls.part_ms", "500", [](const config& c) { return c.hls.part == 500ms; }, "50", "takes a whole number from 100 to 1000"},
       {"hls.window", "10", [](const config& c) { return c.hls.window == 10; }, "2", "takes a whole number from 3 to 100"},
       {"hls.linger_s", "5", [](const config& c) { return c.hls.linger == 5s; }, "0", span},

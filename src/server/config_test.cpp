@@ -64,7 +64,7 @@ TEST(config, how_hls_is_cut) {
   EXPECT_EQ(parsed->hls.part, std::chrono::milliseconds(500));
   EXPECT_EQ(parsed->hls.window, 10U);
   EXPECT_EQ(parsed->hls.linger, std::chrono::seconds(5));
-  EXPECT_EQ(failure("[hls]\nsegment_s = 9"), "m.toml:2: hls.segment_s: takes seconds from 0.5 to 8");
+  EXPECT_EQ(failure("[hls]\nsegment_s = 9"), "m.toml:2: hls.segment_s: takes seconds from 1 to 8");
   EXPECT_EQ(failure("[hls]\npart_ms = 50"), "m.toml:2: hls.part_ms: takes a whole number from 100 to 1000");
   EXPECT_EQ(failure("[hls]\nwindow = 2"), "m.toml:2: hls.window: takes a whole number from 3 to 100");
   const auto example = parse_config(example_config(), "example");
