@@ -120,9 +120,10 @@ void rtmp_connection::on_timer() {
   const auto at = now();
   watch_progress(at);
   const auto progress_limit = shard_.settings.viewers.progress;
-  if (!players_.empty() && blocked_since_ && at - *blocked_since_ > progress_limit) {
+  if ((!players_.empty() || !recordings_.empty()) && blocked_since_ && at - *blocked_since_ > progress_limit) {
     log::info("#{} {}: takes no data for {} ms, closed", id_, remote_, progress_limit.count());
     for (const auto& [msid, viewer] : players_) note(viewer->cursor().source()->name(), reason::viewer_stuck, {});
+    for (const auto& [msid, played] : recordings_) note(played.name, reason::viewer_stuck, "recording " + played.from->id());
     end_noted_ = true;
     transport_->abort();
     drop_transport();
@@ -397,9 +398,9 @@ void rtmp_connection::pull() {
 void rtmp_connection::arm_timer() {
   if (!transport_) return;
   auto due = session_.poll_timeout().value_or(base::instant::max());
-  if (!players_.empty()) due = std::min(due, now() + std::chrono::seconds(1));
+  if (!players_.empty() || !recordings_.empty()) due = std::min(due, now() + std::chrono::seconds(1));
   for (const auto& [msid, limits] : metered_) due = std::min(due, limits.over);
-  for (const auto& [msid, played] : recordings_) due = std::min(due, played.from->due().value_or(due));
+  due = std::min(due, recordings_due());
   if (due == base::instant::max() || due >= timer_due_) return;  // an earlier one is armed: it will look again
   timer_due_ = due;
   timer_.expires_at(due);

@@ -136,6 +136,8 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   [[nodiscard]] std::optional<record::recording_facts> recording_for(const std::string& name, std::string_view query) const;
   bool plays_recording(const rtmp::play_requested& e, const std::string& name);  // false: this asks for what is live
   void pump_recordings();
+  [[nodiscard]] std::size_t recordings_budget() const;
+  [[nodiscard]] base::instant recordings_due() const;  // when there is something to send next
   struct played_recording;
   bool pump_recording(std::uint32_t msid, played_recording& one);  // false: it is over
   void end_waits(base::instant at);      // of players that no publisher came for

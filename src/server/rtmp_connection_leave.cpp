@@ -21,7 +21,7 @@ void rtmp_connection::kick() {
 
 std::uint64_t rtmp_connection::held_up() const {
   constexpr std::uint64_t held_usual = 256u << 10;
-  if (!transport_ || players_.empty()) return 0;
+  if (!transport_ || (players_.empty() && recordings_.empty())) return 0;
   auto held = static_cast<std::uint64_t>(transport_->held_bytes());
   if (const auto* groups = session_.groups()) held += groups->queued_bytes();
   // Who takes nothing holds what its stream keeps for it as well.

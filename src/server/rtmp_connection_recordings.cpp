@@ -47,6 +47,19 @@ bool rtmp_connection::plays_recording(const rtmp::play_requested& e, const std::
   return true;
 }
 
+std::size_t rtmp_connection::recordings_budget() const {
+  const auto* const groups = session_.groups();
+  return groups ? group_bytes_max - std::min(groups->queued_bytes(), group_bytes_max) : transport_->send_budget();
+}
+
+// What is due and has no room waits for on_writable: a timer for it would be over at once, again and again.
+base::instant rtmp_connection::recordings_due() const {
+  auto due = base::instant::max();
+  if (recordings_.empty() || recordings_budget() == 0) return due;
+  for (const auto& [msid, played] : recordings_) due = std::min(due, played.from->due().value_or(due));
+  return due;
+}
+
 void rtmp_connection::pump_recordings() {
   if (recordings_.empty() || !transport_) return;
   for (auto at = recordings_.begin(); at != recordings_.end();) {
@@ -74,8 +87,7 @@ bool rtmp_connection::pump_recording(std::uint32_t msid, played_recording& one) 
   }
   if (auto sought = from.take_sought()) session_.finish_seek(msid, std::move(*sought));
   const auto at = std::chrono::steady_clock::now();
-  auto* const groups = session_.groups();
-  std::size_t budget = groups ? group_bytes_max - std::min(groups->queued_bytes(), group_bytes_max) : transport_->send_budget();
+  auto budget = recordings_budget();
   while (budget > 0) {
     const auto* const frame = from.front(at);
     if (frame == nullptr) break;
