@@ -179,7 +179,7 @@ void api::streams(const http::reply_ptr& to) const {
 }
 
 void api::one_stream(const std::string& name, const http::reply_ptr& to) const {
-  control_.collect(io_, {true, 1}, [to, name](snapshot&& all) {
+  control_.collect(io_, {true}, [to, name](snapshot&& all) {
     auto stream = stream_json(all, name);
     if (stream.is_null()) return to->send(error_response(404, "nobody publishes or plays this stream, nor did in the last ten minutes"));
     json::array viewers;
@@ -196,7 +196,7 @@ void api::one_stream(const std::string& name, const http::reply_ptr& to) const {
 }
 
 void api::history(const std::string& name, std::size_t seconds, const http::reply_ptr& to) const {
-  control_.collect(io_, {false, seconds}, [to, name, seconds](snapshot&& all) {
+  control_.collect(io_, {false, seconds + 1}, [to, name, seconds](snapshot&& all) {
     json::array out;
     for (const auto& one : merged_history(all, name, seconds)) out.push_back(to_json(one));
     to->send(json_response(json::object{{"seconds", std::move(out)}}));
@@ -204,7 +204,7 @@ void api::history(const std::string& name, std::size_t seconds, const http::repl
 }
 
 void api::connections(const http::reply_ptr& to) const {
-  control_.collect(io_, {true, 1}, [to](snapshot&& all) {
+  control_.collect(io_, {true}, [to](snapshot&& all) {
     json::array out;
     for (const auto& shard : all.shards) {
       for (const auto& one : shard.connections) out.push_back(to_json(one));

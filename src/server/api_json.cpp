@@ -93,13 +93,35 @@ json::object to_json(const hub::frame_facts& f) {
   return out;
 }
 
+namespace {
+
+// Shards end their seconds at different moments. The newest second that is whole is the newest one that all of them have which still sample the stream.
+std::int64_t whole_until(const snapshot& all, const std::string& name) {
+  std::optional<std::int64_t> owner;
+  std::vector<std::int64_t> newest;
+  for (const auto& shard : all.shards) {
+    const auto found = shard.streams.find(name);
+    if (found == shard.streams.end() || found->second.seconds.empty()) continue;
+    newest.push_back(found->second.seconds.back().at);
+    if (found->second.owned) owner = std::max(owner.value_or(newest.back()), newest.back());
+  }
+  if (newest.empty()) return 0;
+  const auto now = owner.value_or(*std::max_element(newest.begin(), newest.end()));
+  std::erase_if(newest, [now](std::int64_t at) { return at < now - 1; });
+  return *std::min_element(newest.begin(), newest.end());
+}
+
+}  // namespace
+
 std::vector<stream_sample> merged_history(const snapshot& all, const std::string& name, std::size_t seconds) {
   std::map<std::int64_t, stream_sample> merged;
+  const auto last = whole_until(all, name);
   for (const auto& shard : all.shards) {
     const auto found = shard.streams.find(name);
     if (found == shard.streams.end()) continue;
     const auto& theirs = found->second;
     for (const auto& one : theirs.seconds) {
+      if (one.at > last) continue;
       auto& into = merged[one.at];
       into.at = one.at;
       // A shard that only passes the stream on counts the same media again.

@@ -20,7 +20,7 @@ boost::json::value stream_json(const snapshot& all, const std::string& name);
 boost::json::array streams_json(const snapshot& all);
 boost::json::object server_json(const snapshot& all, const process_facts& process, const capacity& left);
 boost::json::array reasons_json(const reason_log& log);
-// The samples of all shards put together, second by second, oldest first.
+// The samples of all shards put together, second by second, oldest first, up to the newest that is whole: `all` needs one second more than that of each shard.
 std::vector<stream_sample> merged_history(const snapshot& all, const std::string& name, std::size_t seconds);
 
 }  // namespace millrace::server

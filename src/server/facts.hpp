@@ -94,7 +94,7 @@ struct shard_snapshot {
 // What is wanted of a snapshot beside the sums.
 struct look_at {
   bool connections = false;  // every one: takes a while where there are thousands
-  std::size_t seconds = 1;   // of each stream's history
+  std::size_t seconds = 2;   // of each stream's history; the newest may not be over yet on every shard
 };
 
 // All shards at about the same moment.

@@ -6,6 +6,8 @@
 #include <regex>
 #include <set>
 
+#include "server/api_json.hpp"
+
 namespace millrace::server {
 namespace {
 
@@ -47,6 +49,35 @@ std::set<std::string> found(const std::string& in, const std::string& pattern) {
 std::string file(const std::string& path) {
   std::ifstream in(MILLRACE_DOC "/" + path);
   return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// Of each sample: its second, how late media came, viewers.
+stream_sample sample(std::int64_t at, float backlog_ms, float viewers) {
+  stream_sample out;
+  out.at = at;
+  out.backlog_ms = backlog_ms;
+  out.viewers = viewers;
+  return out;
+}
+
+// The publisher is on shard 0. Its seconds are over a little later, or a little earlier, than those of shard 1.
+TEST(metrics, a_stream_is_now_as_in_the_last_second_that_is_over_on_every_shard) {
+  snapshot all;
+  all.shards.resize(3);
+  auto& own = all.shards[0].streams["live/a"];
+  own.owned = true;
+  own.seconds = {sample(99, 400, 10), sample(100, 500, 10)};
+  auto& other = all.shards[1].streams["live/a"].seconds;
+  other = {sample(100, 0, 7), sample(101, 0, 7)};
+  const auto now = [&all] { return merged_history(all, "live/a", 1).back(); };
+  EXPECT_EQ(now().backlog_ms, 500);
+  EXPECT_EQ(now().viewers, 17);
+  other = {sample(98, 0, 7), sample(99, 0, 7)};
+  EXPECT_EQ(now().backlog_ms, 400);
+  EXPECT_EQ(now().viewers, 17);
+  other.pop_back();
+  EXPECT_EQ(now().backlog_ms, 500) << "its viewers have left";
+  EXPECT_EQ(now().viewers, 10);
 }
 
 TEST(metrics, add_up_what_the_shards_say) {

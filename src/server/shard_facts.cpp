@@ -23,7 +23,9 @@ base::duration thread_busy() {
 }  // namespace
 
 void shard::every_second() {
-  second_.expires_after(std::chrono::seconds(1));
+  // From the last one and not from now, or the seconds of shards would drift apart with their load.
+  const auto next = second_.expiry() + std::chrono::seconds(1);
+  second_.expires_at(next > now() ? next : now() + std::chrono::seconds(1));
   second_.async_wait([weak = std::weak_ptr(alive_)](boost::system::error_code failed) {
     const auto self = weak.lock();
     if (failed || !self) return;
