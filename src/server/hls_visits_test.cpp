@@ -29,6 +29,20 @@ TEST_F(HlsVisits, AreOfAStreamAndAnAddress) {
   EXPECT_FALSE(all.known("live/a", make_address("2001:db8:0:1::1"), now));
 }
 
+// A back end that is to be asked from now on has not heard of them.
+TEST_F(HlsVisits, OfWhomNobodyWasAskedAreNotKnown) {
+  hook_caller caller({}, "host-1");
+  all.attend("live/a", viewer, caller, {}, now);
+  all.attend("live/a", viewer, caller, {}, now + 50s);
+  EXPECT_EQ(all.size(), 1u);
+  EXPECT_FALSE(all.known("live/a", viewer, now + 50s));
+  all.end_silent(now + 110s);
+  EXPECT_EQ(all.size(), 1u) << "they go on with each request";
+  begin("live/a", viewer, "live/renamed", now + 60s);
+  all.attend("live/a", viewer, caller, {}, now + 70s);
+  EXPECT_EQ(all.known("live/a", viewer, now + 70s), "live/renamed");
+}
+
 TEST_F(HlsVisits, EndAMinuteAfterTheLastRequest) {
   begin("live/a", viewer, "live/a", now);
   begin("live/b", viewer, "live/b", now);

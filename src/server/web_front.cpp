@@ -200,6 +200,12 @@ void web_front::admit(const std::shared_ptr<const http::request>& r, const std::
   const auto grant = [this, promised] {
     if (promised) server_.grants.grant(*promised, std::chrono::system_clock::now());
   };
+  if (!asks && hls && tells_of_plays()) {
+    return then({name, nullptr, [this, name, from, grant, q = question(*r, name, to->connection_id())] {
+                   grant();
+                   server_.hls_viewers.attend(name, from, *shard_.hooks, q, std::chrono::steady_clock::now());
+                 }});
+  }
   if (!asks) return then({name, nullptr, grant});
   auto q = question(*r, name, to->connection_id());
   shard_.hooks->ask(shard_.hook_set, q, [weak = std::weak_ptr(alive_), &io = shard_.io, r, q, name, shown, from, to = http::reply_ptr(to), hls, grant, then = std::move(then)](hook_answer&& answer) mutable {
@@ -218,6 +224,10 @@ void web_front::admit(const std::shared_ptr<const http::request>& r, const std::
             }});
     });
   });
+}
+
+bool web_front::tells_of_plays() const {
+  return shard_.hooks != nullptr && !(shard_.hook_set->of(hook::play_done).empty() && shard_.hook_set->of(hook::done).empty());
 }
 
 // A request has no connect and no handshake: what stands for their fields is what SRS says of its players over HTTP.
@@ -279,6 +289,7 @@ void web_front::play_flv(const http::request& r, const std::string& name, const 
   one->agent = agent_of(r);
   one->remote = r.remote;
   one->visit = visit;
+  if (!visit && tells_of_plays()) one->visit = std::make_shared<hook_visit>(*shard_.hooks, question(r, name, to->connection_id()));  // nobody was asked
   one->glance = r.parameter("picture").has_value();
   const http::flv_options how{options.policy, websocket, settings.viewers.publisher_wait, one->glance};
   const auto source = shard_.streams.watch(name);

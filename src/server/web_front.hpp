@@ -74,6 +74,7 @@ class web_front {
   void admit(const std::shared_ptr<const http::request>& r, const std::string& name, const http::reply_ptr& to, bool hls, admitted then);
   // Who may not hears so a second later, who may not now at once.
   void refuse(const http::request& r, const std::string& name, const http::reply_ptr& to, unsigned status, const std::string& why, const std::string& told);
+  [[nodiscard]] bool tells_of_plays() const;  // somebody is told when one is over
   [[nodiscard]] hook_question question(const http::request& r, const std::string& name, std::uint64_t id) const;
   void start_flv(const std::shared_ptr<player>& one, const http::flv_options& how, const std::shared_ptr<watched_stream>& source,
                  const std::string& websocket_key, const http::reply_ptr& to);

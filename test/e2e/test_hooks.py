@@ -115,6 +115,22 @@ def test_over_http(hooked_server, back_end, procs, clip, tmp_path):
     assert back_end.count(action="on_play", stream="nothing") == 2
 
 
+def test_the_end_of_a_play_over_http_is_told_where_nobody_is_asked(hooked_server, back_end, procs, clip, tmp_path):
+    server = hooked_server(back_end, "on_done", form="form", rules="")
+    procs.millrace("push", "--loop", clip.path, server.rtmp("live/a"))
+    server.wait_publisher("live/a")
+    assert get(server, "/live/nothing.flv?user=nobody")[0] == 404
+    out = tmp_path / "got.flv"
+    subprocess.run(["curl", "-s", "-m", "2", "-o", out, server.http("/live/a.flv?user=x")])
+    assert out.stat().st_size > 10_000
+    assert back_end.wait(call="done", user="x")["name"] == "a"
+    until(lambda: get(server, "/live/a.m3u8?user=y")[0] == 200, what="a playlist")
+    assert get(server, "/live/a.m3u8?user=y")[0] == 200
+    server.process.stop()
+    back_end.wait(call="done", user="y")
+    assert back_end.count(user="y") == 1 and back_end.count(user="nobody") == 0
+
+
 def test_a_hook_that_does_not_answer_refuses_and_holds_up_nobody(hooked_server, back_end, procs, clip, tmp_path):
     server = hooked_server(back_end, "on_publish", "on_play")
     procs.millrace("push", "--loop", clip.path, server.rtmp("live/a"))
