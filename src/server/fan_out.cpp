@@ -61,10 +61,12 @@ void fan_out::tell_operator(base::instant now) {
 
 void fan_out::round(base::instant now) {
   pace_.begin_round(now, thread_busy);
+  // The round in which it begins may come from inside a publisher's announce(), and what would be read of that one may be its end.
+  const bool gathered = publishers_.gathering();
   publishers_.gather(pace_.window() >= (publishers_.gathering() ? read_as_it_comes_below : read_in_rounds_from));
   tell_operator(now);
   in_round_ = true;
-  if (publishers_.gathering()) publishers_.round();
+  if (gathered && publishers_.gathering()) publishers_.round();
   going_.swap(waiting_);
   if (!going_.empty()) ++rounds_;
   for (const auto& stream : going_) stream->flush();

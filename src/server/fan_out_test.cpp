@@ -21,10 +21,12 @@ struct counting_reader final : net::receive_rounds::reader {
   void gather(bool on) override { gathers = on; }
   void read_round() override {
     ++rounds;
+    if (announces) ++while_announcing;
     if (const auto once = std::exchange(then, nullptr)) once();
   }
   bool gathers = false;
-  int rounds = 0;
+  bool announces = false;  // it is inside announce()
+  int rounds = 0, while_announcing = 0;
   std::function<void()> then;
 };
 
@@ -45,7 +47,9 @@ struct fan_out_test : ::testing::Test {
     boost::asio::steady_timer timer(io);
     std::function<void()> next = [&] {
       publication->append(key(++time_));
+      publisher.announces = true;
       of.announce(stream);
+      publisher.announces = false;
       timer.expires_after(1ms);
       timer.async_wait([&](boost::system::error_code failed) {
         if (!failed) next();
@@ -72,6 +76,14 @@ TEST_F(fan_out_test, a_busy_shard_reads_publishers_in_rounds_that_go_on_by_thems
   EXPECT_GE(shard.facts().window, 20ms);
   const auto before = publisher.rounds;
   ASSERT_TRUE(test::run_until(io, [&] { return publisher.rounds >= before + 3; })) << "nobody announces anything any more";
+}
+
+// What it reads may be its end.
+TEST_F(fan_out_test, who_announces_is_not_read_meanwhile_not_even_when_rounds_begin) {
+  fan_out shard(io, never_idle_enough);
+  ASSERT_TRUE(get_busy(shard));
+  ASSERT_TRUE(publish(shard, [this] { return publisher.rounds > 2; }));
+  EXPECT_EQ(publisher.while_announcing, 0);
 }
 
 TEST_F(fan_out_test, what_a_round_reads_goes_out_in_that_round) {
