@@ -142,7 +142,7 @@ void web_front::handle(http::request&& r, http::reply_ptr to) {
     http::response may;
     may.status = 204;
     may.headers.emplace_back("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
-    may.headers.emplace_back("Access-Control-Allow-Headers", "Range, Content-Type");
+    may.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Range, Content-Type");
     may.headers.emplace_back("Access-Control-Max-Age", "86400");
     return to->send(with_cors(std::move(may)));
   }

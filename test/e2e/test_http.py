@@ -125,6 +125,7 @@ def test_what_is_asked_for_wrongly_is_explained(live):
     assert get(server, "/live/a.flv", "POST")[0] == 405
     code, headers, _ = get(server, "/live/a.flv", "OPTIONS", Origin="https://example.com")
     assert code == 204 and headers["Access-Control-Allow-Origin"] == "*"
+    assert "Authorization" in headers["Access-Control-Allow-Headers"], "tokens may be shown in it, and '*' would not name it"
     code, headers, _ = get(server, "/live/a.flv", "HEAD")
     assert code == 200 and headers["Content-Type"] == "video/x-flv"
     assert get(server, "/healthz")[2] == b"ok\n" and get(server, "/readyz")[0] == 200
