@@ -29,12 +29,14 @@ bool rtmp_connection::plays_recording(const rtmp::play_requested& e, const std::
   const auto decision = recordings_allowed(shard_.settings.access, remote_address_);  // to play at all it is
   if (says_so && !decision.allowed) {
     refuse_play(e.msid, name, decision.why, decision.why);
+    visits_.erase(e.msid);  // a play that has ended at once
     return true;
   }
   const auto found = decision.allowed ? recording_for(name, e.query) : std::nullopt;
   if (!found) {
     log::info("#{} {}: play {} refused: no such recording", id_, remote_, escaped(name));
     refuse_later(e.msid, "NetStream.Play.StreamNotFound", "nobody publishes " + name + ", and there is no recording of it", false);
+    visits_.erase(e.msid);
     return true;
   }
   // Milliseconds, as librtmp and FFmpeg count.

@@ -15,7 +15,7 @@ from hook_back_end import HookBackEnd
 from media import Decoded
 from nginx_rtmp import MODULE, NginxRtmp, nginx_program
 from process import Processes, until
-from rtmp_client import RtmpClient
+from rtmp_client import RtmpClient, number, text
 from test_http import fetch_json, get
 
 TRANSPORTS = ["rtmp", "rtmps", "rtmpq", "rtmpq?transport=quic-only"]
@@ -192,6 +192,16 @@ def test_a_yes_is_one_for_recordings_too(hooked_server, back_end, procs, clip, t
     out = tmp_path / "got.flv"
     assert procs.millrace("pull", server.rtmp("live/s3cret?recording=newest&token=good"), out).wait(60) == 0
     assert Decoded(out).pictures
+
+
+def test_a_play_of_a_recording_that_is_not_there_ends_at_once_for_the_back_end(hooked_server, back_end):
+    back_end.decide = lambda fields: (200, "", {})
+    server = hooked_server(back_end, "on_play", "on_play_done", form="form")
+    client = RtmpClient(server.port)
+    client.command(1, text("play") + number(0) + b"\x05" + text("a?recording=newest"))
+    back_end.wait(call="play_done", name="a")
+    assert client.status("StreamNotFound")
+    client.close()
 
 
 def test_hooks_that_come_while_a_connection_is_there(hooked_server, back_end, tmp_path):
