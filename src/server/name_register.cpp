@@ -12,11 +12,11 @@ base::result<name_register::claim> name_register::publish(std::string_view name,
   auto at = entries_.find(name);
   if (at == entries_.end()) at = entries_.emplace(std::string(name), entry{}).first;
   auto& e = at->second;
-  if (e.successor.id != 0 || (e.holder.id != 0 && !e.holder.yields)) {
+  if (e.successor.id != 0 || (e.holder.id != 0 && !e.holder.may_be_followed())) {
     return base::error{base::error_kind::busy, "somebody publishes already"};
   }
   claim made{next_id_++, shard, e.holder.id != 0, e.holder.shard};
-  (made.follows ? e.successor : e.holder) = {made.id, shard, false, {}};
+  (made.follows ? e.successor : e.holder) = {made.id, shard, false, false, {}};
   tell = e.watchers;
   return made;
 }
@@ -42,6 +42,11 @@ void name_register::release(std::string_view name, std::uint64_t id, shards& tel
   const auto at = entries_.find(name);
   if (at == entries_.end()) return;
   auto& e = at->second;
+  // Its token stands for the one that let it in.
+  if (e.successor.id == id && e.holder.token_shown && !e.successor.token.empty()) {
+    e.holder.token = std::move(e.successor.token);
+    e.holder.token_shown = false;
+  }
   for (auto* const each : {&e.holder, &e.successor}) {
     if (each->id == id) *each = {};
   }
@@ -82,9 +87,16 @@ bool name_register::take(std::string_view name, std::string_view token, shard_in
   if (token.empty() || at == entries_.end() || !equal_in_constant_time(at->second.holder.token, token)) return false;
   auto& holder = at->second.holder;
   holder.token.clear();
-  holder.yields = true;
+  holder.token_shown = true;
   holder_shard = holder.shard;
   return true;
+}
+
+std::optional<shard_index> name_register::waits_with(std::string_view name, std::string_view token) const {
+  const std::lock_guard held(lock_);
+  const auto at = entries_.find(name);
+  if (token.empty() || at == entries_.end() || at->second.successor.id == 0 || !equal_in_constant_time(at->second.successor.token, token)) return std::nullopt;
+  return at->second.successor.shard;
 }
 
 void name_register::watch(std::string_view name, shard_index shard) {
@@ -112,7 +124,7 @@ bool name_register::watched(std::string_view name) const {
 bool name_register::may_follow(std::string_view name) const {
   const std::lock_guard held(lock_);
   const auto at = entries_.find(name);
-  return at == entries_.end() || at->second.holder.id == 0 || at->second.holder.yields;
+  return at == entries_.end() || at->second.holder.id == 0 || at->second.holder.may_be_followed();
 }
 
 void name_register::set_elsewhere(const std::string& name, bool published) {

@@ -44,10 +44,13 @@ class name_register {
   [[nodiscard]] std::optional<shard_index> holder(std::string_view name) const;
   [[nodiscard]] std::optional<shard_index> successor(std::string_view name) const;
 
-  // The token that the holder may be followed with, from any shard. take() is true once, for the right one; who holds the name yields then, and
-  // `holder_shard` has to be told.
+  // The token that the holder may be followed with, from any shard. take() is true once, for the right one; who holds the name may be followed then,
+  // and `holder_shard` has to be told.
   void offer_token(std::string_view name, std::uint64_t id, std::string token);
   bool take(std::string_view name, std::string_view token, shard_index& holder_shard);
+  // A successor's token is that of a connection that was lost before its turn came: the shard that has it. Once it is released the holder may be followed
+  // with that token.
+  [[nodiscard]] std::optional<shard_index> waits_with(std::string_view name, std::string_view token) const;
 
   // A shard has viewers of the name.
   void watch(std::string_view name, shard_index shard);
@@ -68,7 +71,9 @@ class name_register {
     std::uint64_t id = 0;  // 0: nobody
     shard_index shard = 0;
     bool yields = false;
+    bool token_shown = false;
     std::string token;
+    [[nodiscard]] bool may_be_followed() const { return yields || token_shown; }
   };
   struct entry {
     place holder, successor;

@@ -18,7 +18,10 @@ struct resume_register_test : ::testing::Test {
   std::uint64_t numbers = 0;
   resume_register resumes{io, [this] { return ++numbers; }, std::chrono::minutes(10)};
 
-  resume_register_test() { streams.connect({streams.here()}); }
+  resume_register_test() {
+    streams.connect({streams.here()});
+    streams.on_token = [this](const std::string& name, const std::string& token) { resumes.take(name, token); };
+  }
   std::unique_ptr<live_publication> publish() {
     auto made = streams.publish("live/a");
     return made ? std::move(*made) : nullptr;
@@ -53,9 +56,10 @@ TEST_F(resume_register_test, a_token_that_was_used_leaves_nothing) {
 TEST_F(resume_register_test, a_publication_that_waited_and_was_followed_leaves_nothing) {
   auto first = publish();
   const auto token = resumes.issue("live/a", [] {});
+  first->offer_token(token);
   resumes.linger("live/a", token, std::move(first));
   EXPECT_EQ(resumes.lingering(), 1U);
-  EXPECT_TRUE(resumes.take("live/a", token));
+  EXPECT_TRUE(streams.take("live/a", token));
   const auto second = publish();
   ASSERT_NE(second, nullptr);
   EXPECT_EQ(resumes.lingering(), 1U) << "until its key frame";
@@ -63,6 +67,53 @@ TEST_F(resume_register_test, a_publication_that_waited_and_was_followed_leaves_n
   io.poll();
   EXPECT_EQ(resumes.lingering(), 0U);
   EXPECT_EQ(resumes.size(), 0U);
+}
+
+// Twice lost, the second time before a picture came.
+TEST_F(resume_register_test, one_that_is_lost_before_its_turn_leaves_the_name_to_the_next) {
+  auto first = publish();
+  auto token = resumes.issue("live/a", [] {});
+  first->offer_token(token);
+  first->append(hub::testing::key(0));
+  resumes.linger("live/a", token, std::move(first));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(streams.take("live/a", token));
+    EXPECT_FALSE(streams.take("live/a", token)) << "good once";
+    auto next = publish();
+    ASSERT_NE(next, nullptr) << i;
+    const auto its = resumes.issue("live/a", [] {});
+    next->offer_token(its);
+    resumes.linger("live/a", its, std::move(next));
+    EXPECT_EQ(resumes.lingering(), 1U) << "the first: it is what viewers have";
+    EXPECT_EQ(publish(), nullptr) << "nobody else has the name";
+    EXPECT_FALSE(streams.take("live/a", token)) << "nor does what was shown before";
+    token = its;
+  }
+  EXPECT_TRUE(streams.take("live/a", token));
+  const auto last = publish();
+  ASSERT_NE(last, nullptr);
+  last->append(hub::testing::key(0));
+  io.poll();
+  EXPECT_EQ(resumes.size(), 0U);
+  EXPECT_FALSE(last->waiting());
+}
+
+// The same, and its own shard does not know yet that it is lost.
+TEST_F(resume_register_test, one_that_waits_makes_room_for_its_publishers_next) {
+  auto first = publish();
+  auto token = resumes.issue("live/a", [&first] { first->yield([] {}); });
+  first->offer_token(token);
+  EXPECT_TRUE(streams.take("live/a", token));
+  auto second = publish();
+  ASSERT_NE(second, nullptr);
+  token = resumes.issue("live/a", [&second] { second.reset(); });
+  second->offer_token(token);
+  EXPECT_FALSE(streams.take("live/a", "another"));
+  EXPECT_NE(second, nullptr);
+  EXPECT_FALSE(streams.take("live/a", token)) << "not yet";
+  EXPECT_EQ(second, nullptr);
+  EXPECT_TRUE(streams.take("live/a", token));
+  EXPECT_NE(publish(), nullptr);
 }
 
 // The old connection breaks only when its publisher is back already and waits for a key frame.

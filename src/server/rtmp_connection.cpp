@@ -196,7 +196,7 @@ void rtmp_connection::accept_publish(const rtmp::publish_requested& e, const std
     transport_->expect_media();
   }
   session_.accept_publish(e.msid, offer_resume(e.msid, name));
-  if (asked_to_leave_) let_go(e.msid);
+  if (asked_to_leave_) let_go(e.msid, true);
   if (waits) log::info("#{} {}: {} will be taken over from its earlier connection at the next key frame", id_, remote_, escaped(name));
   log::info("#{} {}: publishes {} over {}", id_, remote_, escaped(name), transport_ ? rtmp_scheme(transport_->kind()) : "");
   note(name, reason::publish_began, transport_ ? "over " + std::string(rtmp_scheme(transport_->kind())) : "");

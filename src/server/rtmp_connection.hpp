@@ -105,7 +105,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   void handle(rtmp::noticed& e);
   void handle(rtmp::frame_received& e);
   void handle(rtmp::closed& e);
-  void let_go(std::uint32_t msid);
+  void let_go(std::uint32_t msid, bool to_anybody);
   void on_taken_over(std::uint32_t msid);
   void refuse_codec(player& viewer, std::uint32_t msid, const std::string& codec);
   void accept_publish(const rtmp::publish_requested& e, const std::string& name, const access_decision& by);

@@ -56,14 +56,14 @@ void rtmp_connection::shut_down(const std::string& why) {
 bool rtmp_connection::ask_to_reconnect(const std::string& tc_url, const std::string& why) {
   if (!transport_ || !session_.request_reconnect(tc_url, why)) return false;
   asked_to_leave_ = true;
-  for (const auto& [msid, publication] : publications_) let_go(msid);
+  for (const auto& [msid, publication] : publications_) let_go(msid, true);
   flush();
   return true;
 }
 
-// The name may be published by somebody else with the same right to it, from their first key frame on.
-void rtmp_connection::let_go(std::uint32_t msid) {
-  publications_.at(msid)->yield([weak = weak_from_this(), msid] {
+// The name may be published by somebody else with the same right to it, from their first key frame on: by anybody, or by who has shown its token.
+void rtmp_connection::let_go(std::uint32_t msid, bool to_anybody) {
+  const auto taken_over = [weak = weak_from_this(), msid] {
     // We are deep inside the turn of the connection that takes over.
     // Posted without a share of it: at the end of the server the shard may go before its loop comes to this.
     const auto self = weak.lock();
@@ -71,12 +71,14 @@ void rtmp_connection::let_go(std::uint32_t msid) {
     boost::asio::post(self->shard_.io, [weak, msid] {
       if (const auto still = weak.lock()) still->on_taken_over(msid);
     });
-  });
+  };
+  auto& publication = *publications_.at(msid);
+  if (to_anybody) publication.yield(taken_over); else publication.yield_to_shown(taken_over);
 }
 
 void rtmp_connection::on_taken_over(std::uint32_t msid) {
   const auto found = publications_.find(msid);
-  if (!transport_ || found == publications_.end() || !found->second->over()) return;
+  if (!transport_ || found == publications_.end() || !(found->second->over() || found->second->waiting())) return;
   const auto& name = found->second->target()->name();
   log::info("#{} {}: {} was taken over by its new connection", id_, remote_, escaped(name));
   note(name, reason::publish_taken_over, {});
@@ -93,7 +95,14 @@ std::string rtmp_connection::offer_resume(std::uint32_t msid, const std::string&
   if (!session_.peer_extension().announced || shard_.settings.resume_window.count() == 0) return {};
   auto token = shard_.resumes.issue(name, [weak = weak_from_this(), msid] {
     const auto self = weak.lock();
-    if (self && self->publications_.contains(msid)) self->let_go(msid);
+    if (!self || !self->publications_.contains(msid)) return;
+    if (!self->publications_.at(msid)->waiting()) return self->let_go(msid, false);
+    // Its turn has not come. We are deep inside the turn of the connection that comes now.
+    boost::asio::post(self->shard_.io, [weak, msid] {
+      const auto still = weak.lock();
+      if (!still || !still->publications_.contains(msid)) return;
+      if (still->publications_.at(msid)->waiting()) still->on_taken_over(msid); else still->let_go(msid, false);
+    });
   });
   publications_.at(msid)->offer_token(token);
   resume_tokens_[msid] = token;

@@ -46,6 +46,11 @@ void live_publication::announce() {
 void live_publication::yield(std::function<void()> taken_over) {
   if (!local_) return;
   if (const auto home = home_.lock()) (*home)->names_.yield(stream_->name(), id_);
+  yield_to_shown(std::move(taken_over));
+}
+
+void live_publication::yield_to_shown(std::function<void()> taken_over) {
+  if (!local_) return;
   taken_over_ = std::move(taken_over);
   local_->yield([this] {
     if (const auto tell = std::exchange(taken_over_, nullptr)) tell();
@@ -236,15 +241,21 @@ base::result<std::unique_ptr<live_publication>> shared_streams::publish(const st
 }
 
 bool shared_streams::take(const std::string& name, const std::string& token) {
+  const auto tell_of_token = [&](shard_index where) {
+    if (where != index_) {
+      return post(where, [name, token](shared_streams& there) {
+        if (there.on_token) there.on_token(name, token);
+      });
+    }
+    if (on_token) on_token(name, token);
+  };
+  if (const auto waits = names_.waits_with(name, token)) {
+    tell_of_token(*waits);
+    return false;
+  }
   shard_index where = 0;
   if (!names_.take(name, token, where)) return false;
-  if (where == index_) {
-    if (on_token) on_token(name, token);
-  } else {
-    post(where, [name, token](shared_streams& there) {
-      if (there.on_token) there.on_token(name, token);
-    });
-  }
+  tell_of_token(where);
   return true;
 }
 

@@ -41,7 +41,11 @@ class live_publication {
   void announce();
   // As of hub::publication, but `taken_over` may also be called with nothing of the hub on the stack.
   void yield(std::function<void()> taken_over);
+  // Likewise, and only to whoever has shown its token (name_register::take).
+  void yield_to_shown(std::function<void()> taken_over);
   [[nodiscard]] bool waiting() const noexcept { return local_ && local_->waiting(); }
+  // Takes note of it if its turn has come without a word.
+  void look();
   [[nodiscard]] bool over() const noexcept { return !local_ || local_->over(); }
   [[nodiscard]] const std::shared_ptr<hub::stream>& target() const noexcept { return stream_; }
   [[nodiscard]] std::chrono::system_clock::time_point since() const noexcept { return since_; }
@@ -52,7 +56,6 @@ class live_publication {
 
  private:
   friend class shared_streams;
-  void look();
   live_publication(shared_streams& home, std::uint64_t id, std::shared_ptr<hub::stream> stream, std::unique_ptr<hub::publication> local);
 
   std::weak_ptr<shared_streams*> home_;
@@ -126,7 +129,8 @@ class shared_streams {
   // By anybody, on any shard, or in another process where that is known.
   [[nodiscard]] bool published(std::string_view name) const { return names_.holder(name).has_value() || names_.elsewhere(name); }
   // Somebody shows the token that the present publication may be followed with. If it is right, `on_token` is called on the shard that has the
-  // publication (here: at once), and true returned.
+  // publication (here: at once), and true returned. If it is the token of one that waits to follow, that one's shard is told likewise: it makes room, and whoever
+  // showed the token may when they come again.
   bool take(const std::string& name, const std::string& token);
   std::function<void(const std::string& name, const std::string& token)> on_token;
   // A publication of this shard has taken effect; perhaps from inside the hub.

@@ -91,6 +91,39 @@ TEST_P(resume, takes_over_from_a_connection_that_only_seems_alive) {
   EXPECT_EQ(player.what().streams_ended, 0);
 }
 
+// The way is so bad that connections break again and again, and no picture comes through between.
+TEST_P(resume, connections_that_are_lost_before_their_first_picture_do_not_lock_the_publisher_out) {
+  peer first(s.io, client_role::publish, where());
+  peer player(s.io, client_role::play, s.uri("rtmp", "live/a"));
+  ASSERT_TRUE(run_until(s.io, [&] { return started(first) && started(player); }));
+  first.send(video_config());
+  first.send(video(true, 0, 500));
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() == 2; }));
+  auto token = first.what().started->resume;
+  first.vanish();
+  std::vector<std::unique_ptr<peer>> lost;
+  for (int i = 0; i < 8; ++i) {
+    // Half of them still seem alive when the next one comes.
+    if (i > 0 && i % 2 == 0) lost.back()->vanish();
+    std::unique_ptr<peer> next;
+    ASSERT_TRUE(run_until(s.io, [&] {
+      if (!next || (answered(*next) && !started(*next))) {
+        next = std::make_unique<peer>(s.io, client_role::publish, where());
+        next->resume = token;
+      }
+      return started(*next);
+    })) << i;
+    token = next->what().started->resume;
+    lost.push_back(std::move(next));
+  }
+  auto& last = *lost.back();
+  last.send(video_config());
+  last.send(video(true, 0, 700));
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.back().payload.size() == 700; }));
+  EXPECT_EQ(player.what().streams_ended, 0);
+  EXPECT_FALSE(told_of_unpublish(player));
+}
+
 TEST_P(resume, who_ends_in_order_is_not_waited_for) {
   peer first(s.io, client_role::publish, where());
   peer player(s.io, client_role::play, s.uri("rtmp", "live/a"));
