@@ -27,7 +27,7 @@ class run {
           dts += static_cast<std::int64_t>(in_(40));
           const auto f = fuzz::any_media(in_, dts);
           static_cast<void>(muxer_.starts_anew(f));
-          pushed_ += f.payload.size();
+          pushed_ += f.payload.size() + mux::muxer::frame_overhead_bytes;
           muxer_.push(f);
         }
       }

@@ -25,8 +25,6 @@ constexpr std::int64_t wait_for_key_ms = 10'000;
 // What the last picture of all lasts when there was none before it.
 constexpr std::int64_t usual_duration_ms = 40;
 constexpr std::int64_t video_units_per_ms = 90;
-// What a frame that waits costs beside its payload, here and in the library once it is cut, so that a flood of empty ones is bounded as well.
-constexpr std::size_t frame_overhead_bytes = 256;
 
 bool can_carry(container to, std::uint32_t codec) {
   switch (codec) {
@@ -46,7 +44,7 @@ struct item {
   bool key = false;
   base::slice data;
 
-  [[nodiscard]] std::size_t cost() const { return data.size() + frame_overhead_bytes; }
+  [[nodiscard]] std::size_t cost() const { return data.size() + muxer::frame_overhead_bytes; }
 };
 
 struct track {

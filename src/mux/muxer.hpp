@@ -69,6 +69,8 @@ class muxer {
   muxer(const muxer&) = delete;
   muxer& operator=(const muxer&) = delete;
 
+  // What a frame that waits costs beside its payload, here and in the library once it is cut, so that a flood of empty ones is bounded as well.
+  static constexpr std::size_t frame_overhead_bytes = 256;
   [[nodiscard]] std::size_t queued_bytes() const noexcept;  // what waits for a cut: payload, and what each frame costs beside it
   [[nodiscard]] std::size_t queued_frames() const noexcept;
   // Pushed and cut, and not taken by the library since they are broken: they are in no fragment, and what comes later is.
