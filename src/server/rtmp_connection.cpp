@@ -223,7 +223,10 @@ void rtmp_connection::handle(rtmp::publish_ended& e) {
   log::info("#{} {}: unpublishes {}", id_, remote_, escaped(facts.name));
   note(facts.name, reason::publish_ended, {});
   if (facts.malformed > 0) log::warning("#{} {}: {} malformed messages, the last: {}", id_, remote_, facts.malformed, facts.malformed_text);
-  if (const auto token = resume_tokens_.extract(e.msid)) shard_.resumes.end(facts.name, token.mapped());
+  if (const auto token = resume_tokens_.extract(e.msid)) {
+    shard_.resumes.end(facts.name, token.mapped());
+    found->second->offer_token({});  // whom it was to follow may be followed as it is, for nobody comes back with a token of who ended in order
+  }
   publications_.erase(found);
   metered_.erase(e.msid);
   visits_.erase(e.msid);

@@ -96,11 +96,13 @@ std::string rtmp_connection::offer_resume(std::uint32_t msid, const std::string&
   auto token = shard_.resumes.issue(name, [weak = weak_from_this(), msid] {
     const auto self = weak.lock();
     if (!self || !self->publications_.contains(msid)) return;
+    self->publications_.at(msid)->look();  // or the name would not know that it may be followed
     if (!self->publications_.at(msid)->waiting()) return self->let_go(msid, false);
     // Its turn has not come. We are deep inside the turn of the connection that comes now.
     boost::asio::post(self->shard_.io, [weak, msid] {
       const auto still = weak.lock();
       if (!still || !still->publications_.contains(msid)) return;
+      still->publications_.at(msid)->look();
       if (still->publications_.at(msid)->waiting()) still->on_taken_over(msid); else still->let_go(msid, false);
     });
   });

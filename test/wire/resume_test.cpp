@@ -124,6 +124,55 @@ TEST_P(resume, connections_that_are_lost_before_their_first_picture_do_not_lock_
   EXPECT_FALSE(told_of_unpublish(player));
 }
 
+// The one that it was to follow ends without a word, and it has not sent anything either when its way breaks.
+TEST_P(resume, a_connection_whose_turn_came_in_silence_may_be_followed) {
+  const auto connections = [&] {
+    std::size_t sum = 0;
+    for (const auto& shard : s.instance->shards()) sum += shard.connections;
+    return sum;
+  };
+  peer first(s.io, client_role::publish, where());
+  peer player(s.io, client_role::play, s.uri("rtmp", "live/a"));
+  ASSERT_TRUE(run_until(s.io, [&] { return started(first) && started(player); }));
+  first.send(video_config());
+  first.send(video(true, 0, 500));
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() == 2; }));
+  peer second(s.io, client_role::publish, where());
+  second.resume = first.what().started->resume;
+  ASSERT_TRUE(run_until(s.io, [&] { return started(second); }));
+  ASSERT_TRUE(run_until(s.io, [&] { return connections() == 3; }));
+  first.vanish();
+  ASSERT_TRUE(run_until(s.io, [&] { return connections() == 2; }));
+  std::unique_ptr<peer> third;
+  ASSERT_TRUE(run_until(s.io, [&] {
+    if (!third || (answered(*third) && !started(*third))) {
+      third = std::make_unique<peer>(s.io, client_role::publish, where());
+      third->resume = second.what().started->resume;
+    }
+    return started(*third);
+  }));
+  third->send(video_config());
+  third->send(video(true, 0, 700));
+  ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.back().payload.size() == 700; }));
+  EXPECT_EQ(player.what().streams_ended, 0);
+}
+
+TEST_P(resume, who_ends_in_order_before_the_first_picture_leaves_the_name_to_the_next) {
+  peer first(s.io, client_role::publish, where());
+  ASSERT_TRUE(run_until(s.io, [&] { return started(first); }));
+  first.send(video_config());
+  first.send(video(true, 0, 500));
+  peer second(s.io, client_role::publish, where());
+  second.resume = first.what().started->resume;
+  ASSERT_TRUE(run_until(s.io, [&] { return started(second); }));
+  second.end();
+  std::unique_ptr<peer> third;
+  ASSERT_TRUE(run_until(s.io, [&] {
+    if (!third || (answered(*third) && !started(*third))) third = std::make_unique<peer>(s.io, client_role::publish, where());
+    return started(*third);
+  }));
+}
+
 TEST_P(resume, who_ends_in_order_is_not_waited_for) {
   peer first(s.io, client_role::publish, where());
   peer player(s.io, client_role::play, s.uri("rtmp", "live/a"));
