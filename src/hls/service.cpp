@@ -19,7 +19,8 @@ answer refused(unsigned status, std::string why) {
 
 }  // namespace
 
-service::service(const settings& how, attach_function attach, clock_function now) : how_(how), attach_(std::move(attach)), now_(std::move(now)) {}
+service::service(const settings& how, attach_function attach, clock_function now, wall_function wall)
+    : how_(how), attach_(std::move(attach)), now_(std::move(now)), wall_(std::move(wall)) {}
 
 void service::get(std::string_view stream, std::string_view rest, std::string_view query, answer_function done) {
   const auto what = parse_request(rest, query);
@@ -38,7 +39,7 @@ void service::get(std::string_view stream, std::string_view rest, std::string_vi
     if (found != all_.end()) {
       p = found->second;
     } else if (what->starts() && all_.size() < how_.limits.streams) {
-      p = std::make_shared<presentation>(std::string(stream), what->container, how_, least_number_);
+      p = std::make_shared<presentation>(std::string(stream), what->container, how_, least_number(name));
       all_.emplace(name, p);
       made = true;
     }
@@ -55,9 +56,29 @@ void service::get(std::string_view stream, std::string_view rest, std::string_vi
 void service::forget_closed() {
   std::erase_if(all_, [this](const auto& one) {
     if (!one.second->closed()) return false;
-    least_number_ = std::max(least_number_, one.second->next_number());
+    keep_least_number(one.first, one.second->next_number());
     return true;
   });
+}
+
+std::uint64_t service::least_number(const key& name) const {
+  const auto found = ahead_.find(name);
+  return found == ahead_.end() ? least_number_ : std::max(least_number_, found->second);
+}
+
+void service::keep_least_number(const key& name, std::uint64_t next) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wall_().time_since_epoch()).count();
+  const auto now = static_cast<std::uint64_t>(std::max<std::int64_t>(seconds, 0));
+  least_number_ = std::max(least_number_, std::min(next, now));
+  if (next <= now) return;
+  std::erase_if(ahead_, [this](const auto& one) { return one.second <= least_number_; });
+  if (const auto found = ahead_.find(name); found != ahead_.end()) {
+    found->second = std::max(found->second, next);
+  } else if (ahead_.size() < how_.limits.streams) {
+    ahead_.emplace(name, next);
+  } else {
+    least_number_ = next;
+  }
 }
 
 void service::on_timer() {

@@ -1,5 +1,7 @@
 // HLS as an HTTP server sees it: names in, answers out. Thread-safe.
 #pragma once
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -21,9 +23,10 @@ class service {
   // there is nothing to package. Both may happen inside the call or after it.
   using attach_function = std::function<void(std::shared_ptr<presentation>)>;
   using clock_function = std::function<base::instant()>;
+  using wall_function = std::function<std::chrono::system_clock::time_point()>;
 
-  // `now` is called on any thread.
-  service(const settings& how, attach_function attach, clock_function now);
+  // The clocks are called on any thread.
+  service(const settings& how, attach_function attach, clock_function now, wall_function wall = std::chrono::system_clock::now);
 
   // `stream` is "app/name" as the hub knows it, `rest` what follows it in the path (decoded), `query` what follows the question mark. The first
   // request for a playlist starts packaging; whoever may not view the stream has been turned away before. `done` is called once: at once, or
@@ -37,15 +40,22 @@ class service {
   [[nodiscard]] std::size_t size() const;
 
  private:
-  void forget_closed();  // under the lock
-
   using key = std::pair<std::string, mux::container>;
+  // Under the lock.
+  void forget_closed();
+  [[nodiscard]] std::uint64_t least_number(const key& name) const;
+  void keep_least_number(const key& name, std::uint64_t next);
+
   const settings how_;
   const attach_function attach_;
   const clock_function now_;
+  const wall_function wall_;
   mutable std::mutex mutex_;
   std::map<key, std::shared_ptr<presentation>> all_;
-  std::uint64_t least_number_ = 0;  // above those of all that are over: also where segments came faster than seconds, or the clock stepped back
+  // Above the numbers of what is over: of all, as far as the clock had come, also where it steps back; and of those whose segments came faster than
+  // seconds, whose lead is theirs alone.
+  std::uint64_t least_number_ = 0;
+  std::map<key, std::uint64_t> ahead_;
 };
 
 }  // namespace millrace::hls

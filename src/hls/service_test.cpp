@@ -33,7 +33,8 @@ struct served {
                     stream, std::move(p),
                     {[this] { return at_ms(now_ms); }, at_ms(0), std::chrono::system_clock::time_point(std::chrono::seconds(1000 + epoch))});
               },
-              [this] { return at_ms(now_ms); }};
+              [this] { return at_ms(now_ms); },
+              [this] { return std::chrono::system_clock::time_point(std::chrono::seconds(1000 + epoch) + std::chrono::milliseconds(now_ms)); }};
   int epoch = 0;
 
   // A request and what became of it.
@@ -173,6 +174,29 @@ TEST(service, numbers_go_on_above_also_where_the_clock_stepped_back) {
   s.play(200);
   ASSERT_TRUE(*second);
   EXPECT_GT(read(text_of(**second)).first_msn, before);
+}
+
+TEST(service, numbers_that_ran_ahead_of_the_clock_move_no_other_stream) {
+  served s;
+  s.publish();
+  s.epoch = 900;  // as after segments shorter than a second, for long
+  s.get("/index.m3u8");
+  s.play(200);
+  const auto ahead = read(text_of(**s.get("/index.m3u8"))).segments.back().msn;
+  EXPECT_GE(ahead, 1900u);
+  s.epoch = 0;
+  s.now_ms += 31'000;
+  s.packagers.on_timer(at_ms(s.now_ms));
+  s.hls.on_timer();
+  s.packagers.on_timer(at_ms(s.now_ms));
+  s.hls.on_timer();
+  ASSERT_EQ(s.hls.size(), 0u);
+  s.next_ms += 40'000;
+  auto same = s.get("/index.m3u8"), other = s.get("/index.m3u8", "", "live/b");
+  s.play(200);
+  ASSERT_TRUE(*same && *other);
+  EXPECT_GT(read(text_of(**same)).first_msn, ahead) << "no number is given twice";
+  EXPECT_LT(read(text_of(**other)).first_msn, 1100u);
 }
 
 struct blocking : ::testing::Test {
