@@ -1,5 +1,6 @@
 // One binary, one command per file.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
 #include <iostream>
 #include <span>
@@ -57,11 +58,16 @@ std::string unknown_word(CLI::App& app, CLI::App& command, const std::string& wo
 
 // An argument in a wrong place may be a URL with its key.
 std::string without_secrets(std::string text, std::span<char*> arguments) {
+  std::vector<std::string_view> urls;
   for (const std::string_view argument : arguments) {
     const auto slashes = argument.find("://");
     if (slashes == std::string_view::npos) continue;
     const auto equals = argument.substr(0, slashes).rfind('=');  // --option=URL
-    const auto url = argument.substr(equals == std::string_view::npos ? 0 : equals + 1);
+    urls.push_back(argument.substr(equals == std::string_view::npos ? 0 : equals + 1));
+  }
+  // One may be the beginning of another.
+  std::sort(urls.begin(), urls.end(), [](std::string_view a, std::string_view b) { return a.size() > b.size(); });
+  for (const auto url : urls) {
     const auto shown = rtmp::shown_target(url);
     for (auto at = text.find(url); at != std::string::npos; at = text.find(url, at + shown.size())) text.replace(at, url.size(), shown);
   }

@@ -112,7 +112,14 @@ void line::promote() {
   next_ready_ = false;
   move_backoff_.reset();
   if (std::exchange(stream_left_, false)) handler_->on_line_stream_ended();
-  if (handler_ && current_ && current_->running()) begin_session();
+  if (!handler_ || !current_ || !current_->running()) return;
+  auto heads = splice_.take_heads();  // said once
+  begin_session();
+  if (heads.empty()) return;
+  for (auto& head : heads) {
+    if (handler_) handler_->on_line_frame(std::move(head));
+  }
+  if (handler_) handler_->on_line_frames_done();
 }
 
 bool line::is_start(const media::frame& f) const {

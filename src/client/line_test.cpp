@@ -203,6 +203,30 @@ TEST_F(lines, Q4_the_end_of_the_old_stream_is_no_end_while_the_player_moves) {
   EXPECT_FALSE(outcome.has_value());
 }
 
+// What the new connection has said about the stream is said once.
+TEST_F(lines, Q4_a_player_whose_old_connection_is_lost_before_the_key_frame_has_the_configuration_of_the_new_one) {
+  const auto other = test::frame_of(media::frame_kind::video, 0, test::with_tail({0x17, 0, 0, 0, 0}, 99, 60));
+  test::server old(io_, {.refuse_publish = {}, .refuse_play = {}, .for_players = test::clip(10)});
+  test::server fresh(io_, {.refuse_publish = {}, .refuse_play = {}, .for_players = {test::metadata(), other}});
+  const auto path = (directory_ / "out.flv").string();
+  pull p(io_, test::pull_of(path, url(old.port(), "/live/show")), note);
+  ASSERT_TRUE(p.start().has_value());
+  ASSERT_TRUE(run_until([&] { return p.report().frames >= test::clip(10).size(); }));
+  old.request_reconnect(tc_url(fresh.port()));
+  ASSERT_TRUE(run_until([&] { return fresh.play_msid != 0; }));
+  for (int i = 0; i < 1000; ++i) io_.poll();  // what is on loopback arrives
+  old.kill();
+  ASSERT_TRUE(run_until([&] { return p.report().frames >= test::clip(10).size() + 2; }));
+  fresh.each([&](test::server::peer& peer) {
+    peer.session.send(std::chrono::steady_clock::now(), fresh.play_msid, test::video(0, true), nullptr);
+  });
+  ASSERT_TRUE(run_until([&] { return p.report().frames >= test::clip(10).size() + 3; }));
+  p.stop();
+  ASSERT_TRUE(run_until([&] { return outcome.has_value(); }));
+  const auto got = frames_of(read_file(path));
+  EXPECT_TRUE(std::any_of(got.begin(), got.end(), [&](const auto& f) { return f.config && base::as_text(f.payload) == base::as_text(other.payload); }));
+}
+
 TEST_F(lines, Q4_bridge_moves_and_the_encoder_notices_nothing) {
   test::server old(io_, {}), fresh(io_, {});
   const auto b = test::bridge_to(io_, old.port());

@@ -82,7 +82,9 @@ void loop_clock::next_pass() {
 std::int64_t joining_clock::shift(std::size_t which, std::int64_t dts_ms) {
   auto& t = tracks_[which];
   const bool first = !t.newest_in;
-  const bool back = !first && dts_ms < *t.newest_in - (t.joined ? pacer::back_ms_max : 0);
+  // One that was silent meanwhile may come back above its last time of the clock before, of which nothing is under way so far behind the end.
+  const bool left = !first && !t.joined && dts_ms + t.offset < end_ms_ - pacer::ahead_ms_max;
+  const bool back = left || (!first && dts_ms < *t.newest_in - (t.joined ? pacer::back_ms_max : 0));
   if (back && t.joined) {
     offset_ms_ = end_ms_ + joint_ms - dts_ms;
     for (auto& each : tracks_) each.joined = false;

@@ -215,6 +215,15 @@ TEST(joining_clock, both_tracks_go_on_behind_the_end_when_the_clock_begins_anew)
   EXPECT_EQ(c.shift(1, 20), 14'040) << "any step back joins, once the other track did";
 }
 
+TEST(joining_clock, a_track_that_was_silent_meanwhile_joins_whatever_its_time) {
+  joining_clock c;
+  for (int ms = 0; ms < 5'000; ms += 20) EXPECT_EQ(c.shift(1, ms), 0);
+  for (int ms = 0; ms <= 3'600'000; ms += 40) ASSERT_EQ(c.shift(0, ms), 0);
+  for (int ms = 0; ms < 6'000; ms += 40) EXPECT_EQ(c.shift(0, ms), 3'600'040);
+  EXPECT_EQ(c.shift(1, 6'000), 3'600'040) << "above its last time of the clock before";
+  EXPECT_EQ(c.shift(1, 6'020), 3'600'040);
+}
+
 TEST(joining_clock, a_track_that_comes_late_is_of_the_newest_clock) {
   joining_clock c;
   EXPECT_EQ(c.shift(0, 5'000), 0);

@@ -54,7 +54,9 @@ void push::start() {
 void push::stop() {
   if (finished_) return;
   stopping_ = true;
-  if (running()) {
+  if (state_ == link_state::ending) {
+    ending_since_ = clock_now();  // what is left has the time of somebody who waits
+  } else if (running()) {
     begin_ending();
   } else {
     finish({});

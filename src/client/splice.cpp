@@ -1,7 +1,10 @@
 #include "client/splice.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
+
+#include "client/stream_heads.hpp"
 
 namespace millrace::client {
 namespace {
@@ -55,13 +58,24 @@ std::vector<frame> splice::follow(frame f) {
   return out;
 }
 
+// The newest stay; data goes before a configuration, which is said once, and what is not metadata before what is.
 void splice::keep_head(frame f) {
+  if (f.payload.size() > limits_.splice_head_bytes) return;
   head_bytes_ += f.payload.size();
   heads_.push_back(std::move(f));
   while (heads_.size() > limits_.splice_heads || head_bytes_ > limits_.splice_head_bytes) {
-    head_bytes_ -= heads_.front().payload.size();
-    heads_.pop_front();
+    auto gone = std::find_if(heads_.begin(), heads_.end(), [](const frame& each) { return !stream_heads::is_head(each); });
+    if (gone == heads_.end()) gone = std::find_if(heads_.begin(), heads_.end(), [](const frame& each) { return !each.config; });
+    if (gone == heads_.end()) gone = heads_.begin();
+    head_bytes_ -= gone->payload.size();
+    heads_.erase(gone);
   }
+}
+
+std::vector<frame> splice::take_heads() {
+  std::vector<frame> out(std::make_move_iterator(heads_.begin()), std::make_move_iterator(heads_.end()));
+  forget_heads();
+  return out;
 }
 
 void splice::forget_heads() {

@@ -27,6 +27,8 @@ class splice {
   [[nodiscard]] bool joined() const noexcept { return joined_; }
   // Its times go on where the old ones were.
   [[nodiscard]] bool continuous() const noexcept { return continuous_; }
+  // What came ahead of the new session's first key frame, for one that is the only one now.
+  [[nodiscard]] std::vector<media::frame> take_heads();
   // The new session is the one in use now, or it came to nothing.
   void restart();
 

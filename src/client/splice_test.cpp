@@ -95,6 +95,25 @@ TEST(splice, keeps_the_newest_heads_of_a_new_session_within_limits) {
   }
 }
 
+// Where it has no key frame to begin with, metadata, configurations and then data go on until one comes.
+TEST(splice, data_takes_no_configuration_s_place_nor_metadata_s) {
+  client_limits limits;
+  limits.splice_head_bytes = 10'000;
+  for (const std::size_t size : {24U, 9'000U, 20'000U}) {
+    splice s(limits);
+    EXPECT_TRUE(s.follow(test::metadata()).empty());
+    EXPECT_TRUE(s.follow(test::video_config()).empty());
+    EXPECT_TRUE(s.follow(test::audio_config()).empty());
+    for (std::uint8_t i = 0; i < 200; ++i) EXPECT_TRUE(s.follow(test::frame_of(frame_kind::data, i, test::with_tail({2, 0, 3, 'c', 'u', 'e'}, i, size))).empty());
+    const auto got = s.follow(test::video(400, true));
+    ASSERT_GE(got.size(), 4U) << size;
+    EXPECT_EQ(got[0].kind, frame_kind::data);
+    EXPECT_TRUE(got[1].config && got[2].config) << size;
+    EXPECT_EQ(got.size() > 4, size < 10'000) << "what has room stays";
+    EXPECT_TRUE(got.back().key);
+  }
+}
+
 TEST(splice, can_be_used_again) {
   splice s;
   s.note(test::video(0, true));

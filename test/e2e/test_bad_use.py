@@ -207,6 +207,7 @@ def test_keys_stay_out_of_the_logs(server, procs, blink):
     (["push", "-", "a.flv", "rtmp://127.0.0.1/live/a b?key=hunter2"], USAGE, "rtmp://127.0.0.1/live"),
     (["pull", "--timeout", "rtmp://127.0.0.1/live/a b?key=hunter2", "-"], USAGE, "rtmp://127.0.0.1/live"),
     (["pull", "--timeout=rtmp://127.0.0.1/live/hunter2", "-"], USAGE, "rtmp://127.0.0.1/live"),
+    (["push", "a.flv", "rtmp://127.0.0.1/live/a", "rtmp://127.0.0.1/live/a?key=hunter2"], USAGE, "rtmp://127.0.0.1/live"),
 ])
 def test_keys_stay_out_of_complaints(arguments, status, words, procs):
     got, process = procs.run_millrace(*arguments)
