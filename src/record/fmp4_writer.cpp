@@ -32,7 +32,7 @@ class fmp4_writer final : public writer {
   explicit fmp4_writer(const file_mark& mark)
       : mark_(make_mark_box(escaped_name(mark.stream), utc_text(mark.start))), muxer_({.to = mux::container::fmp4, .from_zero = true, .video_track = 0, .audio_track = 0}) {}
 
-  bool needs_new_file(const frame& f) const override { return over_ || leaps(f.dts_ms) || muxer_.starts_anew(f); }
+  bool needs_new_file(const frame& f) const override { return over_ || (f.kind != frame_kind::data && leaps(f.dts_ms)) || muxer_.starts_anew(f); }
 
   void push(const frame& f) override {
     if (f.kind == frame_kind::data || over_) return;

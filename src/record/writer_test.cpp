@@ -210,6 +210,9 @@ TEST(fmp4_writer, a_hole_of_hours_needs_another_file) {
   for (int ms = 0; ms < 2000; ms += 40) file.push(ms % 1000 == 0 ? key(ms) : inter(ms));
   EXPECT_FALSE(file.to->needs_new_file(key(3'600'000)));
   EXPECT_TRUE(file.to->needs_new_file(key(25'000'000)));
+  media::frame cue = key(25'000'000);
+  cue.kind = media::frame_kind::data;
+  EXPECT_FALSE(file.to->needs_new_file(cue)) << "it is not in the file";
   file.finish(25'000'000);
   EXPECT_EQ(file.to->not_carried(), 0U);
   EXPECT_EQ(scan_mp4(reader_of(file.bytes), file.bytes.size()).duration_ms, 2'000);

@@ -49,7 +49,10 @@ void shard::sample(base::instant at) {
     const auto backlog = one->arrivals().take_second();
     if (one->in_effect()) backlogs[name] = backlog;
   }
-  history_.begin(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(), streams_, backlogs);
+  // The second that was meant: a look that comes late would be a second one of the next, and none of this.
+  const auto late = std::chrono::duration_cast<std::chrono::system_clock::duration>(at - second_.expiry());
+  const auto meant = (std::chrono::system_clock::now() - late).time_since_epoch();
+  history_.begin(std::chrono::duration_cast<std::chrono::seconds>(meant).count(), streams_, backlogs);
   for (const auto& [id, one] : connections_) one->sample(at, history_);
   web_.sample(at, history_);
   packagers_.sample(at, history_);

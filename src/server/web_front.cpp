@@ -289,8 +289,8 @@ void web_front::play_flv(const http::request& r, const std::string& name, const 
   one->agent = agent_of(r);
   one->remote = r.remote;
   one->visit = visit;
-  if (!visit && tells_of_plays()) one->visit = std::make_shared<hook_visit>(*shard_.hooks, question(r, name, to->connection_id()));  // nobody was asked
-  one->glance = r.parameter("picture").has_value();
+  one->glance = r.parameter("picture").has_value();  // no play
+  if (!visit && !one->glance && tells_of_plays()) one->visit = std::make_shared<hook_visit>(*shard_.hooks, question(r, name, to->connection_id()));  // nobody was asked
   const http::flv_options how{options.policy, websocket, settings.viewers.publisher_wait, one->glance};
   const auto source = shard_.streams.watch(name);
   const auto key = websocket ? std::string(*r.header("sec-websocket-key")) : std::string();

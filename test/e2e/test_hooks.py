@@ -120,6 +120,7 @@ def test_the_end_of_a_play_over_http_is_told_where_nobody_is_asked(hooked_server
     procs.millrace("push", "--loop", clip.path, server.rtmp("live/a"))
     server.wait_publisher("live/a")
     assert get(server, "/live/nothing.flv?user=nobody")[0] == 404
+    assert get(server, "/live/a.flv?picture&user=glance")[0] == 200
     out = tmp_path / "got.flv"
     subprocess.run(["curl", "-s", "-m", "2", "-o", out, server.http("/live/a.flv?user=x")])
     assert out.stat().st_size > 10_000
@@ -129,6 +130,7 @@ def test_the_end_of_a_play_over_http_is_told_where_nobody_is_asked(hooked_server
     server.process.stop()
     back_end.wait(call="done", user="y")
     assert back_end.count(user="y") == 1 and back_end.count(user="nobody") == 0
+    assert back_end.count(user="glance") == 0, "a picture for the console is no play"
 
 
 def test_a_hook_that_does_not_answer_refuses_and_holds_up_nobody(hooked_server, back_end, procs, clip, tmp_path):
