@@ -77,7 +77,7 @@ void service::keep_least_number(const key& name, std::uint64_t next) {
   } else if (ahead_.size() < how_.limits.streams) {
     ahead_.emplace(name, next);
   } else {
-    least_number_ = next;
+    least_number_ = std::max(least_number_, next);
   }
 }
 
