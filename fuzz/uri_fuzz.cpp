@@ -27,6 +27,10 @@ void one(std::string_view text, const rtmp::uri_options& options) {
   check(u->pin.empty() || u->pin.size() == 64);
   if (u->use_quic && u->scheme_written == rtmp::scheme::rtmps) check(u->fall_back_to != rtmp::fallback::rtmp);
 
+  for (const auto& line : rtmp::doubtful_parameters(*u, options)) {
+    for (const char c : line) check(static_cast<unsigned char>(c) >= 0x20);
+  }
+
   const auto plain = u->plain();
   const auto again = rtmp::parse_uri(plain, options);
   check(again.has_value());

@@ -18,7 +18,7 @@ std::string escaped(std::string_view peer_bytes, std::size_t max) {
       out += digits[byte & 15];
     }
   }
-  if (cut) out += "…";
+  if (cut) out += "...";
   return out;
 }
 

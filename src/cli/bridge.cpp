@@ -46,6 +46,7 @@ int run_bridge(const bridge_command& o) {
   if (!names) return fail("bridge", names.error());
   auto route = client::parse_bridge_route(o.client.url, *names);
   if (!route) return fail("bridge", route.error());
+  warn_of_misspelt(route->base, *names);
   apply_pin(o.client, route->base);
   auto settings = settings_of(o.client);
   if (!settings) return fail("bridge", settings.error());

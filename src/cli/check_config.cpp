@@ -10,6 +10,7 @@
 #include <string>
 #include <system_error>
 
+#include "base/log.hpp"
 #include "cli/commands.hpp"
 #include "cli/exit_status.hpp"
 #include "net/identity.hpp"
@@ -46,6 +47,7 @@ int run(const std::string& file) {
   const auto parsed = server::load_config(file);
   if (!parsed) return fail("check-config", parsed.error());
   if (const auto there = look_at(*parsed); !there) return fail("check-config", base::error(there.error()).within(file));
+  for (const auto& one : server::warnings(*parsed)) base::log::warning("{}: warning: {}", file, one);
   std::cout << file << ": good, " << parsed->written.size() << (parsed->written.size() == 1 ? " setting\n" : " settings\n");
   return 0;
 }

@@ -124,6 +124,10 @@ base::result<client::link_settings> settings_of(const client_options& o) {
   return out;
 }
 
+void warn_of_misspelt(const rtmp::uri& uri, const rtmp::uri_options& names) {
+  for (const auto& line : rtmp::doubtful_parameters(uri, names)) base::log::warning("{}", line);
+}
+
 void apply_pin(const client_options& o, rtmp::uri& uri) {
   if (o.pin.empty()) return;
   uri.pin = o.pin;

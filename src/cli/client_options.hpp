@@ -31,6 +31,8 @@ void add_client_options(CLI::App& command, client_options& into);
 base::result<rtmp::uri_options> uri_options_of(const client_options& o);
 // Checks what the options say (--pin, --ca) and warns loudly about --insecure.
 base::result<client::link_settings> settings_of(const client_options& o);
+// One warning for each parameter of the address that is a wish of ours, misspelt, and so is none.
+void warn_of_misspelt(const rtmp::uri& uri, const rtmp::uri_options& names);
 // Puts --pin in place of the URI's.
 void apply_pin(const client_options& o, rtmp::uri& uri);
 

@@ -35,6 +35,14 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return out;
 }
 
+// "serve, push or pull"
+std::string command_names(const CLI::App& app) {
+  std::string out;
+  const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+  for (const auto* command : commands) out += (out.empty() ? "" : command == commands.back() ? " or " : ", ") + command->get_name();
+  return out;
+}
+
 // "no option --lop: did you mean --loop?"
 std::string unknown_word(CLI::App& app, CLI::App& command, const std::string& word) {
   std::vector<std::string> names;
@@ -84,7 +92,7 @@ int usage_error(CLI::App& app, const CLI::ParseError& failure, std::span<char*> 
   if (!unknown.empty()) {
     text = unknown_word(app, command, unknown.front());
   } else if (&command == &app && dynamic_cast<const CLI::RequiredError*>(&failure) != nullptr) {
-    text = "a command is missing: serve, push, pull, bridge, probe, conform or bench; see `millrace --help`";
+    text = "a command is missing: " + command_names(app) + "; see `millrace --help`";
   } else {
     text = std::string(failure.what()) + "; see `millrace " + name + (name.empty() ? "" : " ") + "--help`";
   }

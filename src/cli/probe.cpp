@@ -28,6 +28,7 @@ int run_probe(const probe_command& o) {
   if (!route) return fail("probe", route.error());
   auto uri = std::move(route->base);
   if (uri.app.empty()) uri.app = "live";
+  warn_of_misspelt(uri, *names);
   apply_pin(o.client, uri);
   auto settings = settings_of(o.client);
   if (!settings) return fail("probe", settings.error());

@@ -31,6 +31,7 @@ int run_pull(const pull_command& o) {
   auto uri = rtmp::parse_uri(o.client.url, *names);
   if (!uri) return fail("pull", uri.error());
   if (uri->stream.empty()) return fail("pull", {base::error_kind::usage, "the URL lacks the stream name: write rtmp://HOST/APP/STREAM"});
+  warn_of_misspelt(*uri, *names);
   apply_pin(o.client, *uri);
   auto settings = settings_of(o.client);
   if (!settings) return fail("pull", settings.error());
@@ -84,11 +85,13 @@ void add_pull(CLI::App& app, int& status) {
   command->add_option("OUTPUT", o->output, "An FLV file, or - for standard output")->required();
   command->add_flag("--stay", o->stay, "Wait for the publisher's return instead of ending when it leaves");
   command->add_flag("--no-reconnect", o->no_reconnect, "End when the connection is lost instead of coming back");
-  command->add_flag("--keep-trying", o->keep_trying, "Do not end either when the server or the stream is not there at first");
+  command->add_flag("--keep-trying", o->keep_trying, "Do not end either when the server cannot be reached at first, or says at once that there is no such stream");
   command->add_option("--stats", o->stats, "One JSON object per second into this file, or - for standard output")->option_text("FILE|-");
   add_client_options(*command, o->client);
   command->footer(std::string(url_help) +
-                  "\n\nExamples:\n"
+                  "\nA stream that nobody publishes yet is waited for, as long as the server lets one wait (millrace: play.wait_s, for ever by default).\n"
+                  "When it says NetStream.Play.StreamNotFound after that, pull asks again; with --no-reconnect it ends with status 6.\n\n"
+                  "Examples:\n"
                   "  millrace pull 'rtmpq://example.com/live/show?catch_up=no' show.flv          (from the key frame on, original times)\n"
                   "  millrace pull rtmpq://example.com/live/show - | ffplay -analyzeduration 500000 -\n"
                   "  millrace pull rtmpq://example.com/live/show - | mpv --profile=low-latency -\n"

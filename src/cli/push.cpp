@@ -13,6 +13,7 @@
 #include "cli/exit_status.hpp"
 #include "cli/stats_sink.hpp"
 #include "client/input_source.hpp"
+#include "client/resume_file.hpp"
 
 namespace millrace::cli {
 namespace {
@@ -37,9 +38,13 @@ int run_push(const push_command& o) {
   auto uri = rtmp::parse_uri(o.client.url, *names);
   if (!uri) return fail("push", uri.error());
   if (uri->stream.empty()) return fail("push", {base::error_kind::usage, "the URL lacks the stream name: write rtmp://HOST/APP/STREAM"});
+  warn_of_misspelt(*uri, *names);
   apply_pin(o.client, *uri);
   auto settings = settings_of(o.client);
   if (!settings) return fail("push", settings.error());
+  if (!o.resume_file.empty()) {
+    if (auto kept = client::read_resume_file(o.resume_file); !kept) return fail("push", kept.error());
+  }
   net::dial_memory memory;
   options.target = std::move(*uri);
   options.link = *settings;

@@ -110,6 +110,7 @@ void reload(server::server& s, const serve_options& o) {
   auto next = settings_from(o);
   if (!next) return log::error("reload: nothing was changed: {}", next.error().text);
   const auto level = next->log_level, format = next->log_format;
+  const auto doubts = server::warnings(*next);
   auto changed = s.reload(std::move(*next));
   if (!changed) return log::error("reload: nothing was changed: {}", changed.error().text);
   if (auto parsed = parse_level(level)) set_level(*parsed);
@@ -121,6 +122,7 @@ void reload(server::server& s, const serve_options& o) {
   }
   log::info("reloaded: {}; certificate and publish keys were read again", now.empty() ? "no setting that can be taken over differs" : now);
   if (!later.empty()) log::warning("reload: takes a restart: {}", later);
+  for (const auto& one : doubts) log::warning("{}", one);
 }
 
 // As this process was started; the program's file as it lies there now, which may be a newer one.
@@ -153,6 +155,7 @@ int run_serve(const serve_options& o) {
   if (!settings) return fail("serve", settings.error());
   if (auto level = parse_level(settings->log_level)) set_level(*level);
   if (settings->log_format == "json") set_format(log_format::json);
+  for (const auto& one : server::warnings(*settings)) log::warning("{}", one);
   raise_descriptor_limit();
   fix_heap_thresholds();
   std::signal(SIGPIPE, SIG_IGN);

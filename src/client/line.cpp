@@ -50,6 +50,7 @@ line::line(boost::asio::io_context& io, line_options options, line_handler& hand
     ticket_ = std::move(*kept);
   } else {
     log::warning("{}", kept.error().text);
+    options_.resume_file.clear();  // somebody else's: neither written over nor removed
   }
 }
 

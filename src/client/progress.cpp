@@ -46,6 +46,7 @@ std::string_view name(link_state state) {
   switch (state) {
     case link_state::waiting_for_input: return "waiting for input";
     case link_state::connecting: return "connecting";
+    case link_state::waiting_for_media: return "waiting for media";
     case link_state::live: return "live";
     case link_state::waiting_to_retry: return "waiting to retry";
     case link_state::ending: return "ending";
@@ -66,6 +67,8 @@ std::string progress_line(const progress& p, std::size_t width) {
     if (!p.last_error.empty()) out += " (" + p.last_error + ")";
   } else {
     out += fmt::format("  {}", name(p.state));
+    // Nothing on the wire tells a stream that nobody publishes from one that is slow to begin.
+    if (p.state == link_state::waiting_for_media) out += " (perhaps nobody publishes it yet)";
   }
   if (p.frames_dropped > 0) out += fmt::format("  dropped {}", p.frames_dropped);
   if (p.reconnects > 0) out += fmt::format("  reconnects {}", p.reconnects);

@@ -9,7 +9,7 @@
 
 namespace millrace::client {
 
-enum class link_state : unsigned char { waiting_for_input, connecting, live, waiting_to_retry, ending };
+enum class link_state : unsigned char { waiting_for_input, connecting, waiting_for_media, live, waiting_to_retry, ending };
 std::string_view name(link_state state);  // "connecting", "live", …
 
 struct progress {

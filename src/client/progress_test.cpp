@@ -58,6 +58,14 @@ TEST(progress, waiting_says_for_what) {
   EXPECT_EQ(progress_line(p, 0), "00:00:00  reconnecting in 4 s (connection refused)");
 }
 
+TEST(progress, a_stream_that_brings_nothing_is_not_shown_as_one_of_0_kilobits) {
+  auto p = live();
+  p.state = link_state::waiting_for_media;
+  p.position = milliseconds(0);
+  EXPECT_EQ(progress_line(p, 0), "00:00:00  waiting for media (perhaps nobody publishes it yet)  quic (QUIC as asked)");
+  EXPECT_EQ(boost::json::parse(progress_json(p)).as_object().at("state").as_string(), "waiting for media");
+}
+
 TEST(progress, never_wider_than_the_terminal_and_never_half_a_character) {
   auto p = live();
   p.why = "zurück";

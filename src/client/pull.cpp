@@ -57,7 +57,7 @@ void pull::stop() {
 
 void pull::on_line_up() {
   if (ending_) return;  // the server's answer crossed the wish to stop
-  state_ = link_state::live;
+  state_ = link_state::waiting_for_media;
   clock_.restart();
 }
 
@@ -68,6 +68,7 @@ void pull::on_line_frame(media::frame f) {
   if (f.kind != media::frame_kind::data) {
     publisher_left_at_ = {};
     told_of_leaving_ = false;
+    state_ = link_state::live;
   }
   if (header_written_) {
     write(std::move(f));
@@ -131,6 +132,7 @@ void pull::on_line_stream_ended() {
   if (options_.stay) {
     // Once until media comes again: a server could say it without end.
     if (!std::exchange(told_of_leaving_, true)) log::info("the publisher left; waiting for its return");
+    state_ = link_state::waiting_for_media;
     clock_.restart();
     return;
   }

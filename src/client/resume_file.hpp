@@ -16,7 +16,8 @@ struct resume_ticket {
   std::string token;
 };
 
-// One line of text, mode 0600. A file that is missing, or is none of ours, is no ticket; what cannot be read is an error.
+// One line of text, mode 0600. A file that is missing or empty is no ticket. What is there and is none of ours is an error (kind local), as is
+// what cannot be read: the file will be written over, and removed at the end.
 base::result<std::optional<resume_ticket>> read_resume_file(const std::string& file);
 base::result<void> write_resume_file(const std::string& file, const resume_ticket& ticket);
 

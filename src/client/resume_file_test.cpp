@@ -51,6 +51,30 @@ TEST_F(resume_file_on_disk, need_not_be_there) {
   EXPECT_FALSE(*read);
 }
 
+TEST_F(resume_file_on_disk, may_be_empty_or_broken_or_of_a_later_version) {
+  for (const auto* text : {"", "millrace-resume-1 host", "millrace-resume-2 host 1935 token\n"}) {
+    std::ofstream(file_) << text;
+    const auto read = read_resume_file(file_);
+    ASSERT_TRUE(read) << text;
+    EXPECT_FALSE(*read) << text;
+  }
+}
+
+TEST_F(resume_file_on_disk, is_refused_where_it_is_somebody_elses) {
+  for (const auto& text : {std::string("my notes\n"), std::string("\n"), std::string("millrace"), std::string(3 << 20, 'm')}) {
+    std::ofstream(file_, std::ios::trunc) << text;
+    const auto read = read_resume_file(file_);
+    ASSERT_FALSE(read) << text.substr(0, 20);
+    EXPECT_EQ(read.error().kind, base::error_kind::local);
+    EXPECT_EQ(read.error().text, file_ + " is no file of --resume: choose another");
+  }
+  EXPECT_FALSE(read_resume_file(folder_)) << "a folder";
+  EXPECT_FALSE(read_resume_file("/dev/null")) << "a device";
+  const std::string pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_FALSE(read_resume_file(pipe)) << "and nobody waits for what comes out of it";
+}
+
 TEST_F(resume_file_on_disk, says_what_is_in_the_way) {
   const auto written = write_resume_file(folder_ / "nowhere" / "ticket", {"h", 1, "t"});
   ASSERT_FALSE(written);

@@ -299,6 +299,35 @@ TEST_F(sessions, pull_reports_no_such_stream) {
   EXPECT_EQ(outcome->error().kind, base::error_kind::not_found) << outcome->error().text;
 }
 
+TEST_F(sessions, pull_shows_that_it_waits_until_media_comes) {
+  test::server server(io_, {});
+  std::optional<base::result<void>> outcome;
+  pull p(io_, pull_of((directory_ / "out.flv").string(), url(server.port(), "/live/show")), [&](base::result<void> r) { outcome = std::move(r); });
+  ASSERT_TRUE(p.start().has_value());
+  EXPECT_EQ(p.report().state, link_state::connecting);
+  ASSERT_TRUE(run_until([&] { return p.report().state != link_state::connecting; }));
+  EXPECT_EQ(p.report().state, link_state::waiting_for_media);
+  server.each([&](test::server::peer& peer) {
+    for (const auto& f : test::clip(5)) peer.session.send(std::chrono::steady_clock::now(), server.play_msid, f, nullptr);
+  });
+  ASSERT_TRUE(run_until([&] { return p.report().state == link_state::live; }));
+  p.stop();
+  ASSERT_TRUE(run_until([&] { return outcome.has_value(); }));
+}
+
+TEST_F(sessions, a_file_of_somebody_elses_is_neither_written_over_nor_removed) {
+  test::server server(io_, {});
+  const auto notes = write_file("notes.txt", "my notes\n");
+  auto o = push_of(write_file("a.flv", test::flv_of(test::clip(5))), url(server.port(), "/live/show"));
+  o.resume_file = notes;
+  std::optional<base::result<void>> outcome;
+  push p(io_, std::move(o), [&](base::result<void> r) { outcome = std::move(r); });
+  p.start();
+  ASSERT_TRUE(run_until([&] { return outcome.has_value(); }));
+  EXPECT_TRUE(outcome->has_value());
+  EXPECT_EQ(read_file(notes), "my notes\n");
+}
+
 TEST_F(sessions, pull_cannot_write_there) {
   pull p(io_, pull_of((directory_ / "none" / "out.flv").string(), url(1, "/live/show")), [](base::result<void>) {});
   const auto started = p.start();

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "hub/entry_forms.hpp"
 #include "media/flv.hpp"
 
 namespace millrace::http {
@@ -46,7 +47,8 @@ body_source::state flv_viewer::pull(base::instant now, std::size_t budget, base:
     if (!next) return state::waits;
     if (!begun_) head(out);
     if (!next->prelude) delay_.handed_over(now, next->item->frame()->arrival);
-    const auto& image = next->item->image(format, [this](const media::frame& f) { return options_.websocket ? encode_message(f) : media::flv::encode_tag(f); });
+    const auto item = hub::entry_forms::opening(*next);
+    const auto& image = item->image(format, [this](const media::frame& f) { return options_.websocket ? encode_message(f) : media::flv::encode_tag(f); });
     out.append(image);
     if (options_.one_picture && !next->prelude && is_second_picture(*next->item->frame())) return state::ended;
   }

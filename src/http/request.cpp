@@ -53,6 +53,17 @@ std::optional<std::string> request::parameter(std::string_view name) const {
   return std::nullopt;
 }
 
+std::vector<std::string> request::parameter_names() const {
+  std::vector<std::string> names;
+  std::string_view rest = query;
+  while (!rest.empty()) {
+    const auto part = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(std::min(part.size() + 1, rest.size()));
+    if (!part.empty()) names.push_back(percent_decoded(part.substr(0, part.find('=')), true).value_or(""));
+  }
+  return names;
+}
+
 std::optional<std::string> percent_decoded(std::string_view text, bool plus_is_space) {
   if (!plus_is_space) return base::percent_decoded(text);
   std::string spaced(text);

@@ -25,6 +25,8 @@ struct request {
   [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const;
   // The first value of a query parameter, decoded ('+' is a space).
   [[nodiscard]] std::optional<std::string> parameter(std::string_view name) const;
+  // Of all query parameters, decoded, in the order sent; empty where an escape is broken.
+  [[nodiscard]] std::vector<std::string> parameter_names() const;
   [[nodiscard]] bool head() const noexcept { return method == "HEAD"; }
 };
 

@@ -30,7 +30,7 @@ std::optional<delivery> cursor::next(base::instant now) {
     if (c.ahead) {
       if (auto item = c.take_ahead()) {
         ++c.stats.delivered;
-        return delivery{std::move(item), true, c.publication};
+        return delivery{std::move(item), true, c.publication, !c.begun};
       }
     }
     if (c.joining && !c.join(s, now)) {
@@ -70,6 +70,7 @@ std::optional<delivery> cursor::next(base::instant now) {
     ++c.position;
     if (!item) continue;
     ++c.stats.delivered;
+    c.begun = true;
     return delivery{std::move(item), false, c.publication};
   }
 }

@@ -47,4 +47,9 @@ entry_ptr entry_forms::at_time(const entry_ptr& item, std::int64_t dts_ms) {
   return std::make_shared<const entry>(std::move(changed));
 }
 
+entry_ptr entry_forms::opening(const delivery& what) {
+  const auto& f = *what.item->frame();
+  return what.opening && f.kind == media::frame_kind::data && f.dts_ms != 0 ? at_time(what.item, 0) : what.item;
+}
+
 }  // namespace millrace::hub

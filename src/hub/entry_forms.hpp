@@ -37,6 +37,8 @@ class entry_forms {
   static entry_ptr stamped(const entry_ptr& item, const catch_up& with);
   // With another time, for one viewer. This one is made anew each time.
   static entry_ptr at_time(const entry_ptr& item, std::int64_t dts_ms);
+  // For a player that reads FLV or RTMP: metadata that opens a stream has the time 0. FFmpeg takes any other data for a track of subtitles.
+  static entry_ptr opening(const delivery& what);
 };
 
 }  // namespace millrace::hub

@@ -124,6 +124,8 @@ struct delivery {
   // of the frame that follows, so not the ring's own entry.
   bool prelude = false;
   std::uint32_t publication = 0;  // which one of the stream it came by, counted from 1
+  // A prelude that nothing but prelude came before.
+  bool opening = false;
 };
 
 // A viewer *is* a position in the ring: constant memory whatever the backlog. Must not outlive… it keeps the stream alive itself.

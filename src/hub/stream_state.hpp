@@ -132,6 +132,7 @@ struct cursor::state {
   std::uint32_t publication = 0;  // of the last slot looked at
   bool joining = true;
   bool joined_before = false;
+  bool begun = false;  // something of the ring was delivered
   bool paused = false;
   bool dry = true;
   bool need_key = true;     // video waits for a key frame …

@@ -12,21 +12,23 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using asio::ip::udp;
 
-base::error refused(const char* protocol, const asio::ip::address& address, std::uint16_t port, const boost::system::error_code& why) {
+base::error refused(const char* protocol, const asio::ip::address& address, std::uint16_t port, const std::string& address_option,
+                    const boost::system::error_code& why) {
+  const std::string with = " with " + address_option + " ADDR:PORT";
   const std::string what = std::string(protocol) + " " + endpoint_text(address, port);
   std::string text;
   if (why == asio::error::address_in_use) {
-    text = what + " is in use (address already in use): stop the other server or choose another with --listen ADDR:PORT";
+    text = what + " is in use (address already in use): stop the other server or choose another" + with;
   } else if (why == asio::error::access_denied) {
     text = what + ": permission denied" +
            (port != 0 && port < 1024 ? ": ports below 1024 need root or the capability CAP_NET_BIND_SERVICE" : "") +
-           "; choose another with --listen ADDR:PORT";
+           "; choose another" + with;
   } else if (why.value() == EADDRNOTAVAIL) {
-    text = what + ": this host has no such address: choose one of its own, or 0.0.0.0 for all, with --listen ADDR:PORT";
+    text = what + ": this host has no such address: choose one of its own, or 0.0.0.0 for all," + with;
   } else if (why.value() == EAFNOSUPPORT) {
-    text = what + ": this host has no IPv6: choose an IPv4 address with --listen ADDR:PORT";
+    text = what + ": this host has no IPv6: choose an IPv4 address" + with;
   } else {
-    text = what + ": " + why.message() + "; choose another with --listen ADDR:PORT";
+    text = what + ": " + why.message() + "; choose another" + with;
   }
   return {base::error_kind::local, std::move(text)};
 }
@@ -47,11 +49,11 @@ boost::system::error_code open_and_bind(Socket& socket, const typename Socket::e
 
 }  // namespace
 
-base::result<tcp::acceptor> open_acceptor(asio::io_context& io, const tcp::endpoint& local, std::size_t receive_buffer,
+base::result<tcp::acceptor> open_acceptor(asio::io_context& io, const tcp::endpoint& local, const std::string& address_option, std::size_t receive_buffer,
                                           const port_group& group) {
   if (group.shared() && group.index == 0) {  // the group itself would share the port with any other group of this user
     tcp::acceptor alone(io);
-    if (const auto failure = open_and_bind(alone, local); failure) return refused("tcp", local.address(), local.port(), failure);
+    if (const auto failure = open_and_bind(alone, local); failure) return refused("tcp", local.address(), local.port(), address_option, failure);
   }
   tcp::acceptor acceptor(io);
   auto failure = open_and_bind(acceptor, local, group);
@@ -61,7 +63,7 @@ base::result<tcp::acceptor> open_acceptor(asio::io_context& io, const tcp::endpo
   }
   if (!failure) acceptor.listen(asio::socket_base::max_listen_connections, failure);
   if (!failure) acceptor.non_blocking(true, failure);
-  if (failure) return refused("tcp", local.address(), local.port(), failure);
+  if (failure) return refused("tcp", local.address(), local.port(), address_option, failure);
   return base::result<tcp::acceptor>(std::move(acceptor));
 }
 
@@ -77,10 +79,10 @@ base::result<tcp::acceptor> adopt_acceptor(asio::io_context& io, int socket) {
   return base::result<tcp::acceptor>(std::move(acceptor));
 }
 
-base::result<void> probe_udp(const asio::ip::address& address, std::uint16_t port) {
+base::result<void> probe_udp(const asio::ip::address& address, std::uint16_t port, const std::string& address_option) {
   asio::io_context io;
   udp::socket socket(io);
-  if (const auto failure = open_and_bind(socket, udp::endpoint(address, port)); failure) return refused("udp", address, port, failure);
+  if (const auto failure = open_and_bind(socket, udp::endpoint(address, port)); failure) return refused("udp", address, port, address_option, failure);
   return {};
 }
 

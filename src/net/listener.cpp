@@ -348,14 +348,14 @@ base::result<opened> open_both(asio::io_context& io, const asio::ip::address& ad
   opened both;
   both.port = port;
   if (options.tcp || options.tls) {
-    auto acceptor = options.inherited_tcp >= 0 ? adopt_acceptor(io, options.inherited_tcp) : open_acceptor(io, {address, port}, options.receive_buffer, options.group);
+    auto acceptor = options.inherited_tcp >= 0 ? adopt_acceptor(io, options.inherited_tcp) : open_acceptor(io, {address, port}, options.address_option, options.receive_buffer, options.group);
     if (!acceptor) return std::move(acceptor).error();
     both.port = acceptor->local_endpoint().port();
     both.acceptor.emplace(*std::move(acceptor));
   }
   if (options.quic) {
     if (options.group.index == 0 && options.inherited_udp < 0) {
-      if (auto free = probe_udp(address, both.port); !free) return std::move(free).error();
+      if (auto free = probe_udp(address, both.port, options.address_option); !free) return std::move(free).error();
     }
     auto quic_options = options.quic_options;
     quic_options.group = options.quic_group;

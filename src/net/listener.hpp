@@ -27,6 +27,7 @@ base::result<listen_address> parse_listen_address(std::string_view text);
 
 struct listener_options {
   listen_address address;
+  std::string address_option = "--listen";  // what whoever started the program chooses the address with; for errors
   bool tcp = true;  // plain RTMP accepted on TCP
   std::string plain_scheme = "rtmp", tls_scheme = "rtmps";  // what addresses() calls them; what is spoken over them is the accept handler's matter
   bool tls = true;  // TLS accepted on the same TCP port

@@ -313,6 +313,13 @@ TEST_F(listening, PortInUseSaysWhatToDo) {
                           " is in use (address already in use): stop the other server or choose another with --listen ADDR:PORT");
 }
 
+TEST_F(listening, PortInUseNamesTheOptionOfWhoListens) {
+  start();
+  options.address.port = listener_->port();
+  options.address_option = "--http";
+  EXPECT_TRUE(failure().text.ends_with("stop the other server or choose another with --http ADDR:PORT")) << failure().text;
+}
+
 TEST_F(listening, UdpPortInUseIsNamedAsSuch) {
   udp::socket taken(io, {asio::ip::address_v4::loopback(), 0});
   options.quic = true;

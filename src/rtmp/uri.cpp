@@ -97,6 +97,14 @@ struct controls {
   std::string others;
 };
 
+// Such as people write by mistake; keys are longer or have other characters.
+bool is_short_word(std::string_view value) {
+  constexpr std::size_t longest = 12;
+  return value.size() <= longest && std::ranges::all_of(value, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+  });
+}
+
 std::optional<fallback> fallback_of(std::string_view parameter) {
   if (parameter == "fallback=none") return fallback::none;
   if (parameter == "fallback=rtmps") return fallback::rtmps;
@@ -292,6 +300,29 @@ base::result<uri> parse_uri(std::string_view text, const uri_options& options) {
     case fallback::rtmps: out.use_tls_when_tcp = true; break;
     // Nothing will be dialled over TCP; the plain form still has to name a scheme, and it names the safest that the URI can mean.
     case fallback::none: out.use_tls_when_tcp = out.scheme_written != scheme::rtmp; break;
+  }
+  return out;
+}
+
+std::vector<std::string> doubtful_parameters(const uri& u, const uri_options& options) {
+  const auto equals = options.identifier.find('=');
+  const auto name_of_identifier = options.identifier.substr(0, equals);
+  const auto wish = options.identifier.substr(equals + 1);
+  std::vector<std::string> out;
+  for (const auto parameter : split_query(u.query)) {
+    const auto end = parameter.find('=');
+    if (end == std::string_view::npos) continue;
+    const auto name = parameter.substr(0, end);
+    const auto value = parameter.substr(end + 1);
+    std::vector<std::string> known;
+    if (name == "fallback") known = {"none", "rtmps", "rtmp"};
+    if (name == name_of_identifier) known = {wish, wish + "-only"};
+    if (name == "quic") known.emplace_back("1");
+    if (known.empty() || std::ranges::find(known, value) != known.end()) continue;
+    auto line = std::string(name) + '=' + std::string(is_short_word(value) ? value : "***") + (known.size() == 1 ? " is not " : " is none of ");
+    for (const auto& one : known) line += (&one == &known.front() ? "" : ", ") + one;
+    line += ": passed on to the server as it is";
+    if (std::ranges::find(out, line) == out.end()) out.push_back(std::move(line));
   }
   return out;
 }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 
@@ -56,5 +57,9 @@ struct uri {
 
 // Errors (kind usage) say which part is wrong and what it should look like.
 base::result<uri> parse_uri(std::string_view text, const uri_options& options = {});
+
+// One line for each parameter that is named as one of ours and says something else, most likely misspelt; it stays in the query. A value
+// that is more than a short word may hold a key and is not shown.
+std::vector<std::string> doubtful_parameters(const uri& u, const uri_options& options = {});
 
 }  // namespace millrace::rtmp

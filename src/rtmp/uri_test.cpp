@@ -139,6 +139,27 @@ TEST(uri, fallback_and_pin_are_ours_only_where_they_mean_something) {
   EXPECT_EQ(good("rtmpq://h/a/s?pin=" + pin + "&pin=" + std::string(64, 'A')).pin, pin);
 }
 
+TEST(uri, what_looks_like_a_misspelt_parameter_of_ours_is_told) {
+  const auto told = [](std::string_view text, const uri_options& options = {}) { return doubtful_parameters(good(text, options), options); };
+  using testing::ElementsAre;
+  EXPECT_THAT(told("rtmpq://h/a/s?fallback=off"), ElementsAre("fallback=off is none of none, rtmps, rtmp: passed on to the server as it is"));
+  EXPECT_THAT(told("rtmp://h/a/s?k=v&transport=quic_only&transport=quic_only"),
+              ElementsAre("transport=quic_only is none of quic, quic-only: passed on to the server as it is"));
+  EXPECT_THAT(told("rtmp://h/a/s?quic=0&fallback="),
+              ElementsAre("quic=0 is not 1: passed on to the server as it is", "fallback= is none of none, rtmps, rtmp: passed on to the server as it is"));
+  // A key may have got into it.
+  EXPECT_THAT(told("rtmp://h/a/s?transport=quic?key=SECRET"), ElementsAre("transport=*** is none of quic, quic-only: passed on to the server as it is"));
+  EXPECT_THAT(told("rtmpq://h/a/s?fallback=" + pin), ElementsAre("fallback=*** is none of none, rtmps, rtmp: passed on to the server as it is"));
+  for (const auto* fine : {"rtmp://h/a/s", "rtmp://h/a/s?fallback=none", "rtmp://h/a/s?transport=quic&quic=1&fallback=rtmp", "rtmpq://h/a/s?transport=quic-only",
+                           "rtmp://h/a/s?transport&Transport=x&xquic=2&token=fallback=off&pin=12"}) {
+    EXPECT_THAT(told(fine), ElementsAre()) << fine;
+  }
+  const uri_options via{"via=udp", std::nullopt};
+  EXPECT_THAT(told("rtmp://h/a/s?via=udp&transport=quic", via), ElementsAre());
+  EXPECT_THAT(told("rtmp://h/a/s?via=tcp", via), ElementsAre("via=tcp is none of udp, udp-only: passed on to the server as it is"));
+  EXPECT_THAT(told("rtmp://h/a/s?quic=2", {"quic=yes", std::nullopt}), ElementsAre("quic=2 is none of yes, yes-only, 1: passed on to the server as it is"));
+}
+
 TEST(uri, malformed_pin_is_never_ignored) {
   for (const auto* head : {"rtmpq://h/a/s?", "rtmps://h/a/s?", "rtmp://h/a/s?transport=quic&"}) {
     EXPECT_THAT(refused(std::string(head) + "pin="), AllOf(HasSubstr("64 hexadecimal digits"), HasSubstr("got 0 characters")));

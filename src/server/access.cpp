@@ -123,7 +123,7 @@ access_decision may_publish(const access_rules& rules, const ip::address& from, 
   if (given && needs_key) return {false, "wrong key", false, true};
   if (auto decided = something_decides(rules, signed_action::publish, stream, query, now)) return *decided;
   if (may_publish_by_address(rules, from)) return {true, "address rule", true};
-  if (needs_key) return {false, "this stream needs its key: append ?key=… to the stream name"};
+  if (needs_key) return {false, "this stream needs its key: append ?key=SECRET to the stream name"};
   return {false, "publishing from this address is not allowed: allow it or set a key in the server's [publish] section"};
 }
 
@@ -158,7 +158,7 @@ bool failure_guard::locked_out(const ip::address& address, base::instant now) {
   return times.size() >= failures_max && now - times.front() <= window;
 }
 
-void failure_guard::failed(const ip::address& address, base::instant now) {
+bool failure_guard::failed(const ip::address& address, base::instant now) {
   const std::lock_guard held(lock_);
   const auto block = net::block_of(address);
   const auto [at, fresh] = by_address_.try_emplace(block);
@@ -167,7 +167,9 @@ void failure_guard::failed(const ip::address& address, base::instant now) {
   auto& times = at->second->times;
   times.push_back(now);
   if (times.size() > failures_max) times.pop_front();
+  const bool locked = times.size() == failures_max && now - times.front() <= window;
   forget_old(now);
+  return locked;
 }
 
 void failure_guard::forget_old(base::instant now) {

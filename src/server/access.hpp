@@ -91,8 +91,8 @@ inline constexpr std::chrono::seconds refusal_delay{1};
 class failure_guard {
  public:
   [[nodiscard]] bool locked_out(const boost::asio::ip::address& address, base::instant now);
-  // `now` does not go back.
-  void failed(const boost::asio::ip::address& address, base::instant now);
+  // `now` does not go back. True: from now on it is locked out.
+  bool failed(const boost::asio::ip::address& address, base::instant now);
 
  private:
   static constexpr std::size_t failures_max = 10;

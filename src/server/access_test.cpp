@@ -25,6 +25,7 @@ TEST(access, a_key_opens_its_own_streams_only) {
   const auto far = make_address("192.0.2.1");
   EXPECT_TRUE(may_publish(rules, far, "live/a", "x=1&key=correct horse").allowed);
   EXPECT_FALSE(may_publish(rules, far, "live/a", "key=correct hors").allowed);
+  EXPECT_EQ(may_publish(rules, far, "live/a", "").why, "this stream needs its key: append ?key=SECRET to the stream name") << "ASCII, or clients escape it";
   EXPECT_FALSE(may_publish(rules, far, "live/a", "").allowed);
   EXPECT_FALSE(may_publish(rules, far, "other/a", "key=correct horse").allowed);
   EXPECT_FALSE(may_publish(rules, make_address("127.0.0.1"), "live/a", "key=wrong").allowed) << "a wrong key is never waved through";
@@ -69,7 +70,7 @@ TEST(failure_guard, locks_out_after_ten_and_forgets_after_a_minute) {
   base::instant now{};
   for (int i = 0; i < 10; ++i) {
     EXPECT_FALSE(guard.locked_out(who, now));
-    guard.failed(who, now);
+    EXPECT_EQ(guard.failed(who, now), i == 9);
   }
   EXPECT_TRUE(guard.locked_out(who, now));
   EXPECT_FALSE(guard.locked_out(make_address("192.0.2.2"), now));

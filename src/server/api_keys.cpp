@@ -1,10 +1,14 @@
 // Publish keys in the API: which there are, one more, one less. A secret is in the answer to whoever makes its key, and nowhere else.
 #include <boost/asio/post.hpp>
 #include <boost/json.hpp>
+#include <algorithm>
 #include <charconv>
+#include <string_view>
+#include <vector>
 
 #include "base/escape.hpp"
 #include "base/log.hpp"
+#include "base/nearest.hpp"
 #include "base/utf8.hpp"
 #include "server/api.hpp"
 #include "server/api_json.hpp"
@@ -33,12 +37,25 @@ std::optional<std::int64_t> whole_number(std::string_view text) {
   return out;
 }
 
+// A misspelt limit would make a key without one.
+std::optional<std::string> unknown_parameter(const http::request& r) {
+  std::vector<std::string_view> known{"streams", "note", "lasts_s"};
+  known.insert(known.end(), allowance::names.begin(), allowance::names.end());
+  for (const auto& name : r.parameter_names()) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const auto nearest = base::nearest(name, known);
+    return base::escaped(name) + " is no parameter of a key" + (nearest.empty() ? std::string() : ": did you mean " + std::string(nearest) + "?");
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 void api::keys(const http::request& r, const http::reply_ptr& to) const {
   auto* const store = control_.keys;
   if (store == nullptr) return to->send(error_response(501, "there is no state directory to keep keys in: start the server with --state DIR"));
   if (r.method == "POST") {
+    if (auto unknown = unknown_parameter(r)) return to->send(error_response(400, std::move(*unknown)));
     const auto streams = r.parameter("streams").value_or("");
     if (streams.empty()) return to->send(error_response(400, "for which streams? say ?streams=APP/NAME or ?streams=APP/*"));
     std::optional<std::chrono::seconds> lasts;

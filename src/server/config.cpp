@@ -17,6 +17,7 @@
 
 #include "base/escape.hpp"
 #include "base/nearest.hpp"
+#include "rtmp/redirect.hpp"
 #include "server/config_record.hpp"
 
 namespace millrace::server {
@@ -24,9 +25,9 @@ namespace {
 
 using base::error_kind;
 
-// One key of the file: how its value gets into the configuration. An empty text from `read` means success.
+// One key of the file: how its value gets into the configuration.
 struct setting {
-  std::function<std::string(config&, const toml::node&)> read;
+  std::function<fault(config&, const toml::node&)> read;
 };
 using settings = std::map<std::string, setting, std::less<>>;
 
@@ -37,6 +38,15 @@ setting number(T config::*group, auto T::*field, std::int64_t least, std::int64_
     if (!value || *value < least || *value > most) return fmt::format("takes a whole number from {} to {}", least, most);
     auto& target = (c.*group).*field;
     target = static_cast<std::decay_t<decltype(target)>>(*value);
+    return {};
+  }};
+}
+
+setting number(std::size_t config::*field, std::int64_t least, std::int64_t most) {
+  return {[=](config& c, const toml::node& node) -> std::string {
+    const auto value = node.value_exact<std::int64_t>();
+    if (!value || *value < least || *value > most) return fmt::format("takes a whole number from {} to {}", least, most);
+    c.*field = static_cast<std::size_t>(*value);
     return {};
   }};
 }
@@ -107,6 +117,31 @@ std::string take_ranges(std::vector<address_range>& to, const std::vector<std::s
   return {};
 }
 
+// Port 0 is another one each time.
+bool same_port(const net::listen_address& a, const net::listen_address& b) { return a.host == b.host && a.port == b.port && a.port != 0; }
+
+std::string take_addresses(std::vector<net::listen_address>& to, const std::vector<std::string>& from) {
+  to.clear();
+  for (const auto& one : from) {
+    auto address = net::parse_listen_address(one);
+    if (!address) return std::move(address).error().text;
+    if (std::any_of(to.begin(), to.end(), [&](const auto& other) { return same_port(*address, other); })) return fmt::format("has port {} of {} twice", address->port, address->host);
+    to.push_back(std::move(*address));
+  }
+  return {};
+}
+
+// Said of a file or the environment as a whole, since either may move both. A port of HTTP that nobody asked for gives way by itself.
+std::string shared_address(const config& c) {
+  if (c.web.optional) return {};
+  for (const auto& one : c.listen) {
+    if (std::any_of(c.web.listen.begin(), c.web.listen.end(), [&](const auto& other) { return same_port(one, other); })) {
+      return fmt::format("listen and http.listen both have port {} of {}", one.port, one.host);
+    }
+  }
+  return {};
+}
+
 template <class E>
 setting choice(E config::*field, std::vector<std::pair<std::string, E>> choices) {
   return text([=](config& c, const std::string& value) -> std::string {
@@ -122,20 +157,48 @@ setting choice(E config::*field, std::vector<std::pair<std::string, E>> choices)
   });
 }
 
+bool has_spaces(const std::string& address) {
+  return std::any_of(address.begin(), address.end(), [](unsigned char byte) { return byte <= ' ' || byte == 0x7f; });
+}
+
 setting hook_urls(hook what) {
   return texts([what](config& c, const std::vector<std::string>& values) -> std::string {
     for (const auto& one : values) {
       const bool known = one.starts_with("http://") || one.starts_with("https://");
-      const bool odd = std::any_of(one.begin(), one.end(), [](unsigned char byte) { return byte <= ' ' || byte == 0x7f; });
-      if (!known || odd) return fmt::format("takes addresses such as \"http://127.0.0.1:8085/hooks\", not \"{}\"", base::escaped(one));
+      if (!known || has_spaces(one)) return fmt::format("takes addresses such as \"http://127.0.0.1:8085/hooks\", not \"{}\"", base::escaped(one));
     }
     c.hooks.urls[static_cast<std::size_t>(what)] = values;
     return {};
   });
 }
 
+// As clients read what they are sent: also "//host/app" and "/app". Without a scheme "other.example.com" would be an application of this server.
+std::string take_drain_target(config& c, const std::string& value) {
+  static const auto somewhere = *rtmp::parse_uri("rtmp://host/app/stream");
+  const auto scheme_end = value.find("://");
+  const bool absolute = scheme_end != std::string::npos && value.find_first_of("/?") > scheme_end;
+  const bool known = value.empty() || ((absolute || value.starts_with('/')) && rtmp::follow_redirect(somewhere, value, {}));
+  if (!known || has_spaces(value)) return "takes an address such as \"rtmps://other.example.com/live\"";
+  c.drain_to = value;
+  return {};
+}
+
+// In lower case, as they are compared with.
+std::string take_host_names(std::vector<std::string>& to, const std::vector<std::string>& from) {
+  to.clear();
+  for (const auto& one : from) {
+    auto name = one;
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
+    if (name.empty() || name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-_") != std::string::npos) {
+      return fmt::format("takes names without scheme and port, not \"{}\"", base::escaped(one));
+    }
+    to.push_back(std::move(name));
+  }
+  return {};
+}
+
 // { secret = "…", at_once = 1, kbps = 8000, session_s = 14400 }
-std::string take_limited_key(stream_key& key, const toml::table& said) {
+fault take_limited_key(stream_key& key, const toml::table& said) {
   for (const auto& [name, node] : said) {
     if (name == "secret") {
       key.secret = node.value_exact<std::string>().value_or("");
@@ -144,27 +207,27 @@ std::string take_limited_key(stream_key& key, const toml::table& said) {
     std::vector<std::string_view> names(allowance::names.begin(), allowance::names.end());
     if (std::find(names.begin(), names.end(), name.str()) == names.end()) {
       names.emplace_back("secret");
-      return fmt::format("{} is nothing of a key; did you mean {}?", name.str(), base::nearest(name.str(), names));
+      return {fmt::format("{} is nothing of a key; did you mean {}?", name.str(), base::nearest(name.str(), names)), name.source().begin};
     }
     const auto value = node.value_exact<std::int64_t>();
-    if (!value) return fmt::format("{} takes a whole number", name.str());
-    if (const auto wrong = key.allows.set(name.str(), *value); !wrong.empty()) return fmt::format("{} {}", name.str(), wrong);
+    if (!value) return {fmt::format("{} takes a whole number", name.str()), name.source().begin};
+    if (const auto wrong = key.allows.set(name.str(), *value); !wrong.empty()) return {fmt::format("{} {}", name.str(), wrong), name.source().begin};
   }
   return {};
 }
 
-std::string take_keys(config& c, const toml::node& node) {
+fault take_keys(config& c, const toml::node& node) {
   const auto* table = node.as_table();
-  if (table == nullptr) return "takes a table: [publish.keys] with lines like \"live/*\" = \"secret\"";
+  if (table == nullptr) return {"takes a table: [publish.keys] with lines like \"live/*\" = \"secret\""};
   c.access.publish_keys.clear();
   for (const auto& [pattern, said] : *table) {
     stream_key key{std::string(pattern.str()), {}};
     if (const auto* const limited = said.as_table()) {
-      if (auto wrong = take_limited_key(key, *limited); !wrong.empty()) return fmt::format("\"{}\": {}", pattern.str(), wrong);
+      if (auto wrong = take_limited_key(key, *limited); !wrong.text.empty()) return {fmt::format("\"{}\": {}", pattern.str(), wrong.text), wrong.at};
     } else {
       key.secret = said.value_exact<std::string>().value_or("");
     }
-    if (key.secret.size() < 8) return fmt::format("\"{}\" takes a secret of at least 8 characters in quotes", pattern.str());
+    if (key.secret.size() < 8) return {fmt::format("\"{}\" takes a secret of at least 8 characters in quotes", pattern.str()), pattern.source().begin};
     c.access.publish_keys.push_back(std::move(key));
   }
   return {};
@@ -172,21 +235,8 @@ std::string take_keys(config& c, const toml::node& node) {
 
 const settings& known_settings() {
   static const settings all = {
-      {"listen", texts([](config& c, const std::vector<std::string>& values) -> std::string {
-         c.listen.clear();
-         for (const auto& one : values) {
-           auto address = net::parse_listen_address(one);
-           if (!address) return std::move(address).error().text;
-           c.listen.push_back(*address);
-         }
-         return {};
-       })},
-      {"shards", {[](config& c, const toml::node& node) -> std::string {
-         const auto value = node.value_exact<std::int64_t>();
-         if (!value || *value < 1 || *value > net::port_group::size_max) return fmt::format("takes a whole number from 1 to {}", net::port_group::size_max);
-         c.shards = static_cast<std::size_t>(*value);
-         return {};
-       }}},
+      {"listen", texts([](config& c, const std::vector<std::string>& v) { return v.empty() ? "takes at least one address" : take_addresses(c.listen, v); })},
+      {"shards", number(&config::shards, 1, net::port_group::size_max)},
       {"state", text([](config& c, const std::string& v) { c.state_directory = v; return std::string(); })},
       {"log_level", text([](config& c, const std::string& v) -> std::string {
          if (v != "debug" && v != "info" && v != "warning" && v != "error") return "takes \"debug\", \"info\", \"warning\" or \"error\"";
@@ -250,15 +300,9 @@ const settings& known_settings() {
       {"drain.seconds", seconds_between(0, 86'400, [](config& c) -> std::chrono::milliseconds& { return c.drain; })},
       {"drain.upgrade_s", seconds_between(0, 604'800, [](config& c) -> std::chrono::milliseconds& { return c.hand_over; })},
       {"publish.resume_s", seconds_between(0, 600, [](config& c) -> std::chrono::milliseconds& { return c.resume_window; })},
-      {"http.listen", texts([](config& c, const std::vector<std::string>& values) -> std::string {
-         c.web.listen.clear();
+      {"http.listen", texts([](config& c, const std::vector<std::string>& v) {
          c.web.optional = false;
-         for (const auto& one : values) {
-           auto address = net::parse_listen_address(one);
-           if (!address) return std::move(address).error().text;
-           c.web.listen.push_back(*address);
-         }
-         return {};
+         return take_addresses(c.web.listen, v);
        })},
       {"http.cors", text([](config& c, const std::string& v) -> std::string {
          if (v.find_first_of("\r\n") != std::string::npos) return "takes \"*\", an origin such as \"https://example.com\", or \"\"";
@@ -266,10 +310,7 @@ const settings& known_settings() {
          return {};
        })},
       {"http.admin_allow", texts([](config& c, const std::vector<std::string>& v) { return take_ranges(c.web.admin_allow, v); })},
-      {"http.admin_hosts", texts([](config& c, const std::vector<std::string>& v) -> std::string {
-         c.web.admin_hosts = v;
-         return {};
-       })},
+      {"http.admin_hosts", texts([](config& c, const std::vector<std::string>& v) { return take_host_names(c.web.admin_hosts, v); })},
       {"hooks.form", text([](config& c, const std::string& v) -> std::string {
          if (v != "json" && v != "form") return "takes \"json\" (as SRS sends hooks) or \"form\" (as nginx-rtmp does)";
          c.hooks.form = v == "json" ? hook_form::json : hook_form::form;
@@ -294,7 +335,7 @@ const settings& known_settings() {
       {"record.free_bytes_min", number(&config::record, &record::settings::free_bytes_min, 0, std::int64_t{1} << 60)},
       {"record.queue_bytes", number(&config::record, &record::settings::queue_bytes, 1 << 20, std::int64_t{1} << 34)},
       {"record.queue_s", seconds(&config::record, &record::settings::queue_age)},
-      {"drain.to", text([](config& c, const std::string& v) { c.drain_to = v; return std::string(); })},
+      {"drain.to", text(take_drain_target)},
       {"limits.connect_s", seconds(&config::rtmp, &base::rtmp_limits::connect_deadline)},
       {"limits.idle_connection_s", seconds(&config::rtmp, &base::rtmp_limits::idle_connection)},
       {"limits.publisher_silence_s", seconds(&config::rtmp, &base::rtmp_limits::publisher_silence)},
@@ -308,24 +349,14 @@ const settings& known_settings() {
          c.new_per_address_and_second = *value;
          return {};
        }}},
-      {"limits.handshaking", {[](config& c, const toml::node& node) -> std::string {
-         const auto value = node.value_exact<std::int64_t>();
-         if (!value || *value < 1 || *value > 1'000'000) return "takes a whole number from 1 to 1000000";
-         c.handshaking_max = static_cast<std::size_t>(*value);
-         return {};
-       }}},
+      {"limits.handshaking", number(&config::handshaking_max, 1, 1'000'000)},
       {"limits.memory_bytes", {[](config& c, const toml::node& node) -> std::string {
          const auto value = node.value_exact<std::int64_t>();
          if (!value || *value < 0) return "takes a whole number of bytes; 0: most of what there is";
          c.memory_max = static_cast<std::uint64_t>(*value);
          return {};
        }}},
-      {"limits.connections_per_address", {[](config& c, const toml::node& node) -> std::string {
-         const auto value = node.value_exact<std::int64_t>();
-         if (!value || *value < 1 || *value > 1'000'000) return "takes a whole number from 1 to 1000000";
-         c.connections_per_address_max = static_cast<std::size_t>(*value);
-         return {};
-       }}},
+      {"limits.connections_per_address", number(&config::connections_per_address_max, 1, 1'000'000)},
   };
   return all;
 }
@@ -341,27 +372,15 @@ constexpr std::array reloaded{"hooks.", "access.", "publish.allow", "publish.key
                               "http.admin_allow", "http.admin_hosts", "drain.seconds", "drain.upgrade_s", "drain.to", "tls.certificate", "tls.key", "log_level", "log_format",
                               "limits.connect_s", "limits.idle_connection_s", "limits.publisher_silence_s", "limits.media_message_bytes", "limits.viewer_age_s"};
 
-// A setting that is a section by itself says which of its lines is wrong, and not where that is.
-toml::source_position place_of_fault(const setting& of, const toml::table& section, toml::source_position otherwise) {
-  for (const auto& [key, node] : section) {
-    toml::table alone;
-    alone.insert(key, node);
-    config scratch;
-    if (!of.read(scratch, alone).empty()) return key.source().begin;
-  }
-  return otherwise;
-}
-
 std::string read_table(config& c, const toml::table& table, const std::string& prefix, toml::source_position& at) {
   const auto& known = known_settings();
   for (const auto& [key, node] : table) {
     const std::string path = prefix.empty() ? std::string(key.str()) : prefix + "." + std::string(key.str());
     at = key.source().begin;
     if (const auto found = known.find(path); found != known.end()) {
-      auto wrong = found->second.read(c, node);
-      if (!wrong.empty()) {
-        if (const auto* const section = node.as_table()) at = place_of_fault(found->second, *section, at);
-        return fmt::format("{}: {}", path, wrong);
+      if (auto wrong = found->second.read(c, node); !wrong.text.empty()) {
+        if (wrong.at) at = wrong.at;
+        return fmt::format("{}: {}", path, wrong.text);
       }
       c.written[path] = as_written(node);
       continue;
@@ -394,6 +413,7 @@ base::result<config> parse_config(std::string_view toml_text, std::string_view f
     return base::error{error_kind::usage, fmt::format("{}: tls.certificate and tls.key go together; {} is missing", file_name,
                                                       c.key.empty() ? "tls.key" : "tls.certificate")};
   }
+  if (auto wrong = shared_address(c); !wrong.empty()) return base::error{error_kind::usage, fmt::format("{}: {}", file_name, wrong)};
   return c;
 }
 
@@ -433,9 +453,10 @@ base::result<config> apply_environment(std::span<const char* const> entries, con
     }
     if (table.size() != 1) return base::error{error_kind::usage, fmt::format("{}: takes one value", name)};
     const auto& node = *table.get("value");
-    if (auto wrong = known_settings().find(found->second)->second.read(c, node); !wrong.empty()) return base::error{error_kind::usage, fmt::format("{}: {}", name, wrong)};
+    if (auto wrong = known_settings().find(found->second)->second.read(c, node); !wrong.text.empty()) return base::error{error_kind::usage, fmt::format("{}: {}", name, wrong.text)};
     c.written[found->second] = as_written(node);
   }
+  if (auto wrong = shared_address(c); !wrong.empty()) return base::error{error_kind::usage, std::move(wrong)};
   return c;
 }
 
@@ -453,13 +474,11 @@ std::vector<config_change> changes(const config& before, const config& after) {
 
 base::result<config> load_config(const std::filesystem::path& file, config c) {
   std::ifstream in(file, std::ios::binary);
-  if (!in) {
-    return base::error{error_kind::local, fmt::format("configuration file {}: {}", file.string(), std::strerror(errno))};
-  }
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (!in) return base::error{error_kind::local, fmt::format("configuration file {}: cannot be read", file.string())};
-  return parse_config(text.str(), file.string(), std::move(c));
+  std::string text;
+  // A directory can be opened, and only read() makes the stream bad where it cannot be read: operator<< of rdbuf() takes it for an empty file.
+  for (std::array<char, 4096> piece; in.read(piece.data(), piece.size()) || in.gcount() > 0;) text.append(piece.data(), static_cast<std::size_t>(in.gcount()));
+  if (!in.is_open() || in.bad()) return base::error{error_kind::local, fmt::format("configuration file {}: {}", file.string(), std::strerror(errno))};
+  return parse_config(text, file.string(), std::move(c));
 }
 
 base::result<std::filesystem::path> state_directory(const config& c) {
@@ -500,8 +519,8 @@ idle_timeout_s = 30
 allow = ["loopback"]          # may publish without a key: ranges, addresses, "loopback", "all"
 resume_s = 10                 # a millrace that lost its connection has so long to come back before viewers are told; 0: they are told at once
 [publish.keys]                # "app/name" patterns: publish to NAME?key=SECRET from anywhere, within limits if there are any; others are made on the page (http://127.0.0.1:8080/#/publish) or by the API
-# "live/*" = "at least 8 characters"
-# "guests/*" = { secret = "at least 8 characters", at_once = 2, kbps = 8000, session_s = 7200 }   # streams at a time, mean bit rate of each, how long each may last
+# "live/*" = "at-least-8-characters"            # letters and digits, as openssl rand -hex 16 makes them: spaces, %, & and others do not pass in every client
+# "guests/*" = { secret = "at-least-8-characters", at_once = 2, kbps = 8000, session_s = 7200 }   # streams at a time, mean bit rate of each, how long each may last
 
 [access]
 # jwt_keys = "/etc/millrace/jwks.json"          # JWK set: who shows a token of RS256, ES256 or HS256 (NAME?jwt=…, over HTTP also Authorization: Bearer) may do what it says

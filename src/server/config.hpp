@@ -62,6 +62,8 @@ struct config {
 // What the file says nothing about stays as it is in `c`.
 base::result<config> parse_config(std::string_view toml, std::string_view file_name, config c = {});
 base::result<config> load_config(const std::filesystem::path& file, config c = {});
+// What is in it and does nothing, or not what it was written for: a sentence for each, without secrets. No reason not to start.
+std::vector<std::string> warnings(const config& c);
 // Variables of the environment named after settings, such as MILLRACE_SERVE_LIMITS_RING_S=10: a value as TOML writes it, or a text without quotes.
 // `entries` as in environ: "NAME=VALUE"; others are skipped. Errors as above, with the variable in place of file and line.
 base::result<config> apply_environment(std::span<const char* const> entries, config c);

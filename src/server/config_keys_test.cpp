@@ -34,7 +34,7 @@ constexpr std::string_view span = "takes seconds, more than 0 and at most 86400"
 
 const std::vector<line>& lines() {
   static const std::vector<line> all{
-      {"listen", R"(["127.0.0.1:2000"])", [](const config& c) { return c.listen.size() == 1 && c.listen[0].port == 2000; }, "1935", texts},
+      {"listen", R"(["127.0.0.1:2000"])", [](const config& c) { return c.listen.size() == 1 && c.listen[0].port == 2000; }, "[]", "takes at least one address"},
       {"shards", "3", [](const config& c) { return c.shards == 3; }, "0", "takes a whole number from 1 to 64"},
       {"state", R"("/s")", [](const config& c) { return c.state_directory == "/s"; }, "1", text},
       {"log_level", R"("error")", [](const config& c) { return c.log_level == "error"; }, R"("loud")", R"(takes "debug", "info", "warning" or "error")"},
@@ -66,7 +66,8 @@ const std::vector<line>& lines() {
       {"http.listen", R"(":81")", [](const config& c) { return c.web.listen.size() == 1 && c.web.listen[0].port == 81; }, "81", texts},
       {"http.cors", R"("")", [](const config& c) { return c.web.cors.empty(); }, R"("a\nb")", R"(takes "*", an origin such as "https://example.com", or "")"},
       {"http.admin_allow", "[]", [](const config& c) { return c.web.admin_allow.empty(); }, R"("nowhere")", range},
-      {"http.admin_hosts", R"("a.example")", [](const config& c) { return c.web.admin_hosts == std::vector<std::string>{"a.example"}; }, "1", texts},
+      {"http.admin_hosts", R"("a.example")", [](const config& c) { return c.web.admin_hosts == std::vector<std::string>{"a.example"}; }, R"("https://a.example")",
+       R"(takes names without scheme and port, not "https://a.example")"},
       {"hooks.form", R"("form")", [](const config& c) { return c.hooks.form == hook_form::form; }, R"("xml")", R"(takes "json" (as SRS sends hooks) or "form" (as nginx-rtmp does))"},
       {"hooks.timeout_s", "0.5", [](const config& c) { return c.hooks.timeout == 500ms; }, "10", "takes seconds from 0.05 to 9"},
       {"hooks.on_connect", R"("http://127.0.0.1/")", [](const config& c) { return asks(c, hook::connect); }, R"("ftp://x")", url},
@@ -82,14 +83,14 @@ const std::vector<line>& lines() {
       {"hls.window", "10", [](const config& c) { return c.hls.window == 10; }, "2", "takes a whole number from 3 to 100"},
       {"hls.linger_s", "5", [](const config& c) { return c.hls.linger == 5s; }, "0", span},
       {"record.directory", R"("/r")", [](const config& c) { return c.record.directory == "/r"; }, "1", text},
-      {"record.rules", R"([{streams = "live/*"}])", [](const config& c) { return c.record.rules.size() == 1 && c.record.rules[0].streams == "live/*"; }, {}, {}},  // config_record_test.cpp
+      {"record.rules", R"([{streams = "live/*"}])", [](const config& c) { return c.record.rules.size() == 1 && c.record.rules[0].streams == "live/*"; }, R"([{streams = ""}])", R"(streams: takes names such as "live/*")"},  // more: config_record_test.cpp
       {"record.linger_s", "0", [](const config& c) { return c.record.linger == 0ms; }, "86401", "takes seconds from 0 to 86400"},
       {"record.free_bytes_min", "0", [](const config& c) { return c.record.free_bytes_min == 0; }, "-1", "takes a whole number from 0 to 1152921504606846976"},
       {"record.queue_bytes", "1048576", [](const config& c) { return c.record.queue_bytes == 1 << 20; }, "1048575", "takes a whole number from 1048576 to 17179869184"},
       {"record.queue_s", "5", [](const config& c) { return c.record.queue_age == 5s; }, "0", span},
       {"drain.seconds", "30", [](const config& c) { return c.drain == 30s; }, "-1", "takes seconds from 0 to 86400"},
       {"drain.upgrade_s", "60", [](const config& c) { return c.hand_over == 60s; }, "604801", "takes seconds from 0 to 604800"},
-      {"drain.to", R"("rtmps://other/live")", [](const config& c) { return c.drain_to == "rtmps://other/live"; }, "1", text},
+      {"drain.to", R"("rtmps://other/live")", [](const config& c) { return c.drain_to == "rtmps://other/live"; }, R"("other")", R"(takes an address such as "rtmps://other.example.com/live")"},
       {"limits.connect_s", "5", [](const config& c) { return c.rtmp.connect_deadline == 5s; }, "0", span},
       {"limits.idle_connection_s", "5", [](const config& c) { return c.rtmp.idle_connection == 5s; }, "0", span},
       {"limits.publisher_silence_s", "5", [](const config& c) { return c.rtmp.publisher_silence == 5s; }, "86401", span},

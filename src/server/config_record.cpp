@@ -70,24 +70,25 @@ const std::map<std::string, reader, std::less<>>& known() {
 
 }  // namespace
 
-std::string read_record_rules(record::settings& to, const toml::node& node) {
+fault read_record_rules(record::settings& to, const toml::node& node) {
+  static constexpr auto form = "takes tables: [[record.rules]] with lines like streams = \"live/*\"";
   const auto* const list = node.as_array();
-  if (list == nullptr) return "takes tables: [[record.rules]] with lines like streams = \"live/*\"";
+  if (list == nullptr) return {form};
   to.rules.clear();
   for (const auto& item : *list) {
     const auto* const table = item.as_table();
-    if (table == nullptr) return "takes tables: [[record.rules]] with lines like streams = \"live/*\"";
+    if (table == nullptr) return {form, item.source().begin};
     rule r;
     for (const auto& [key, value] : *table) {
       const auto found = known().find(key.str());
       if (found == known().end()) {
         std::vector<std::string_view> names;
         for (const auto& [name, read] : known()) names.push_back(name);
-        return fmt::format("line {}: {} is no setting of a rule; did you mean {}?", key.source().begin.line, key.str(), base::nearest(key.str(), names));
+        return {fmt::format("{} is no setting of a rule; did you mean {}?", key.str(), base::nearest(key.str(), names)), key.source().begin};
       }
-      if (auto wrong = found->second(r, value); !wrong.empty()) return fmt::format("line {}: {}: {}", key.source().begin.line, key.str(), wrong);
+      if (auto wrong = found->second(r, value); !wrong.empty()) return {fmt::format("{}: {}", key.str(), wrong), key.source().begin};
     }
-    if (r.streams.empty()) return fmt::format("line {}: streams is missing: which ones this rule is for", table->source().begin.line);
+    if (r.streams.empty()) return {"streams is missing: which ones this rule is for", table->source().begin};
     to.rules.push_back(std::move(r));
   }
   return {};

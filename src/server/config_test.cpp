@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 namespace millrace::server {
 namespace {
 
@@ -120,6 +123,8 @@ TEST(config, keys_may_have_limits) {
   EXPECT_EQ(said("secret = \"12345678\", kbps = 2.5"), "m.toml:2: publish.keys: \"a/*\": kbps takes a whole number");
   EXPECT_EQ(said("secret = \"12345678\", session_s = -1"), "m.toml:2: publish.keys: \"a/*\": session_s takes no negative number");
   EXPECT_EQ(said("secret = \"12345678\", at_once = 100000001"), "m.toml:2: publish.keys: \"a/*\": at_once is more than can be: leave it out where there is no limit");
+  EXPECT_EQ(failure("[publish.keys]\n\"a/*\" = \"12345678\"\n[publish.keys.\"b/*\"]\nsecret = \"12345678\"\n\nkpbs = 2"),
+            "m.toml:6: publish.keys: \"b/*\": kpbs is nothing of a key; did you mean kbps?");
 }
 
 TEST(config, what_is_said_of_http) {
@@ -184,6 +189,53 @@ TEST(config, Q2_reads_the_drain) {
   EXPECT_EQ(parsed->drain_to, "rtmps://other/live");
   EXPECT_EQ(parse_config("[drain]\nseconds = 0", "m.toml")->drain.count(), 0);
   EXPECT_NE(failure("[drain]\nseconds = -1").find("drain.seconds: takes seconds"), std::string::npos);
+}
+
+TEST(config, drain_to_is_an_address_that_clients_can_follow) {
+  const auto to = [](const std::string& value) { return failure("[drain]\nto = \"" + value + "\""); };
+  for (const auto* good : {"", "rtmp://other/live", "rtmps://other.example.com:443", "rtmpq://[2001:db8::1]/live?fallback=none", "//other/live", "/elsewhere"}) EXPECT_EQ(to(good), "") << good;
+  for (const auto* bad : {"backup.example.com", "other:1935/live", "http://x/live", "rtmp://", "rtmp:///live", "rtmp://other:99999/live", "rtmp://other/li ve", "/li ve", "x/rtmp://other/live"}) {
+    EXPECT_EQ(to(bad), "m.toml:2: drain.to: takes an address such as \"rtmps://other.example.com/live\"") << bad;
+  }
+}
+
+TEST(config, hosts_of_the_api_are_names) {
+  const auto host = [](const std::string& value) { return failure("[http]\nadmin_hosts = [\"a.example\", \"" + value + "\"]"); };
+  for (const std::string bad : {"", "https://a.example", "a.example:8080", "a.example/", "a b", "*.example", "[::1]"}) {
+    EXPECT_EQ(host(bad), "m.toml:2: http.admin_hosts: takes names without scheme and port, not \"" + bad + "\"");
+  }
+  EXPECT_EQ(parse_config("[http]\nadmin_hosts = \"Console-1.Example\"", "m.toml")->web.admin_hosts, std::vector<std::string>{"console-1.example"}) << "as a browser asks for it";
+}
+
+TEST(config, an_address_is_listened_on_once) {
+  EXPECT_EQ(failure("listen = []"), "m.toml:1: listen: takes at least one address");
+  EXPECT_EQ(failure("listen = [\":1\", \"[::]:1\"]"), "m.toml:1: listen: has port 1 of :: twice");
+  EXPECT_EQ(failure("[http]\nlisten = [\"127.0.0.1:81\", \"localhost:81\"]"), "m.toml:2: http.listen: has port 81 of 127.0.0.1 twice");
+  EXPECT_EQ(failure("listen = \"127.0.0.1:81\"\n[http]\nlisten = [\":80\", \"127.0.0.1:81\"]"), "m.toml: listen and http.listen both have port 81 of 127.0.0.1");
+  EXPECT_EQ(failure("listen = [\":0\", \":0\", \"127.0.0.1:1\", \"127.0.0.2:1\"]\n[http]\nlisten = [\":0\", \":0\", \"127.0.0.1:2\"]"), "") << "any free port is another one";
+  config usual;
+  usual.web.listen = {{"127.0.0.1", 8080}};
+  usual.web.optional = true;
+  EXPECT_TRUE(parse_config("listen = \"127.0.0.1:8080\"", "m.toml", usual)) << "nobody asked for HTTP there";
+  const char* const entries[] = {"MILLRACE_SERVE_LISTEN=:81", "MILLRACE_SERVE_HTTP_LISTEN=:82"};
+  EXPECT_TRUE(apply_environment(entries, *parse_config("listen = \":80\"\nhttp.listen = \":81\"", "m.toml"))) << "both moved";
+  EXPECT_EQ(apply_environment(std::span(entries, 1), *parse_config("listen = \":80\"\nhttp.listen = \":81\"", "m.toml")).error().text, "listen and http.listen both have port 81 of ::");
+}
+
+TEST(config, a_file_that_cannot_be_read_is_no_empty_one) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "config_test_folder";
+  std::filesystem::create_directories(folder);
+  for (const auto& [path, why] : {std::pair{folder, "Is a directory"}, {folder / "none.toml", "No such file or directory"}, {"/proc/self/mem", "Input/output error"}}) {
+    const auto loaded = load_config(path);
+    ASSERT_FALSE(loaded) << path;
+    EXPECT_EQ(loaded.error().kind, base::error_kind::local);
+    EXPECT_EQ(loaded.error().text, "configuration file " + path.string() + ": " + why);
+  }
+  std::ofstream(folder / "empty.toml").flush();
+  EXPECT_TRUE(load_config(folder / "empty.toml"));
+  // Longer than it is read at once.
+  std::ofstream(folder / "long.toml") << std::string(10'000, '#') << "\nshards = 3\n";
+  EXPECT_EQ(load_config(folder / "long.toml")->shards, 3U);
 }
 
 TEST(config, says_which_line_and_what_would_be_right) {

@@ -4,6 +4,7 @@
 
 #include "base/escape.hpp"
 #include "base/log.hpp"
+#include "hub/entry_forms.hpp"
 #include "net/endpoint_text.hpp"
 #include "rtmp/group_sender.hpp"
 #include "rtmp/wire_image.hpp"
@@ -328,6 +329,7 @@ void rtmp_connection::pump() {
         continue;
       }
       more = true;
+      if (!groups) next->item = hub::entry_forms::opening(*next);
       const auto& frame = *next->item->frame();
       if (!next->prelude) viewer->delay().handed_over(at, frame.arrival);
       if (const auto codec = viewer->gate().refuses(session_.peer(), frame)) {

@@ -118,6 +118,7 @@ class rtmp_connection final : public net::transport_handler, public std::enable_
   // For logs and events, until the back end has answered.
   [[nodiscard]] std::string unanswered_name(hook asked, const std::string& name) const;
   void ask(hook_question q, std::function<void(hook_answer&&)> then);
+  void count_failure();
   void publish_decided(const rtmp::publish_requested& e, const access_decision& by, const hook_question& q, const hook_answer& answer);
   void play_decided(const rtmp::play_requested& e, const access_decision& by, const hook_question& q, const hook_answer& answer);
   void note_admission(std::uint32_t msid, const access_decision& by);

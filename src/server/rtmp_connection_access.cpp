@@ -66,7 +66,7 @@ void rtmp_connection::handle(rtmp::publish_requested& e) {
   const auto decision = may_publish(shard_.settings.access, remote_address_, name, e.query, shard_.keys, std::chrono::system_clock::now());
   const bool asks = hooked(hook::publish) && !decision.wrong;
   if (!decision.allowed && !asks) {
-    shard_.failures.failed(remote_address_, std::chrono::steady_clock::now());
+    count_failure();
     return refuse_publish(e.msid, shown, decision.why, decision.why);
   }
   auto q = question(hook::publish);
@@ -77,9 +77,14 @@ void rtmp_connection::handle(rtmp::publish_requested& e) {
   ask(q, [this, e, decision, q](hook_answer&& answer) { publish_decided(e, decision, q, answer); });
 }
 
+void rtmp_connection::count_failure() {
+  if (!shard_.failures.failed(remote_address_, std::chrono::steady_clock::now())) return;
+  log::warning("#{} {}: too many refused attempts to publish from this address: no more are heard until a minute after the first of them", id_, remote_);
+}
+
 void rtmp_connection::publish_decided(const rtmp::publish_requested& e, const access_decision& by, const hook_question& q, const hook_answer& answer) {
   if (!answer.allowed) {
-    if (!answer.unheard) shard_.failures.failed(remote_address_, std::chrono::steady_clock::now());
+    if (!answer.unheard) count_failure();
     return refuse_publish(e.msid, unanswered_name(hook::publish, e.name), "hook: " + answer.why, std::string(refused_text));
   }
   const auto name = stream_name(answer.stream.value_or(e.name));

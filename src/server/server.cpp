@@ -295,6 +295,7 @@ base::result<void> server::listen_http(const net::listener_options& common) {
   options.plain_scheme = "http";
   options.reserved_descriptors = 8;  // the API is wanted most when the others are refused
   options.tls_scheme = "https";
+  options.address_option = "--http";
   for (const auto& wanted : settings_.web.listen) {
     auto address = wanted;
     options.addresses = std::make_shared<net::address_table>(settings_.connections_per_address_max, settings_.new_per_address_and_second);
@@ -305,7 +306,7 @@ base::result<void> server::listen_http(const net::listener_options& common) {
       take_in(options, true, wanted, index, channel);
       if (auto opened = shards_[index]->web().listen(options); !opened) {
         if (!settings_.web.optional || index > 0) return std::move(opened).error().within("http");
-        log::warning("no HTTP: {} (another --http ADDR:PORT, or --no-http)", opened.error().text);
+        log::warning("no HTTP: {}, or none with --no-http", opened.error().text);
         break;
       }
       address.port = shards_[index]->web().listeners().back()->port();

@@ -30,7 +30,7 @@ def one_clear_line(process, *words):
     (["push", "FILE", "rtmp://user:word@127.0.0.1/live/a"], ["user"]),
     (["push", "FILE", "rtmpq://127.0.0.1/live/a?pin=12"], ["pin"]),
     (["frobnicate"], []),
-    ([], []),
+    ([], ["serve", "check-config", "sign", " or bench"]),
 ])
 def test_usage(arguments, words, procs, blink):
     status, process = procs.run_millrace(*[str(blink.path) if a == "FILE" else a for a in arguments]) if arguments else run_bare(procs)
@@ -134,6 +134,35 @@ def test_nobody_listens(procs, blink, free_port):
     status, process = procs.run_millrace("push", "--no-reconnect", blink.path, f"rtmp://127.0.0.1:{free_port}/live/a")
     assert status == NETWORK, process.text
     assert str(free_port) in process.lines[-1], process.text
+
+
+@pytest.mark.parametrize("what", ["notes", "clip", "folder"])
+def test_a_file_that_is_not_of_resume_stays(what, server, procs, blink, tmp_path):
+    path = tmp_path / "notes.txt"
+    content = b"my notes\n" if what == "notes" else blink.path.read_bytes() if what == "clip" else None
+    path.mkdir() if what == "folder" else path.write_bytes(content)
+    mark = server.process.mark()
+    status, process = procs.run_millrace("push", blink.path, server.url("rtmp", "live/a"), "--resume", path)
+    assert status == LOCAL, process.text
+    one_clear_line(process, "notes.txt is no file of --resume: choose another")
+    assert path.is_dir() if what == "folder" else path.read_bytes() == content
+    assert not [line for line in server.process.lines[mark:] if "publish" in line]
+
+
+@pytest.mark.parametrize("command", ["push", "pull", "bridge", "probe"])
+def test_a_misspelt_wish_in_the_address(command, free_port, procs, blink, tmp_path):
+    """It goes on as ever, here to nowhere, but not without a word."""
+    url = f"rtmp://127.0.0.1:{free_port}/live/a?key=hunter2&transport=qick&fallback=off"
+    rest = {"push": [blink.path, url], "pull": [url, tmp_path / "out.flv"], "bridge": [url, "--listen", "127.0.0.1:0"], "probe": [url]}[command]
+    process = procs.millrace(command, *rest)
+    process.wait_line("transport=qick is none of quic, quic-only")
+    process.wait_line("fallback=off is none of none, rtmps, rtmp")
+    if command == "bridge":
+        process.wait_line("ready")
+        assert process.stop() == OK, process.text
+    else:
+        assert process.wait(20) == NETWORK, process.text
+    assert process.text.count("is none of") == 2 and "hunter2" not in process.text
 
 
 @pytest.mark.parametrize("content", [None, b"", b"These are words, not pictures.\n" * 200, b"FLV\x01\x05\0\0\0\x09" + b"\xff" * 500])

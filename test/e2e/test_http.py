@@ -70,6 +70,11 @@ def test_what_curl_wrote_is_a_whole_flv_file(live, procs, clip, tmp_path):
     result = Decoded(out)
     # What was being written when it was stopped is cut off.
     assert len(result.pictures) > 50 and set(result.pictures[:-1]) <= set(clip.pictures)
+    # Who joins by now gets metadata amid the stream's time, of which FFmpeg is to make no track.
+    for address in (server.http("/live/a.flv"), server.rtmp("live/a")):
+        tracks = subprocess.run(["ffprobe", "-v", "error", "-show_entries", "stream=codec_type", "-of", "csv=p=0", address],
+                                capture_output=True, text=True, timeout=30).stdout.split()
+        assert sorted(each for each in tracks if each != "data") == ["audio", "video"], address
 
 
 def test_flv_is_byte_for_byte_what_any_other_viewer_gets(live):
@@ -173,7 +178,8 @@ def test_the_api_says_what_its_description_says(live, procs):
     kept, = ask("/api/v1/keys")["keys"]
     assert kept == {name: value for name, value in made.items() if name != "secret"} and len(made["secret"]) == 32
     assert ask(f"/api/v1/keys?id={made['id']}", "DELETE") == {"withdrawn": made["id"]}
-    for wrong in ("", "?streams=nothing", "?streams=live/a&lasts_s=x", "?streams=live/a&lasts_s=0", "?streams=live/a&note=%0A"):
+    for wrong in ("", "?streams=nothing", "?streams=live/a&lasts_s=x", "?streams=live/a&lasts_s=0", "?streams=live/a&note=%0A",
+                  "?streams=live/a&lasts=60", "?streams=live/a&bit_rate=1"):
         ask("/api/v1/keys" + wrong, "POST", status=400)
     ask("/api/v1/keys", "DELETE", status=400)
     ask("/api/v1/keys?id=00000000", "DELETE", status=404)

@@ -150,6 +150,34 @@ def test_check_config_and_a_directory_of_recordings_that_serve_would_make(procs,
     assert not (tmp_path / "new").exists(), "asking makes nothing"
 
 
+def test_what_does_not_do_what_it_was_written_for_is_said(start_server, procs, tmp_path):
+    doubtful = '[publish.keys]\n"live/*" = "let me in"\n[[record.rules]]\nstreams = "live/*"\n'
+    said = ['publish.keys: the secret of "live/\\*" has characters', "record.rules does nothing without record.directory"]
+    conf = Reloaded(start_server, tmp_path, doubtful)
+    for line in said:
+        conf.server.process.wait_line(f"warning {line}")
+    mark = conf.server.process.mark()
+    conf.now(doubtful)
+    for line in said:
+        conf.server.process.wait_line(f"warning {line}", after=mark)
+    status, process = procs.run_millrace("check-config", conf.file)
+    assert status == 0 and "good, 2 settings" in process.text, process.text
+    for line in said:
+        process.wait_line(f"check-config: .*millrace.toml: warning: {line}")
+    assert "let me in" not in process.text + conf.server.process.text
+
+
+def test_a_file_that_became_a_directory_changes_nothing(start_server, procs, tmp_path):
+    conf = Reloaded(start_server, tmp_path, "[play]\nallow = []\n")
+    conf.file.unlink()
+    conf.file.mkdir()
+    conf.server.process.popen.send_signal(signal.SIGHUP)
+    conf.server.process.wait_line("nothing was changed: configuration file .*: Is a directory")
+    for command in (["check-config", conf.file], ["sign", "publish", "rtmp://127.0.0.1/live/a", "-c", conf.file], ["serve", "-c", conf.file]):
+        status, process = procs.run_millrace(*command)
+        assert status == 7 and "Is a directory" in process.text, process.text
+
+
 def test_a_certificate_that_is_taken_out_stays_until_a_restart(start_server, procs, blink, tmp_path):
     cert, key, pin = certificate(tmp_path, "one")
     conf = Reloaded(start_server, tmp_path, f"[tls]\ncertificate = \"{cert}\"\nkey = \"{key}\"\n")

@@ -88,7 +88,10 @@ def test_an_address_expires(signing_server, procs, clip):
 
 @pytest.mark.parametrize("arguments, words", [
     (["play", "rtmp://h/live"], "which stream"), (["play", "http://h/a.flv"], "which stream"), (["watch", "rtmp://h/live/a"], "ACTION"), (["play", "rtmp://h/live/a", "--lasts", "0"], "--lasts"),
-    (["play", "http://h/live/%41.flv"], "percent"), (["play", "rtmp://h/live/a", "--secret-file", "/nowhere"], "/nowhere"), (["play", "ftp://h/live/a"], "rtmp")])
+    (["play", "http://h/live/%41.flv"], "percent"), (["play", "rtmp://h/live/a", "--secret-file", "/nowhere"], "/nowhere: No such file"), (["play", "ftp://h/live/a"], "rtmp"),
+    (["play", "rtmp://h/live/a", "--secret-file", "/"], "Is a directory"), (["play", "rtmp://h/live/a", "--secret-file", "/dev/null"], "no secret in its first line"),
+    (["play", "http://h/live/a"], ".flv or /APP/NAME.m3u8"), (["play", "http://h/live/.flv"], "which stream"), (["publish", "http://h/live/a.flv"], "nobody publishes over HTTP"),
+    (["publish", "https://h/live/a"], "nobody publishes over HTTP")])
 def test_what_cannot_be_signed(procs, arguments, words):
     process = procs.millrace("sign", *arguments, env={"MILLRACE_SIGN_SECRET": SECRET})
     assert process.wait(10) in (2, 7) and words in process.text
