@@ -41,14 +41,23 @@ bool request::has_token(std::string_view name, std::string_view token) const {
   return false;
 }
 
+namespace {
+
+// The next parameter of a query, taken off it: its name and its value as sent.
+std::pair<std::string_view, std::string_view> next_parameter(std::string_view& rest) {
+  const auto part = rest.substr(0, rest.find('&'));
+  rest.remove_prefix(std::min(part.size() + 1, rest.size()));
+  const auto equals = std::min(part.find('='), part.size());
+  return {part.substr(0, equals), part.substr(std::min(equals + 1, part.size()))};
+}
+
+}  // namespace
+
 std::optional<std::string> request::parameter(std::string_view name) const {
   std::string_view rest = query;
   while (!rest.empty()) {
-    const auto part = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(std::min(part.size() + 1, rest.size()));
-    const auto equals = std::min(part.find('='), part.size());
-    if (percent_decoded(part.substr(0, equals), true) != name) continue;
-    return percent_decoded(part.substr(std::min(equals + 1, part.size())), true);
+    const auto [key, value] = next_parameter(rest);
+    if (percent_decoded(key, true) == name) return percent_decoded(value, true);
   }
   return std::nullopt;
 }
@@ -57,9 +66,8 @@ std::vector<std::string> request::parameter_names() const {
   std::vector<std::string> names;
   std::string_view rest = query;
   while (!rest.empty()) {
-    const auto part = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(std::min(part.size() + 1, rest.size()));
-    if (!part.empty()) names.push_back(percent_decoded(part.substr(0, part.find('=')), true).value_or(""));
+    const auto [key, value] = next_parameter(rest);
+    if (!key.empty() || !value.empty()) names.push_back(percent_decoded(key, true).value_or(""));
   }
   return names;
 }

@@ -29,6 +29,13 @@ class resume : public testing::TestWithParam<const char*> {
  protected:
   running_server s{true, [](config& c) { c.resume_window = std::chrono::minutes(10); }};
   [[nodiscard]] std::string where() const { return s.uri(GetParam(), "live/a"); }
+  // The player has a first picture.
+  bool shows(peer& publisher, peer& player) {
+    if (!run_until(s.io, [&] { return started(publisher) && started(player); })) return false;
+    publisher.send(video_config());
+    publisher.send(video(true, 0, 500));
+    return run_until(s.io, [&] { return player.what().frames.size() == 2; });
+  }
 };
 INSTANTIATE_TEST_SUITE_P(transports, resume, testing::Values("rtmp", "rtmps", "rtmpq", "roqr"),
                          [](const auto& each) { return std::string(each.param); });
@@ -77,10 +84,7 @@ TEST_P(resume, viewers_stay_and_their_time_goes_on) {
 TEST_P(resume, takes_over_from_a_connection_that_only_seems_alive) {
   peer first(s.io, client_role::publish, where());
   peer player(s.io, client_role::play, s.uri("rtmp", "live/a"));
-  ASSERT_TRUE(run_until(s.io, [&] { return started(first) && started(player); }));
-  first.send(video_config());
-  first.send(video(true, 0, 500));
-  ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() == 2; }));
+  ASSERT_TRUE(shows(first, player));
   peer second(s.io, client_role::publish, where());
   second.resume = first.what().started->resume;
   ASSERT_TRUE(run_until(s.io, [&] { return answered(second); }));
@@ -95,10 +99,7 @@ TEST_P(resume, takes_over_from_a_connection_that_only_seems_alive) {
 TEST_P(resume, connections_that_are_lost_before_their_first_picture_do_not_lock_the_publisher_out) {
   peer first(s.io, client_role::publish, where());
   peer player(s.io, client_role::play, s.uri("rtmp", "live/a"));
-  ASSERT_TRUE(run_until(s.io, [&] { return started(first) && started(player); }));
-  first.send(video_config());
-  first.send(video(true, 0, 500));
-  ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() == 2; }));
+  ASSERT_TRUE(shows(first, player));
   auto token = first.what().started->resume;
   first.vanish();
   std::vector<std::unique_ptr<peer>> lost;
@@ -133,10 +134,7 @@ TEST_P(resume, a_connection_whose_turn_came_in_silence_may_be_followed) {
   };
   peer first(s.io, client_role::publish, where());
   peer player(s.io, client_role::play, s.uri("rtmp", "live/a"));
-  ASSERT_TRUE(run_until(s.io, [&] { return started(first) && started(player); }));
-  first.send(video_config());
-  first.send(video(true, 0, 500));
-  ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() == 2; }));
+  ASSERT_TRUE(shows(first, player));
   peer second(s.io, client_role::publish, where());
   second.resume = first.what().started->resume;
   ASSERT_TRUE(run_until(s.io, [&] { return started(second); }));
@@ -176,11 +174,8 @@ TEST_P(resume, who_ends_in_order_before_the_first_picture_leaves_the_name_to_the
 TEST_P(resume, who_ends_in_order_is_not_waited_for) {
   peer first(s.io, client_role::publish, where());
   peer player(s.io, client_role::play, s.uri("rtmp", "live/a"));
-  ASSERT_TRUE(run_until(s.io, [&] { return started(first) && started(player); }));
-  first.send(video_config());
-  first.send(video(true, 0, 500));
   // Who waits on another shard may miss a publication that is over before that shard has heard of it.
-  ASSERT_TRUE(run_until(s.io, [&] { return player.what().frames.size() == 2; }));
+  ASSERT_TRUE(shows(first, player));
   first.end();
   ASSERT_TRUE(run_until(s.io, [&] { return player.what().streams_ended == 1; }));
   peer second(s.io, client_role::publish, where());
