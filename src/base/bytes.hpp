@@ -60,6 +60,10 @@ class byte_reader {
 // Appends to a vector it owns.
 class byte_writer {
  public:
+  byte_writer() = default;
+  // Room for so many bytes at once: one allocation instead of a growing one.
+  explicit byte_writer(std::size_t expected) { bytes_.reserve(expected); }
+
   byte_writer& u8(std::uint8_t v) { bytes_.push_back(v); return *this; }
   byte_writer& u16(std::uint16_t v) { return number(v, 2); }
   byte_writer& u24(std::uint32_t v) { return number(v, 3); }

@@ -20,7 +20,7 @@ base::send_chain encode_tag(const frame& f) {
   const auto size = static_cast<std::uint32_t>(f.payload.size());
   const auto timestamp = static_cast<std::uint32_t>(static_cast<std::uint64_t>(f.dts_ms));
   // Header and trailer share one buffer: one allocation a tag.
-  base::byte_writer out;
+  base::byte_writer out(11 + 4);
   out.u8(static_cast<std::uint8_t>(f.kind)).u24(size).u24(timestamp & 0xFFFFFF).u8(static_cast<std::uint8_t>(timestamp >> 24));
   out.u24(0).u32(11 + size);
   const base::slice around = std::move(out).take_slice();

@@ -319,53 +319,55 @@ TEST(scan_mp4, samples_that_say_nothing_are_counted_at_once) {
 }
 
 // Eight hours of pictures at 30/s and sound of 44.1 kHz, both in RTMP's milliseconds: they stay in step in the file.
-TEST(writers, eight_hours_stay_in_step) {
+class long_writers : public ::testing::TestWithParam<format> {};
+TEST_P(long_writers, eight_hours_stay_in_step) {
   constexpr std::int64_t hours = 8 * 3'600'000;
-  for (const auto f : {format::flv, format::mp4}) {
-    auto to = make_writer(f, {"live/a", epoch});
-    to->push(video_config(0));
-    to->push(audio_config(0, 44'100));
-    std::int64_t picture = 0, sound = 0;
-    auto key_frame = key(0), inter_frame = inter(0), audio_frame = audio(0);
-    const auto at = [](media::frame& frame, std::int64_t ms) -> const media::frame& {
-      frame.dts_ms = ms + 5'000'000;
-      return frame;
-    };
-    std::vector<std::uint8_t> tail;  // what the last piece said
-    std::uint64_t written = 0;
-    double worst = 0;
-    const auto look = [&] {
-      const auto chain = to->take();
-      if (chain.empty()) return;
-      written += chain.size();
-      tail = chain.flatten();
-      if (f != format::mp4) return;
-      double end[2] = {-1, -1};
-      for (const auto& r : mux::testing::runs(tail)) end[r.track - 1] = static_cast<double>(r.end()) / (r.track == 1 ? 90'000 : 44'100);
-      if (end[0] >= 0 && end[1] >= 0) worst = std::max(worst, std::abs(end[0] - end[1]));
-    };
-    for (std::int64_t ms = 0; ms < hours; ms = ++picture * 1000 / 30) {
-      to->push(at(picture % 60 == 0 ? key_frame : inter_frame, ms));
-      while (sound * 1024 * 1000 / 44'100 <= ms) to->push(at(audio_frame, sound++ * 1024 * 1000 / 44'100));
-      if (picture % 30 == 0) look();
-    }
-    to->finish(hours + 5'000'000);
-    look();
-    EXPECT_NEAR(static_cast<double>(to->duration_ms()), static_cast<double>(hours), 40);
-    EXPECT_GT(written, 20u << 20);
-    // A fragment ends between two frames of sound, so that its ends differ by one at most; drift would add up.
-    EXPECT_LT(worst, 0.060) << extension(f);
-    if (f == format::flv) {
-      const auto header = media::flv::encode_header(true, true);
-      std::vector<std::uint8_t> as_file(header.data(), header.data() + header.size());
-      as_file.insert(as_file.end(), tail.begin(), tail.end());
-      std::int64_t newest[2] = {0, 0};
-      for (const auto& each : frames_of_flv(as_file)) newest[each.kind == media::frame_kind::video ? 1 : 0] = each.dts_ms;
-      EXPECT_LT(std::abs(newest[0] - newest[1]), 33);
-      EXPECT_NEAR(static_cast<double>(newest[1]), static_cast<double>(hours), 40);
-    }
+  const auto f = GetParam();
+  auto to = make_writer(f, {"live/a", epoch});
+  to->push(video_config(0));
+  to->push(audio_config(0, 44'100));
+  std::int64_t picture = 0, sound = 0;
+  auto key_frame = key(0), inter_frame = inter(0), audio_frame = audio(0);
+  const auto at = [](media::frame& frame, std::int64_t ms) -> const media::frame& {
+    frame.dts_ms = ms + 5'000'000;
+    return frame;
+  };
+  std::vector<std::uint8_t> tail;  // what the last piece said
+  std::uint64_t written = 0;
+  double worst = 0;
+  const auto look = [&] {
+    const auto chain = to->take();
+    if (chain.empty()) return;
+    written += chain.size();
+    tail = chain.flatten();
+    if (f != format::mp4) return;
+    double end[2] = {-1, -1};
+    for (const auto& r : mux::testing::runs(tail)) end[r.track - 1] = static_cast<double>(r.end()) / (r.track == 1 ? 90'000 : 44'100);
+    if (end[0] >= 0 && end[1] >= 0) worst = std::max(worst, std::abs(end[0] - end[1]));
+  };
+  for (std::int64_t ms = 0; ms < hours; ms = ++picture * 1000 / 30) {
+    to->push(at(picture % 60 == 0 ? key_frame : inter_frame, ms));
+    while (sound * 1024 * 1000 / 44'100 <= ms) to->push(at(audio_frame, sound++ * 1024 * 1000 / 44'100));
+    if (picture % 30 == 0) look();
+  }
+  to->finish(hours + 5'000'000);
+  look();
+  EXPECT_NEAR(static_cast<double>(to->duration_ms()), static_cast<double>(hours), 40);
+  EXPECT_GT(written, 20u << 20);
+  // A fragment ends between two frames of sound, so that its ends differ by one at most; drift would add up.
+  EXPECT_LT(worst, 0.060) << extension(f);
+  if (f == format::flv) {
+    const auto header = media::flv::encode_header(true, true);
+    std::vector<std::uint8_t> as_file(header.data(), header.data() + header.size());
+    as_file.insert(as_file.end(), tail.begin(), tail.end());
+    std::int64_t newest[2] = {0, 0};
+    for (const auto& each : frames_of_flv(as_file)) newest[each.kind == media::frame_kind::video ? 1 : 0] = each.dts_ms;
+    EXPECT_LT(std::abs(newest[0] - newest[1]), 33);
+    EXPECT_NEAR(static_cast<double>(newest[1]), static_cast<double>(hours), 40);
   }
 }
+INSTANTIATE_TEST_SUITE_P(formats, long_writers, ::testing::Values(format::flv, format::mp4),
+                         [](const auto& each) { return std::string(extension(each.param)); });
 
 TEST(utc_text, there_and_back) {
   using std::chrono::milliseconds;
