@@ -122,6 +122,17 @@ TEST_F(retention, a_flush_is_claimed_once_and_only_for_viewers) {
   EXPECT_TRUE(s->claim_flush());
 }
 
+TEST_F(retention, turns_are_a_frame_to_take_in_and_one_for_each_viewer) {
+  p->append(key(0));
+  p->append(inter(40));
+  EXPECT_EQ(s->take_turns(), 2u);
+  EXPECT_EQ(s->take_turns(), 0u);
+  watcher one(s), other(s);
+  p->append(inter(80));
+  s->flush();
+  EXPECT_EQ(s->take_turns(), 3u) << "told or not";
+}
+
 // The same viewers on two streams that get the same; one of them keeps everything because somebody there wants it.
 TEST(retention_model, nobody_misses_what_is_not_kept) {
   std::uint64_t lost = 0, most_kept = 0;

@@ -22,6 +22,11 @@ bool stream::published() const noexcept { return state_->published; }
 void stream::flush() { state_->flush(); }
 bool stream::claim_flush() { return state_->claim_flush(); }
 
+std::uint64_t stream::take_turns() {
+  const auto frames = state_->frames_total - std::exchange(state_->frames_in_turns, state_->frames_total);
+  return frames * (1 + state_->attached);
+}
+
 stream_facts stream::facts() const {
   const auto& s = *state_;
   stream_facts facts;

@@ -200,6 +200,8 @@ class stream : public std::enable_shared_from_this<stream> {
   void flush();
   // True when viewers are to be told something and nobody has undertaken that yet: the caller has then. Once for each flush().
   [[nodiscard]] bool claim_flush();
+  // What the frames since the last call take if each is handled as it comes: one turn to take it in, and one for each viewer.
+  std::uint64_t take_turns();
   // Error kind busy when somebody publishes already and does not yield, or has a successor already.
   base::result<std::unique_ptr<publication>> publish();
 

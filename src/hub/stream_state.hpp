@@ -37,7 +37,7 @@ struct stream::state {
   std::size_t records_bytes = 0;   // slot::records_bytes, likewise
   std::uint64_t overrun_end = 0;   // what lies below went for the ring's limits although a viewer may have wanted it
   record_set_ptr records = std::make_shared<record_set>();
-  std::uint64_t frames_total = 0;
+  std::uint64_t frames_total = 0, frames_in_turns = 0;  // the latter: of them, those that take_turns() has told
   std::uint64_t bytes_total = 0;
   std::uint64_t pictures_total = 0;
   base::instant picture_arrival{};  // of the newest picture

@@ -533,8 +533,8 @@ allow = ["all"]               # may play without a signature; []: nobody
 recordings_allow = ["loopback"] # who of these may play recordings (NAME?recording=newest): doc/recording.md
 catch_up = true               # start near the live edge: old frames in fast motion, no old sound; NAME?catch_up=no for recorders
 delay_ms = 200                # how far behind the live edge then; NAME?delay=MS
-gather_ms_max = 100           # while a core is busier than load_per_cent, frames are gathered for so long at most before viewers get them:
-load_per_cent = 25            # cheaper, and later; below that every frame goes out at once
+gather_ms_max = 100           # while a core is busier than load_per_cent and has many viewers, frames are gathered for so long at most before
+load_per_cent = 25            # viewers get them: cheaper, and later; otherwise every frame goes out at once
 wait_s = 0                    # for a publisher that is not there (0: for ever); then NetStream.Play.StreamNotFound
 
 [http]                        # HTTP and HTTPS on one port: /APP/NAME.flv (also as a WebSocket), /api/v1, /metrics, /healthz

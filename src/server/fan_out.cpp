@@ -26,6 +26,7 @@ fan_out::fan_out(boost::asio::io_context& io, fan_out_pace::settings settings, s
     : pace_(settings), shard_(shard), timer_(io), publishers_(net::receive_rounds::of(io)) {}
 
 void fan_out::announce(const std::shared_ptr<hub::stream>& stream) {
+  pace_.count(stream->take_turns());
   const bool watched = stream->claim_flush();
   if (watched) waiting_.push_back(stream);
   if (armed_ || in_round_) return;

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "base/time.hpp"
 
@@ -11,6 +12,7 @@ namespace millrace::server {
 // grows by a quarter while the shard is busier than it is meant to be, and shrinks by a tenth while it is not. What a round takes is a delay too,
 // for whoever comes last: as rounds get long the window gives way, so that both together stay within a fifth above the bound. A
 // shard that is nearly full cannot afford that, since shorter windows cost more.
+// Where frames and viewers are few, rounds are not what keeps the shard busy (handshakes, say), and gathering would only make them late.
 class fan_out_pace {
  public:
   struct settings {
@@ -18,6 +20,9 @@ class fan_out_pace {
     double load = 0.25;  // of a core
   };
   explicit fan_out_pace(settings s) : settings_(s) {}
+
+  // So many turns, of a publisher or a viewer, could have been saved (hub::stream::take_turns). Counted whether they were or not: what is saved must not end the saving.
+  void count(std::uint64_t turns) { turns_ += turns; }
 
   // A round begins. `thread_busy()` tells the CPU time of the shard's thread so far; it costs a system call and is seldom asked.
   template <class Busy>
@@ -31,12 +36,15 @@ class fan_out_pace {
       busy_ = busy;
       return;
     }
-    const double load = static_cast<double>((busy - busy_).count()) / static_cast<double>((now - measured_).count());
+    const auto elapsed = static_cast<double>((now - measured_).count());
+    const double load = static_cast<double>((busy - busy_).count()) / elapsed;
+    const double turns = static_cast<double>(std::exchange(turns_, 0)) * static_cast<double>(turn_takes.count()) / elapsed;
+    const bool worth_it = turns >= settings_.load * turns_least;
     measured_ = now;
     busy_ = busy;
-    if (load > settings_.load * 1.1) {
+    if (worth_it && load > settings_.load * 1.1) {
       window_ = std::max<base::duration>(window_min, window_ + window_ / 4);
-    } else if (load < settings_.load * 0.9) {
+    } else if (!worth_it || load < settings_.load * 0.9) {
       window_ -= window_ / 10;
       if (window_ < window_min) window_ = base::duration(0);
     }
@@ -49,6 +57,8 @@ class fan_out_pace {
  private:
   static constexpr base::duration step = std::chrono::milliseconds(100);
   static constexpr base::duration window_min = std::chrono::milliseconds(2);
+  static constexpr base::duration turn_takes = std::chrono::microseconds(10);  // about (doc/decisions/cost-of-a-frame.md)
+  static constexpr double turns_least = 0.125;                                 // of the load that is meant to be: 40 viewers of 77 frames a second, as it comes
   // `load`, of the time since the round before, is what a round takes of it.
   [[nodiscard]] base::duration window_most(double load) const {
     constexpr double busy = 0.5, full = 0.9;
@@ -60,6 +70,7 @@ class fan_out_pace {
   settings settings_;
   base::instant began_{}, measured_{};
   base::duration busy_{0}, window_{0};
+  std::uint64_t turns_ = 0;
 };
 
 }  // namespace millrace::server

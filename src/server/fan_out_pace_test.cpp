@@ -15,6 +15,7 @@ class fan_out_pace_test : public testing::Test {
     const auto busy = busy_;
     rounds_ = 0;
     for (const auto end = now_ + length; now_ < end; now_ += 13ms) {  // a frame comes
+      pace.count(static_cast<std::uint64_t>(1 + viewers));
       const auto due = std::max(now_, pace.next_round());
       if (due >= now_ + 13ms) continue;
       const auto media = std::chrono::duration<double, std::milli>(due - last_).count();
@@ -89,10 +90,37 @@ TEST_F(fan_out_pace_test, a_bound_of_zero_gathers_nothing) {
   EXPECT_EQ(pace.window(), 0ms);
 }
 
+// Thousands of handshakes, and one stream with one viewer beside them.
+TEST_F(fan_out_pace_test, a_load_that_no_frame_makes_delays_no_frame) {
+  fan_out_pace pace({100ms, 0.25});
+  for (int i = 0; i < 1'000; ++i) {
+    now_ += 40ms;
+    pace.count(2);
+    pace.begin_round(now_, [this] { return busy_; });
+    busy_ += 35ms;
+    ASSERT_EQ(pace.window(), 0ms);
+  }
+}
+
+TEST_F(fan_out_pace_test, and_ends_the_gathering_of_those_who_have_left) {
+  fan_out_pace pace({100ms, 0.25});
+  run(5s, 3000, pace);
+  ASSERT_EQ(pace.window(), 100ms);
+  const auto begin = now_;
+  while (pace.window() > 0ms && now_ < begin + 10s) {
+    now_ = pace.next_round() + 40ms;
+    pace.count(2);
+    pace.begin_round(now_, [this] { return busy_; });
+    busy_ += 90ms;
+  }
+  EXPECT_EQ(pace.window(), 0ms);
+}
+
 TEST_F(fan_out_pace_test, many_short_rounds_are_a_load_too) {
   fan_out_pace pace({100ms, 0.25});
   for (int i = 0; i < 100'000; ++i) {
     now_ += 50us;
+    pace.count(1);
     if (now_ < pace.next_round()) continue;
     pace.begin_round(now_, [this] { return busy_; });
     busy_ += 30us;
